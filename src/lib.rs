@@ -4,6 +4,7 @@
 pub mod error;
 pub mod gguf;
 pub mod kernels;
+mod lanes;
 pub mod tokenizer;
 pub mod chat;
 pub mod trace;
