@@ -2,11 +2,19 @@
 //! whose every answer becomes a trace record that a page can draw.
 
 pub mod error;
-pub mod gguf;
-pub mod kernels;
+pub mod trace;
 mod lanes;
+pub mod kernels;
+pub mod cache;
+pub mod ops;
+pub mod backend;
+pub mod gguf;
+pub mod model;
 pub mod tokenizer;
 pub mod chat;
-pub mod trace;
+pub mod method;
+pub mod methods;
+pub mod sampler;
+pub mod engine;
 
 pub use error::{Error, Result};

@@ -27,6 +27,7 @@ pub struct Sampler {
     how: Sampling,
     random: fastrand::Rng,
     best: Vec<u32>,
+    work: Vec<u32>,
     candidates: Vec<(u32, f32)>,
 }
 
@@ -34,12 +35,12 @@ impl Sampler {
     /// A sampler at the start of its sequence.
     #[must_use]
     pub fn new(how: Sampling) -> Sampler {
-        Sampler { how, random: fastrand::Rng::with_seed(how.seed), best: Vec::new(), candidates: Vec::new() }
+        Sampler { how, random: fastrand::Rng::with_seed(how.seed), best: Vec::new(), work: Vec::new(), candidates: Vec::new() }
     }
 
     /// The next token id for `logits`, `[vocabulary]`.
     pub fn sample(&mut self, logits: &[f32]) -> u32 {
-        let best = argmax(logits);
+        let best = argmax(logits).unwrap_or(0) as u32;
         if self.how.temperature <= 0.0 {
             return best;
         }
@@ -47,7 +48,7 @@ impl Sampler {
         let weight = |id: u32| (id, ((logits[id as usize] - max) / self.how.temperature).exp());
         self.candidates.clear();
         if self.how.top_k > 0 {
-            top_k(logits, self.how.top_k as usize, &mut self.best);
+            top_k(logits, self.how.top_k as usize, &mut self.best, &mut self.work);
             self.candidates.extend(self.best.iter().map(|&id| weight(id)));
         } else {
             self.candidates.extend((0..logits.len() as u32).map(weight));

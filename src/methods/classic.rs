@@ -13,7 +13,7 @@
 //!
 //! A prompt is one pass: its newest row's weights count, and it is cut to the budget at once. Role: keeps.
 
-use super::{Param, Params, Role, Row, Shape};
+use super::{Param, Params, Role, Row};
 use crate::{Result, method::*, ops::*};
 
 const BUDGET: Param = Param::tokens("budget", 256, 1..=1 << 20, "tokens kept in every KV head").budget();
