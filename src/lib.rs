@@ -5,6 +5,7 @@ pub mod chat;
 pub mod error;
 pub mod gguf;
 pub mod kernels;
+mod lanes;
 pub mod tokenizer;
 pub mod trace;
 
