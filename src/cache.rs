@@ -50,7 +50,8 @@ impl Rows {
     }
     fn reserve_total(&mut self, numbers: usize) -> Result<()> {
         let bytes = (numbers * self.number_bytes()) as u64;
-        each!(self, v => v.try_reserve_exact(numbers.saturating_sub(v.len()))).map_err(|_| Error::Memory { what: "KV cache", bytes })
+        each!(self, v => v.try_reserve_exact(numbers.saturating_sub(v.len())))
+            .map_err(|_| Error::Memory { what: "KV cache", bytes })
     }
     fn push(&mut self, row: &[f32]) {
         match self {
@@ -339,10 +340,17 @@ mod tests {
             assert_eq!(head.position, *kept);
             assert_eq!(cache.scores(Kv(0), h, column), kept.iter().map(|&p| p as f32).collect::<Vec<_>>());
             for (slot, &p) in kept.iter().enumerate() {
-                assert_eq!(head.k.row(slot, 2), [if h == 0 { p as f32 } else { -(p as f32) }, if h == 0 { 0.5 } else { 0.25 }]);
+                assert_eq!(
+                    head.k.row(slot, 2),
+                    [if h == 0 { p as f32 } else { -(p as f32) }, if h == 0 { 0.5 } else { 0.25 }]
+                );
             }
         }
-        let gone: Vec<Vec<u32>> = tracer.take(|b| (0..2).map(|h| records(b).filter(|r| r.head == h).flat_map(|r| r.positions().collect::<Vec<_>>()).collect()).collect());
+        let gone: Vec<Vec<u32>> = tracer.take(|b| {
+            (0..2)
+                .map(|h| records(b).filter(|r| r.head == h).flat_map(|r| r.positions().collect::<Vec<_>>()).collect())
+                .collect()
+        });
         assert_eq!(gone, [vec![1, 2, 4], vec![0, 3, 5]]);
         assert_eq!(cache.kept(), Kept { rows: 6, bytes: 6 * 8, allocated: 2 * 4 * 8, ..Kept::default() });
     }

@@ -97,7 +97,19 @@ impl Engine {
     pub fn new(model: Arc<Model>, backend: Box<dyn Dense>, method: Method, context: u32) -> Engine {
         let (options, pass) = (Options::default(), Pass { kind: PassKind::Prefill, rows: 0..0 });
         let sampler = Sampler::new(options.sampling);
-        Engine { model, backend, method, text: Text::default(), prompt: 0, context, options, sampler, pass, passes: 0, stage: Stage::Between }
+        Engine {
+            model,
+            backend,
+            method,
+            text: Text::default(),
+            prompt: 0,
+            context,
+            options,
+            sampler,
+            pass,
+            passes: 0,
+            stage: Stage::Between,
+        }
     }
 
     /// Begins a new text: forgets the cache and takes a prompt.

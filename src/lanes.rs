@@ -69,9 +69,6 @@ pub(crate) mod each {
     fn every_set_of_this_machine_runs() {
         let want = known().iter().filter(|(_, level)| level.is_some()).count();
         assert_eq!(run(|name| eprintln!("instruction set {name}: run")), want);
-        assert!(
-            want >= 2 || cfg!(not(target_arch = "x86_64")),
-            "x86-64 has at least scalar and SSE2"
-        );
+        assert!(want >= 2 || cfg!(not(target_arch = "x86_64")), "x86-64 has at least scalar and SSE2");
     }
 }

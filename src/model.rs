@@ -104,10 +104,18 @@ impl Config {
             }
         }
         if query_heads % kv_heads != 0 || value_length != head_dim || head_dim % 2 != 0 {
-            let got = format!("{query_heads} query heads, {kv_heads} KV heads, keys of {head_dim}, values of {value_length}");
-            return file("llama.attention", format!("{got}; KV heads must divide query heads, keys and values have the same even length"));
+            let got =
+                format!("{query_heads} query heads, {kv_heads} KV heads, keys of {head_dim}, values of {value_length}");
+            return file(
+                "llama.attention",
+                format!("{got}; KV heads must divide query heads, keys and values have the same even length"),
+            );
         }
-        let vocabulary = header.tensors.iter().find(|t| t.name == "token_embd.weight").map_or(0, |t| t.shape.get(1).copied().unwrap_or(0));
+        let vocabulary = header
+            .tensors
+            .iter()
+            .find(|t| t.name == "token_embd.weight")
+            .map_or(0, |t| t.dims.get(1).copied().unwrap_or(0));
         let vocabulary = u32::try_from(vocabulary).unwrap_or(0);
         if !(1..=1 << 24).contains(&vocabulary) {
             return file("token_embd.weight", format!("{vocabulary} rows; allowed: 1 to {}", 1 << 24));
@@ -139,10 +147,16 @@ impl RopeConfig {
         if dim == 0 || dim % 2 != 0 || dim > head_dim {
             return file("llama.rope.dimension_count", format!("{dim}; allowed: even, from 2 to {head_dim}"));
         }
-        let linear = match m.string_or("llama.rope.scaling.type", "none")? {
+        let linear = match m.string_opt("llama.rope.scaling.type")?.unwrap_or("none") {
             "none" => 1.0,
             "linear" => positive(m, "llama.rope.scaling.factor", Some(1.0))?,
-            other => return unsupported("llama.rope.scaling.type", other, "none, linear (and llama 3 scaling by rope_freqs.weight)"),
+            other => {
+                return unsupported(
+                    "llama.rope.scaling.type",
+                    other,
+                    "none, linear (and llama 3 scaling by rope_freqs.weight)",
+                );
+            }
         };
         let linear = if linear == 1.0 { positive(m, "llama.rope.scale_linear", Some(1.0))? } else { linear };
         let base = positive(m, "llama.rope.freq_base", Some(10_000.0))?;

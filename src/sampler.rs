@@ -35,7 +35,13 @@ impl Sampler {
     /// A sampler at the start of its sequence.
     #[must_use]
     pub fn new(how: Sampling) -> Sampler {
-        Sampler { how, random: fastrand::Rng::with_seed(how.seed), best: Vec::new(), work: Vec::new(), candidates: Vec::new() }
+        Sampler {
+            how,
+            random: fastrand::Rng::with_seed(how.seed),
+            best: Vec::new(),
+            work: Vec::new(),
+            candidates: Vec::new(),
+        }
     }
 
     /// The next token id for `logits`, `[vocabulary]`.
@@ -64,10 +70,14 @@ impl Sampler {
         let n = self.candidates.iter().position(reach).map_or(self.candidates.len(), |i| i + 1);
         let candidates = &self.candidates[..n];
         let mut at = self.random.f32() * candidates.iter().map(|c| c.1).sum::<f32>();
-        candidates.iter().find(|c| {
-            at -= c.1;
-            at < 0.0
-        }).or(candidates.last()).map_or(best, |c| c.0)
+        candidates
+            .iter()
+            .find(|c| {
+                at -= c.1;
+                at < 0.0
+            })
+            .or(candidates.last())
+            .map_or(best, |c| c.0)
     }
 }
 

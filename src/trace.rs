@@ -67,18 +67,86 @@ pub struct KindSpec {
 
 /// Every kind, in numeric order.
 pub const SCHEMA: &[KindSpec] = &[
-    KindSpec { kind: Kind::Pass, name: "pass", head: "", fields: ["0 prefill, 1 decode, 2 draft, 3 verify", "position of the first row", "rows"], payload: false },
-    KindSpec { kind: Kind::Token, name: "token", head: "", fields: ["0 sampled, 1 forced", "token id", "position it will take"], payload: false },
-    KindSpec { kind: Kind::Bytes, name: "bytes", head: "", fields: ["", "bytes of keys and values stored after the pass (saturating)", "bytes of keys and values read in the pass, each row once (saturating)"], payload: false },
-    KindSpec { kind: Kind::Rows, name: "rows", head: "", fields: ["", "rows stored after the pass, summed over layers and KV heads", "rows read by the newest query, summed over layers and query heads"], payload: false },
+    KindSpec {
+        kind: Kind::Pass,
+        name: "pass",
+        head: "",
+        fields: ["0 prefill, 1 decode, 2 draft, 3 verify", "position of the first row", "rows"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Token,
+        name: "token",
+        head: "",
+        fields: ["0 sampled, 1 forced", "token id", "position it will take"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Bytes,
+        name: "bytes",
+        head: "",
+        fields: [
+            "",
+            "bytes of keys and values stored after the pass (saturating)",
+            "bytes of keys and values read in the pass, each row once (saturating)",
+        ],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Rows,
+        name: "rows",
+        head: "",
+        fields: [
+            "",
+            "rows stored after the pass, summed over layers and KV heads",
+            "rows read by the newest query, summed over layers and query heads",
+        ],
+        payload: false,
+    },
     KindSpec { kind: Kind::Append, name: "append", head: "kv", fields: ["", "first position", "rows"], payload: false },
     KindSpec { kind: Kind::ReadAll, name: "readAll", head: "query", fields: ["", "", ""], payload: false },
-    KindSpec { kind: Kind::ReadWindow, name: "readWindow", head: "query", fields: ["", "newest rows each query reads", ""], payload: false },
-    KindSpec { kind: Kind::ReadRun, name: "readRun", head: "query", fields: ["", "first position", "positions"], payload: false },
-    KindSpec { kind: Kind::ReadBits, name: "readBits", head: "query", fields: ["", "position of bit 0", "payload records; bit i of the payload is position a + i"], payload: true },
-    KindSpec { kind: Kind::EvictRun, name: "evictRun", head: "kv", fields: ["", "first position", "positions"], payload: false },
-    KindSpec { kind: Kind::EvictBits, name: "evictBits", head: "kv", fields: ["", "position of bit 0", "payload records; bit i of the payload is position a + i"], payload: true },
-    KindSpec { kind: Kind::Note, name: "note", head: "query", fields: ["index into the method's notes", "f32 bits", ""], payload: false },
+    KindSpec {
+        kind: Kind::ReadWindow,
+        name: "readWindow",
+        head: "query",
+        fields: ["", "newest rows each query reads", ""],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::ReadRun,
+        name: "readRun",
+        head: "query",
+        fields: ["", "first position", "positions"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::ReadBits,
+        name: "readBits",
+        head: "query",
+        fields: ["", "position of bit 0", "payload records; bit i of the payload is position a + i"],
+        payload: true,
+    },
+    KindSpec {
+        kind: Kind::EvictRun,
+        name: "evictRun",
+        head: "kv",
+        fields: ["", "first position", "positions"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::EvictBits,
+        name: "evictBits",
+        head: "kv",
+        fields: ["", "position of bit 0", "payload records; bit i of the payload is position a + i"],
+        payload: true,
+    },
+    KindSpec {
+        kind: Kind::Note,
+        name: "note",
+        head: "query",
+        fields: ["index into the method's notes", "f32 bits", ""],
+        payload: false,
+    },
 ];
 
 /// Collects records. What is not taken is kept, so whoever asks for [`Detail::Sets`] takes them every step.
@@ -166,7 +234,11 @@ impl Record<'_> {
     /// The positions a run or set record names.
     pub fn positions(&self) -> impl Iterator<Item = u32> + '_ {
         let run = if self.payload.is_empty() { self.b } else { 0 };
-        let bits = self.payload.iter().enumerate().flat_map(|(i, &byte)| (0..8).filter(move |b| byte >> b & 1 == 1).map(move |b| 8 * i as u32 + b));
+        let bits = self
+            .payload
+            .iter()
+            .enumerate()
+            .flat_map(|(i, &byte)| (0..8).filter(move |b| byte >> b & 1 == 1).map(move |b| 8 * i as u32 + b));
         (0..run).chain(bits).map(|i| self.a.wrapping_add(i))
     }
 }
@@ -178,7 +250,8 @@ pub fn records(mut block: &[u8]) -> impl Iterator<Item = Record<'_>> {
         let word = |i: usize| u32::from_le_bytes([r[i], r[i + 1], r[i + 2], r[i + 3]]);
         let b = word(12);
         let has_payload = SCHEMA.iter().any(|s| s.kind as u8 == r[0] && s.payload);
-        let (payload, rest) = rest.split_at_checked(if has_payload { (b as usize).checked_mul(RECORD)? } else { 0 })?;
+        let (payload, rest) =
+            rest.split_at_checked(if has_payload { (b as usize).checked_mul(RECORD)? } else { 0 })?;
         block = rest;
         Some(Record { kind: r[0], layer: r[1], head: r[2], aux: r[3], step: word(4), a: word(8), b, payload })
     })

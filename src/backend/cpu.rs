@@ -16,14 +16,13 @@ use scores::Tables;
 use std::{ops::Range, sync::Arc};
 
 /// The numbers of a model, shared by every session on it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Weights {
     /// Matrices and norms, in the order of the model's [`Weight`] handles.
     pub list: Vec<WeightData>,
 }
 
 /// One weight.
-#[derive(Debug)]
 pub enum WeightData {
     /// A matrix.
     Matrix(Matrix),
@@ -88,7 +87,6 @@ impl From<&Config> for Shape {
 }
 
 /// The CPU back end of one session.
-#[derive(Debug)]
 pub struct Cpu {
     shape: Shape,
     weights: Arc<Weights>,
@@ -327,7 +325,8 @@ impl Dense for Cpu {
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()> {
         let kept = self.tables.set(set)?;
         if kept.groups() != self.shape.kv_heads {
-            let (want, got) = (format!("a set by KV head ({})", self.shape.kv_heads), format!("{} groups", kept.groups()));
+            let (want, got) =
+                (format!("a set by KV head ({})", self.shape.kv_heads), format!("{} groups", kept.groups()));
             return Err(Error::Shape { op: "keep", want, got });
         }
         self.cache.keep(kv, |h| kept.list(h), &mut self.tracer);

@@ -10,14 +10,7 @@ pub struct GemmScratch {
 
 /// `out[i, r] = Σ_c x[i, c] · w[r, c]` into `out` `[x.rows(), w.rows()]`.
 pub fn matmul(w: &Matrix, x: &Activations, out: &mut [f32], scratch: &mut GemmScratch) {
-    debug_assert_eq!(
-        w.cols(),
-        x.cols(),
-        "product of [{}, {}] with rows of {}",
-        w.rows(),
-        w.cols(),
-        x.cols()
-    );
+    debug_assert_eq!(w.cols(), x.cols(), "product of [{}, {}] with rows of {}", w.rows(), w.cols(), x.cols());
     debug_assert_eq!(out.len(), x.rows() * w.rows(), "product out");
     scratch.row.resize(w.cols(), 0.0);
     for r in 0..w.rows() {

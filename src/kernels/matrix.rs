@@ -35,11 +35,7 @@ pub(crate) enum Store {
     /// Word 2r + e of step s holds columns 4s + e (low byte) and 4s + 2 + e.
     Q8 { scale: Vec<Eight>, words: Vec<[Words; 8]> },
     /// Word 2r + e of step s holds columns 8s + e, 8s + 2 + e, 8s + 4 + e and 8s + 6 + e, low nibble first.
-    Q4 {
-        scale: Vec<Eight>,
-        min: Vec<Eight>,
-        words: Vec<[Words; 4]>,
-    },
+    Q4 { scale: Vec<Eight>, min: Vec<Eight>, words: Vec<[Words; 4]> },
 }
 
 /// Weights `[rows, cols]`.
@@ -63,16 +59,10 @@ impl Matrix {
                 got: format!("{cols} columns"),
             });
         }
-        let blocks = rows
-            .div_ceil(LANES)
-            .checked_mul(cols.div_ceil(BLOCK))
-            .ok_or_else(|| out_of_memory(usize::MAX))?;
+        let blocks = rows.div_ceil(LANES).checked_mul(cols.div_ceil(BLOCK)).ok_or_else(|| out_of_memory(usize::MAX))?;
         let store = match layout {
             Layout::Half => Store::Half(zeroed(blocks, [[0; LANES]; BLOCK])?),
-            Layout::Q8 => Store::Q8 {
-                scale: zeroed(blocks, [0; LANES])?,
-                words: zeroed(blocks, [[0; 2 * LANES]; 8])?,
-            },
+            Layout::Q8 => Store::Q8 { scale: zeroed(blocks, [0; LANES])?, words: zeroed(blocks, [[0; 2 * LANES]; 8])? },
             Layout::Q4 => Store::Q4 {
                 scale: zeroed(blocks, [0; LANES])?,
                 min: zeroed(blocks, [0; LANES])?,
@@ -128,11 +118,7 @@ impl Matrix {
 
     /// Sets row `row` of a [`Layout::Half`] matrix; `values` `[cols]` are rounded to f16.
     pub fn set_half(&mut self, row: usize, values: &[f32]) {
-        debug_assert!(
-            row < self.rows && values.len() == self.cols,
-            "row {row}, {} values",
-            values.len()
-        );
+        debug_assert!(row < self.rows && values.len() == self.cols, "row {row}, {} values", values.len());
         let first = row / LANES * self.blocks();
         if let Store::Half(columns) = &mut self.store {
             for (block, values) in columns[first..].iter_mut().zip(values.chunks(BLOCK)) {
@@ -166,12 +152,7 @@ impl Matrix {
     pub fn set_q4(&mut self, row: usize, block: usize, scale: f16, min: f16, q: &[u8; BLOCK]) {
         debug_assert!(row < self.rows && block < self.blocks(), "row {row}, block {block}");
         let (at, lane) = (row / LANES * self.blocks() + block, row % LANES);
-        if let Store::Q4 {
-            scale: scales,
-            min: mins,
-            words,
-        } = &mut self.store
-        {
+        if let Store::Q4 { scale: scales, min: mins, words } = &mut self.store {
             scales[at][lane] = scale.to_bits();
             mins[at][lane] = min.to_bits();
             for (step, q) in words[at].iter_mut().zip(q.as_chunks::<8>().0) {
@@ -187,11 +168,7 @@ impl Matrix {
 
     /// Row `row` as f32 into `out` `[cols]`: the embedding lookup.
     pub fn row(&self, row: usize, out: &mut [f32]) {
-        debug_assert!(
-            row < self.rows && out.len() == self.cols,
-            "row {row}, out {}",
-            out.len()
-        );
+        debug_assert!(row < self.rows && out.len() == self.cols, "row {row}, out {}", out.len());
         let (first, lane) = (row / LANES * self.blocks(), row % LANES);
         let float = |bits: &Eight| f16::from_bits(bits[lane]).to_f32();
         for (at, out) in (first..).zip(out.chunks_mut(BLOCK)) {
@@ -223,18 +200,13 @@ impl Matrix {
 
 fn zeroed<T: Copy>(len: usize, zero: T) -> Result<Vec<T>> {
     let mut values = Vec::new();
-    values
-        .try_reserve_exact(len)
-        .map_err(|_| out_of_memory(len.saturating_mul(size_of::<T>())))?;
+    values.try_reserve_exact(len).map_err(|_| out_of_memory(len.saturating_mul(size_of::<T>())))?;
     values.resize(len, zero);
     Ok(values)
 }
 
 fn out_of_memory(bytes: usize) -> Error {
-    Error::Memory {
-        what: "weights",
-        bytes: bytes as u64,
-    }
+    Error::Memory { what: "weights", bytes: bytes as u64 }
 }
 
 #[cfg(test)]
@@ -246,10 +218,7 @@ pub(crate) mod tests {
 
     impl Random {
         pub(crate) fn bits(&mut self) -> u32 {
-            self.0 = self
-                .0
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (self.0 >> 33) as u32
         }
 
@@ -314,24 +283,14 @@ pub(crate) mod tests {
     #[test]
     fn a_weight_costs_what_it_costs_in_the_file() {
         for (layout, per_block) in [(Layout::Half, 64), (Layout::Q8, 34), (Layout::Q4, 20)] {
-            assert_eq!(
-                Matrix::new(layout, 16, 64).unwrap().bytes(),
-                16 * 2 * per_block,
-                "{layout:?}"
-            );
+            assert_eq!(Matrix::new(layout, 16, 64).unwrap().bytes(), 16 * 2 * per_block, "{layout:?}");
         }
     }
 
     #[test]
     fn wrong_shapes_are_errors() {
         assert!(matches!(Matrix::new(Layout::Q4, 8, 33), Err(Error::Shape { .. })));
-        assert!(matches!(
-            Matrix::new(Layout::Q8, usize::MAX / 64, 1 << 20),
-            Err(Error::Memory { .. })
-        ));
-        assert!(matches!(
-            Matrix::new(Layout::Half, 1 << 30, 1 << 30),
-            Err(Error::Memory { .. })
-        ));
+        assert!(matches!(Matrix::new(Layout::Q8, usize::MAX / 64, 1 << 20), Err(Error::Memory { .. })));
+        assert!(matches!(Matrix::new(Layout::Half, 1 << 30, 1 << 30), Err(Error::Memory { .. })));
     }
 }

@@ -35,12 +35,7 @@ impl Rope {
                 got: format!("{}", frequencies.len()),
             });
         }
-        let mut rope = Rope {
-            style,
-            frequencies: frequencies.to_vec(),
-            table: Vec::new(),
-            positions: 0,
-        };
+        let mut rope = Rope { style, frequencies: frequencies.to_vec(), table: Vec::new(), positions: 0 };
         rope.grow(positions)?;
         Ok(rope)
     }
@@ -57,12 +52,10 @@ impl Rope {
     /// [`Error::Memory`] if the memory cannot be had.
     pub fn grow(&mut self, positions: usize) -> Result<()> {
         let wanted = positions.saturating_mul(self.frequencies.len());
-        self.table
-            .try_reserve_exact(wanted.saturating_sub(self.table.len()))
-            .map_err(|_| Error::Memory {
-                what: "rope table",
-                bytes: wanted.saturating_mul(size_of::<[f32; 2]>()) as u64,
-            })?;
+        self.table.try_reserve_exact(wanted.saturating_sub(self.table.len())).map_err(|_| Error::Memory {
+            what: "rope table",
+            bytes: wanted.saturating_mul(size_of::<[f32; 2]>()) as u64,
+        })?;
         for position in self.positions..positions {
             // In f64: an f32 angle of some thousand radians is off by 1e-4.
             self.table.extend(self.frequencies.iter().map(|frequency| {
@@ -112,10 +105,7 @@ mod tests {
     #[test]
     fn pairs_turn_by_position_times_frequency() {
         let frequencies = [1.0, 0.25];
-        for (style, pairs) in [
-            (RopeStyle::Interleaved, [(0, 1), (2, 3)]),
-            (RopeStyle::Halves, [(0, 2), (1, 3)]),
-        ] {
+        for (style, pairs) in [(RopeStyle::Interleaved, [(0, 1), (2, 3)]), (RopeStyle::Halves, [(0, 2), (1, 3)])] {
             let mut rope = Rope::new(4, &frequencies, 2, style).unwrap();
             rope.grow(1000).unwrap();
             rope.grow(5).unwrap();
@@ -142,13 +132,7 @@ mod tests {
 
     #[test]
     fn wrong_shapes_are_errors() {
-        assert!(matches!(
-            Rope::new(6, &[1.0, 0.5], 1, RopeStyle::Halves),
-            Err(Error::Shape { .. })
-        ));
-        assert!(matches!(
-            Rope::new(0, &[], 1, RopeStyle::Halves),
-            Err(Error::Shape { .. })
-        ));
+        assert!(matches!(Rope::new(6, &[1.0, 0.5], 1, RopeStyle::Halves), Err(Error::Shape { .. })));
+        assert!(matches!(Rope::new(0, &[], 1, RopeStyle::Halves), Err(Error::Shape { .. })));
     }
 }

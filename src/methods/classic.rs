@@ -21,22 +21,36 @@ const SINKS: Param = Param::tokens("n_sink", 0, 0..=4096, "first tokens that nev
 const RECENT: Param = Param::tokens("recent", 1, 1..=4096, "newest tokens that never leave");
 const ACCESS: Param = Param::real("access_mult", "even shares", 1.0, 0.0..=1e6, "attention that counts as a use");
 
-const fn row(name: &'static str, title: &'static str, summary: &'static str, params: &'static [Param], build: super::Build) -> Row {
+const fn row(
+    name: &'static str,
+    title: &'static str,
+    summary: &'static str,
+    params: &'static [Param],
+    build: super::Build,
+) -> Row {
     Row { name, title, summary, paper: None, roles: &[Role::Retain], params, build }
 }
 
 /// Registry row of FIFO.
-pub const FIFO: Row = row("fifo", "FIFO", "The oldest token leaves.", &[BUDGET, SINKS, RECENT], |p, _| build(p, Policy::Fifo));
+pub const FIFO: Row =
+    row("fifo", "FIFO", "The oldest token leaves.", &[BUDGET, SINKS, RECENT], |p, _| build(p, Policy::Fifo));
 /// Registry row of LRU.
-pub const LRU: Row = row("lru", "LRU", "The token that was used longest ago leaves.", &[BUDGET, SINKS, RECENT, ACCESS], |p, _| {
-    build(p, Policy::Lru { access_mult: p.real("access_mult")? })
-});
+pub const LRU: Row =
+    row("lru", "LRU", "The token that was used longest ago leaves.", &[BUDGET, SINKS, RECENT, ACCESS], |p, _| {
+        build(p, Policy::Lru { access_mult: p.real("access_mult")? })
+    });
 /// Registry row of LFU.
 pub const LFU: Row = row(
     "lfu",
     "LFU",
     "The token that was used least often leaves.",
-    &[BUDGET, SINKS, RECENT, ACCESS, Param::steps("age_every", 0, "halve all use counts every so many passes; 0: never")],
+    &[
+        BUDGET,
+        SINKS,
+        RECENT,
+        ACCESS,
+        Param::steps("age_every", 0, "halve all use counts every so many passes; 0: never"),
+    ],
     |p, _| build(p, Policy::Lfu { access_mult: p.real("access_mult")?, age_every: p.int("age_every")? }),
 );
 /// Registry row of importance.
@@ -44,7 +58,18 @@ pub const IMPORTANCE: Row = row(
     "importance",
     "Importance",
     "The token with the smallest decayed attention sum leaves.",
-    &[BUDGET, SINKS, RECENT, Param::real("gamma", "", 1.0, 0.0..=1.0, "decay of the sum at every pass: 1 never forgets, 0 looks at the newest row only")],
+    &[
+        BUDGET,
+        SINKS,
+        RECENT,
+        Param::real(
+            "gamma",
+            "",
+            1.0,
+            0.0..=1.0,
+            "decay of the sum at every pass: 1 never forgets, 0 looks at the newest row only",
+        ),
+    ],
     |p, _| build(p, Policy::Importance { gamma: p.real("gamma")? }),
 );
 

@@ -75,7 +75,13 @@ impl Param {
         Param::new(name, "layers", help, ParamKind::Layers)
     }
     /// A real number.
-    pub const fn real(name: &'static str, unit: &'static str, default: f32, range: RangeInclusive<f32>, help: &'static str) -> Param {
+    pub const fn real(
+        name: &'static str,
+        unit: &'static str,
+        default: f32,
+        range: RangeInclusive<f32>,
+        help: &'static str,
+    ) -> Param {
         Param::new(name, unit, help, ParamKind::Real { default, min: *range.start(), max: *range.end() })
     }
     /// A switch.
@@ -126,9 +132,7 @@ impl Param {
             (ParamKind::Real { min, max, .. }, Value::Number(n)) => *n >= f64::from(min) && *n <= f64::from(max),
             (ParamKind::Flag { .. }, Value::Flag(_)) => true,
             (ParamKind::Choice { of }, Value::Word(w)) => of.contains(&w.as_str()),
-            (ParamKind::Layers, Value::List(l)) => {
-                l.iter().all(|&n| layer(n)) && l.windows(2).all(|w| w[0] < w[1])
-            }
+            (ParamKind::Layers, Value::List(l)) => l.iter().all(|&n| layer(n)) && l.windows(2).all(|w| w[0] < w[1]),
             _ => false,
         }
     }
@@ -153,7 +157,8 @@ impl Value {
     /// Reads `k=v` text: `true`, `false`, a number, numbers with commas, else a word; `of` says which is meant.
     #[must_use]
     pub fn parse(text: &str, of: &Param) -> Value {
-        let numbers = || text.split(',').filter(|p| !p.is_empty()).map(|p| p.trim().parse().ok()).collect::<Option<Vec<f64>>>();
+        let numbers =
+            || text.split(',').filter(|p| !p.is_empty()).map(|p| p.trim().parse().ok()).collect::<Option<Vec<f64>>>();
         let read = match of.kind {
             ParamKind::Int { .. } | ParamKind::Real { .. } => text.parse().ok().map(Value::Number),
             ParamKind::Flag { .. } => text.parse().ok().map(Value::Flag),
@@ -200,7 +205,9 @@ impl Params {
         let params = Params { method: row.name, values };
         // Defaults are not checked: a layer beyond a shallow model just never comes.
         for param in row.params.iter().filter(|p| given.iter().any(|g| g.0 == p.name)) {
-            params.require(param.name, params.value(param.name, |v| Some(param.accepts(v, shape)))?, || param.allowed())?;
+            params.require(param.name, params.value(param.name, |v| Some(param.accepts(v, shape)))?, || {
+                param.allowed()
+            })?;
         }
         Ok(params)
     }

@@ -20,7 +20,11 @@ pub const ROW: Row = Row {
     params: &[
         Param::tokens("sinks", 4, 0..=4096, "first tokens that are always kept"),
         Param::tokens("recent", 512, 1..=1 << 20, "newest tokens kept").budget(),
-        Param::flag("shift_positions", true, "rotate keys by their slot in the cache instead of their place in the text"),
+        Param::flag(
+            "shift_positions",
+            true,
+            "rotate keys by their slot in the cache instead of their place in the text",
+        ),
     ],
     build,
 };

@@ -80,7 +80,8 @@ pub struct TidalDecode {
 
 impl TidalDecode {
     fn selects(&self, at: &Site) -> bool {
-        at.kind == PassKind::Decode && (at.layer == self.start || (at.layer > self.start && self.reselect.contains(&at.layer)))
+        at.kind == PassKind::Decode
+            && (at.layer == self.start || (at.layer > self.start && self.reselect.contains(&at.layer)))
     }
 }
 

@@ -21,7 +21,13 @@ enum Reads<'a> {
 const MAX_GROUP: usize = 32;
 
 impl Cpu {
-    pub(super) fn attend_rows(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
+    pub(super) fn attend_rows(
+        &mut self,
+        kv: Kv,
+        read: Read,
+        rows: Range<u32>,
+        leave: &[Option<(Mass, Scores)>; 2],
+    ) -> Result<()> {
         let (n, dim, group) = (rows.len(), self.shape.head_dim, self.shape.query_heads / self.shape.kv_heads);
         if group > MAX_GROUP {
             let (want, got) = (format!("at most {MAX_GROUP} query heads a KV head"), group.to_string());
@@ -49,8 +55,17 @@ impl Cpu {
         Ok(())
     }
 
-    fn attend_head(&mut self, kv: Kv, head: usize, read: Read, rows: &Range<u32>, leave: Option<(Mass, Scores)>, also: Option<(Mass, Scores)>) -> Result<()> {
-        let (dim, group, query_heads) = (self.shape.head_dim, self.shape.query_heads / self.shape.kv_heads, self.shape.query_heads);
+    fn attend_head(
+        &mut self,
+        kv: Kv,
+        head: usize,
+        read: Read,
+        rows: &Range<u32>,
+        leave: Option<(Mass, Scores)>,
+        also: Option<(Mass, Scores)>,
+    ) -> Result<()> {
+        let (dim, group, query_heads) =
+            (self.shape.head_dim, self.shape.query_heads / self.shape.kv_heads, self.shape.query_heads);
         let width = query_heads * dim;
         let cached = &self.cache.layer(kv)[head];
         let live = cached.len();
@@ -109,7 +124,8 @@ impl Cpu {
 
     /// Counts what a layer read, and records it.
     fn account(&mut self, kv: Kv, read: Read) -> Result<()> {
-        let (kv_heads, group, row_bytes) = (self.shape.kv_heads, self.shape.query_heads / self.shape.kv_heads, self.cache.row_bytes());
+        let (kv_heads, group, row_bytes) =
+            (self.shape.kv_heads, self.shape.query_heads / self.shape.kv_heads, self.cache.row_bytes());
         let watch = self.tracer.detail >= Detail::Sets;
         if watch {
             match read {

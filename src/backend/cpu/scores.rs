@@ -85,7 +85,9 @@ impl Tables {
     }
 
     pub fn table_mut(&mut self, scores: Scores) -> Result<&mut Table> {
-        self.tables[..self.live_tables].get_mut(scores.0 as usize).ok_or(Error::State("a score handle outlived its pass"))
+        self.tables[..self.live_tables]
+            .get_mut(scores.0 as usize)
+            .ok_or(Error::State("a score handle outlived its pass"))
     }
 
     pub fn set(&self, set: Set) -> Result<&Lists> {
@@ -189,7 +191,9 @@ impl Cpu {
         for (h, head) in self.cache.layer(kv).iter().enumerate() {
             let key = |s: Option<Scores>| s.map(|s| Ok(self.tables.table(s)?.group(&self.cache, h))).transpose();
             let (first, then) = (key(first)?, key(then)?);
-            let by = |key: Option<&[f32]>, a: u32, b: u32| key.map_or(std::cmp::Ordering::Equal, |k| k[a as usize].total_cmp(&k[b as usize]));
+            let by = |key: Option<&[f32]>, a: u32, b: u32| {
+                key.map_or(std::cmp::Ordering::Equal, |k| k[a as usize].total_cmp(&k[b as usize]))
+            };
             order.clear();
             order.extend(0..head.len() as u32);
             order.sort_unstable_by(|&a, &b| by(first, a, b).then_with(|| by(then, a, b)).then(a.cmp(&b)));
@@ -207,7 +211,8 @@ impl Cpu {
         let mut work = std::mem::take(&mut self.tables.work);
         let table = scores.0 as usize;
         let tables = std::mem::take(&mut self.tables.tables);
-        let set = self.tables.new_set(groups, |g, out| pick(tables[table].group(&self.cache, g), k, pins, out, &mut work));
+        let set =
+            self.tables.new_set(groups, |g, out| pick(tables[table].group(&self.cache, g), k, pins, out, &mut work));
         self.tables.tables = tables;
         self.tables.work = work;
         Ok(set)
@@ -218,11 +223,16 @@ impl Cpu {
         let kv = self.tables.table(scores)?.kv;
         let n = self.cache.live(kv);
         if self.cache.layer(kv).iter().any(|h| h.len() != n) {
-            let (want, got) = ("KV heads that keep the same rows".to_owned(), "KV heads of different lengths".to_owned());
+            let (want, got) =
+                ("KV heads that keep the same rows".to_owned(), "KV heads of different lengths".to_owned());
             return Err(Error::Shape { op: "top_k_shared", want, got });
         }
         // Best place of every slot in any group; a slot outside every group's k best cannot be among the k of all.
-        let (mut place, mut order, mut work) = (std::mem::take(&mut self.tables.place), std::mem::take(&mut self.tables.order), std::mem::take(&mut self.tables.work));
+        let (mut place, mut order, mut work) = (
+            std::mem::take(&mut self.tables.place),
+            std::mem::take(&mut self.tables.order),
+            std::mem::take(&mut self.tables.work),
+        );
         place.clear();
         place.resize(n, u32::MAX);
         for g in 0..groups {
