@@ -3,7 +3,7 @@
 
 mod layer;
 
-pub use layer::LayerRun;
+pub use layer::{LayerRun, make_room};
 
 use crate::{
     Error, Result,
@@ -244,7 +244,7 @@ impl Engine {
         let rows = self.chunk(row);
         if row == 0 {
             let site = self.site(layer);
-            layer::make_room(&mut self.method, &mut *self.backend, site)?;
+            make_room(&mut self.method, &mut *self.backend, site)?;
         }
         self.model.project(layer, rows.clone(), &mut *self.backend)?;
         self.stage = if rows.end < self.rows() {

@@ -169,6 +169,15 @@ impl Cpu {
         &self.output
     }
 
+    /// Slots that a query head reads of a set of the running pass.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the pass has ended.
+    pub fn slots(&self, set: Set, head: usize) -> Result<&[u32]> {
+        let set = self.tables.set(set)?;
+        Ok(set.list(head * set.groups() / self.shape.query_heads))
+    }
+
     /// Begins a pass of `rows` rows at position `first` without a model: [`store`](Cpu::store) brings its queries.
     pub fn begin(&mut self, first: u32, rows: u32) {
         self.pass = PassRows { first, rows };
