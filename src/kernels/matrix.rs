@@ -35,7 +35,8 @@ pub(crate) enum Store {
     /// Word 2r + e of step s holds columns 4s + e (low byte) and 4s + 2 + e.
     Q8 { scale: Vec<Eight>, words: Vec<[Words; 8]> },
     /// Word 2r + e of step s holds columns 8s + e, 8s + 2 + e, 8s + 4 + e and 8s + 6 + e, low nibble first.
-    Q4 { scale: Vec<Eight>, min: Vec<Eight>, words: Vec<[Words; 4]> },
+    /// `affine` is eight scales, then eight minima.
+    Q4 { affine: Vec<Words>, words: Vec<[Words; 4]> },
 }
 
 /// Weights `[rows, cols]`.
@@ -64,8 +65,7 @@ impl Matrix {
             Layout::Half => Store::Half(zeroed(blocks, [[0; LANES]; BLOCK])?),
             Layout::Q8 => Store::Q8 { scale: zeroed(blocks, [0; LANES])?, words: zeroed(blocks, [[0; 2 * LANES]; 8])? },
             Layout::Q4 => Store::Q4 {
-                scale: zeroed(blocks, [0; LANES])?,
-                min: zeroed(blocks, [0; LANES])?,
+                affine: zeroed(blocks, [0; 2 * LANES])?,
                 words: zeroed(blocks, [[0; 2 * LANES]; 4])?,
             },
         };
@@ -100,9 +100,7 @@ impl Matrix {
         match &self.store {
             Store::Half(columns) => size_of_val(&columns[..]),
             Store::Q8 { scale, words } => size_of_val(&scale[..]) + size_of_val(&words[..]),
-            Store::Q4 { scale, min, words } => {
-                size_of_val(&scale[..]) + size_of_val(&min[..]) + size_of_val(&words[..])
-            }
+            Store::Q4 { affine, words } => size_of_val(&affine[..]) + size_of_val(&words[..]),
         }
     }
 
@@ -152,9 +150,9 @@ impl Matrix {
     pub fn set_q4(&mut self, row: usize, block: usize, scale: f16, min: f16, q: &[u8; BLOCK]) {
         debug_assert!(row < self.rows && block < self.blocks(), "row {row}, block {block}");
         let (at, lane) = (row / LANES * self.blocks() + block, row % LANES);
-        if let Store::Q4 { scale: scales, min: mins, words } = &mut self.store {
-            scales[at][lane] = scale.to_bits();
-            mins[at][lane] = min.to_bits();
+        if let Store::Q4 { affine, words } = &mut self.store {
+            affine[at][lane] = scale.to_bits();
+            affine[at][LANES + lane] = min.to_bits();
             for (step, q) in words[at].iter_mut().zip(q.as_chunks::<8>().0) {
                 for odd in 0..2 {
                     let nibble = |j: usize| u16::from(q[2 * j + odd] & 15) << (4 * j);
@@ -170,24 +168,24 @@ impl Matrix {
     pub fn row(&self, row: usize, out: &mut [f32]) {
         debug_assert!(row < self.rows && out.len() == self.cols, "row {row}, out {}", out.len());
         let (first, lane) = (row / LANES * self.blocks(), row % LANES);
-        let float = |bits: &Eight| f16::from_bits(bits[lane]).to_f32();
+        let float = |bits: u16| f16::from_bits(bits).to_f32();
         for (at, out) in (first..).zip(out.chunks_mut(BLOCK)) {
             match &self.store {
                 Store::Half(columns) => {
                     for (value, column) in out.iter_mut().zip(&columns[at]) {
-                        *value = float(column);
+                        *value = float(column[lane]);
                     }
                 }
                 Store::Q8 { scale, words } => {
-                    let scale = float(&scale[at]);
+                    let scale = float(scale[at][lane]);
                     for (c, value) in out.iter_mut().enumerate() {
                         let [low, high] = words[at][c / 4][2 * lane + c % 2].to_le_bytes();
                         let q = if c % 4 < 2 { low } else { high };
                         *value = scale * f32::from(q.cast_signed());
                     }
                 }
-                Store::Q4 { scale, min, words } => {
-                    let (scale, min) = (float(&scale[at]), float(&min[at]));
+                Store::Q4 { affine, words } => {
+                    let (scale, min) = (float(affine[at][lane]), float(affine[at][LANES + lane]));
                     for (c, value) in out.iter_mut().enumerate() {
                         let q = words[at][c / 8][2 * lane + c % 2] >> (c % 8 / 2 * 4) & 15;
                         *value = scale * f32::from(q) + min;
