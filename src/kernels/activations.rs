@@ -25,7 +25,11 @@ impl Activations {
         if cols == 0 {
             return;
         }
-        for (padded, row) in self.values.chunks_exact_mut(stride).zip(x.chunks_exact(cols)) {
+        for (padded, row) in self
+            .values
+            .chunks_exact_mut(stride)
+            .zip(x.chunks_exact(cols))
+        {
             padded[..cols].copy_from_slice(row);
         }
     }
