@@ -53,6 +53,7 @@ pub mod limits;
 pub mod metadata;
 pub mod stream;
 pub mod strings;
+pub mod transcode;
 pub mod unpack;
 pub mod write;
 

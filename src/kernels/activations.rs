@@ -47,12 +47,12 @@ impl Activations {
                 self.values.push(last);
             }
         }
-        self.rounded.clear();
-        if n <= FEW_ROWS {
-            dispatch!(lanes::level(), simd => self.rounded.extend(self.values.iter().map(
-                #[inline(always)]
-                |block| round(simd, block),
-            )));
+        for (padded, row) in self
+            .values
+            .chunks_exact_mut(stride)
+            .zip(x.chunks_exact(cols))
+        {
+            padded[..cols].copy_from_slice(row);
         }
     }
 
