@@ -47,12 +47,12 @@ impl Activations {
                 self.values.push(last);
             }
         }
-        for (padded, row) in self
-            .values
-            .chunks_exact_mut(stride)
-            .zip(x.chunks_exact(cols))
-        {
-            padded[..cols].copy_from_slice(row);
+        self.rounded.clear();
+        if n <= FEW_ROWS {
+            dispatch!(lanes::level(), simd => self.rounded.extend(self.values.iter().map(
+                #[inline(always)]
+                |block| round(simd, block),
+            )));
         }
     }
 
@@ -108,10 +108,7 @@ fn round<S: Simd>(simd: S, block: &[f32; BLOCK]) -> Rounded {
     let inverse = if top > 0.0 { 127.0 / top } else { 0.0 };
     let mut q = [0i32; BLOCK];
     for (q, x) in q.chunks_exact_mut(S::f32s::LEN).zip(block.chunks_exact(S::f32s::LEN)) {
-        (S::f32s::from_slice(simd, x) * inverse)
-            .round_ties_even()
-            .to_int::<S::i32s>()
-            .store_slice(q);
+        (S::f32s::from_slice(simd, x) * inverse).round_ties_even().to_int::<S::i32s>().store_slice(q);
     }
     let pair = |p: usize, factor: i32| (q[2 * p] * factor & 0xffff) | (q[2 * p + 1] * factor) << 16;
     Rounded {
@@ -133,10 +130,7 @@ mod tests {
             let x = Random(2).floats(2 * 40);
             let mut activations = Activations::default();
             activations.load(&x, 2, 40);
-            assert_eq!(
-                (activations.rows(), activations.cols(), activations.blocks()),
-                (2, 40, 2)
-            );
+            assert_eq!((activations.rows(), activations.cols(), activations.blocks()), (2, 40, 2));
             for (row, x) in x.chunks(40).enumerate() {
                 let plain = activations.row(row).as_flattened();
                 assert_eq!((&plain[..40], &plain[40..]), (x, &[0.0; 24][..]), "{name}");

@@ -31,10 +31,7 @@ pub(super) fn product<S: Simd>(
 ) {
     let mut row = 0;
     while row < m {
-        let a = Rows {
-            data: &a.data[row * a.stride..],
-            ..a
-        };
+        let a = Rows { data: &a.data[row * a.stride..], ..a };
         let out = &mut out[row * out_stride..];
         // Six rows by two vectors, the factors and the splat fill the 16 registers of AVX2; with vectors of 128 bits
         // four rows leave room for the products, as there is no fused multiply-add.
@@ -68,10 +65,7 @@ fn strip<S: Simd, const M: usize>(
     for column in (0..n).step_by(width::<S>()) {
         let mut sums = [[S::f32s::splat(simd, 0.0); 2]; M];
         for (at, b) in b.data[column..].chunks(b.stride).take(k).enumerate() {
-            let b = [
-                S::f32s::from_slice(simd, &b[..half]),
-                S::f32s::from_slice(simd, &b[half..2 * half]),
-            ];
+            let b = [S::f32s::from_slice(simd, &b[..half]), S::f32s::from_slice(simd, &b[half..2 * half])];
             for (sums, row) in sums.iter_mut().zip(&rows) {
                 let a = S::f32s::splat(simd, row[at]);
                 *sums = [a.mul_add(b[0], sums[0]), a.mul_add(b[1], sums[1])];
@@ -81,11 +75,7 @@ fn strip<S: Simd, const M: usize>(
             let out = &mut out[i * out_stride + column..i * out_stride + n];
             for (sum, out) in sums.iter().zip(out.chunks_mut(half)) {
                 if out.len() == half {
-                    let sum = if add {
-                        *sum + S::f32s::from_slice(simd, out)
-                    } else {
-                        *sum
-                    };
+                    let sum = if add { *sum + S::f32s::from_slice(simd, out) } else { *sum };
                     sum.store_slice(out);
                 } else {
                     for (out, sum) in out.iter_mut().zip(sum.as_slice()) {

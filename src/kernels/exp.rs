@@ -29,10 +29,7 @@ mod tests {
     #[test]
     fn exp_is_within_a_millionth() {
         lanes::each::run(|name| {
-            let mut x: Vec<f32> = (-8700..=8800)
-                .map(|i| i as f32 / 100.0)
-                .chain([0.0, -0.0, 1e-20, -3e-8])
-                .collect();
+            let mut x: Vec<f32> = (-8700..=8800).map(|i| i as f32 / 100.0).chain([0.0, -0.0, 1e-20, -3e-8]).collect();
             let want: Vec<f64> = x.iter().map(|x| f64::from(*x).exp()).collect();
             dispatch!(lanes::level(), simd => lanes::map(simd, &mut x, #[inline(always)] |x| super::exp(simd, x)));
             for (got, want) in x.iter().zip(want) {
@@ -40,10 +37,7 @@ mod tests {
             }
             let mut ends = [f32::NEG_INFINITY, -1e9, 1e9, f32::INFINITY];
             dispatch!(lanes::level(), simd => lanes::map(simd, &mut ends, #[inline(always)] |x| super::exp(simd, x)));
-            assert!(
-                ends[0] < 2e-38 && ends[1] < 2e-38 && ends[2] > 1e38 && ends[3].is_finite(),
-                "{name}: {ends:?}"
-            );
+            assert!(ends[0] < 2e-38 && ends[1] < 2e-38 && ends[2] > 1e38 && ends[3].is_finite(), "{name}: {ends:?}");
         });
     }
 }

@@ -29,31 +29,11 @@ fn run<S: Simd>(simd: S, w: &Matrix, x: &Activations, out: &mut [f32], panel: &m
             let k = blocks.len() * BLOCK;
             for group in 0..columns.div_ceil(LANES) {
                 let start = (first / LANES + group) * w.blocks();
-                unpack(
-                    simd,
-                    &w.store,
-                    start + blocks.start..start + blocks.end,
-                    &mut panel[group * LANES..],
-                    width,
-                );
+                unpack(simd, &w.store, start + blocks.start..start + blocks.end, &mut panel[group * LANES..], width);
             }
-            let a = Rows {
-                data: x.values()[depth..].as_flattened(),
-                stride: x.blocks() * BLOCK,
-            };
-            let b = Rows {
-                data: panel,
-                stride: width,
-            };
-            block::product(
-                simd,
-                [x.rows(), k, columns],
-                a,
-                b,
-                &mut out[first..],
-                w.rows(),
-                depth > 0,
-            );
+            let a = Rows { data: x.values()[depth..].as_flattened(), stride: x.blocks() * BLOCK };
+            let b = Rows { data: panel, stride: width };
+            block::product(simd, [x.rows(), k, columns], a, b, &mut out[first..], w.rows(), depth > 0);
         }
     }
 }
@@ -100,10 +80,7 @@ fn q8<S: Simd>(simd: S, scale: &Eight, words: &[Words; 8], mut lines: Lines) {
         let words = u16x16::from_slice(simd, words).bitcast::<i32x8<S>>();
         // Byte by byte of a lane: columns 0, 2, 1, 3.
         for (column, shift) in [(0, 24), (2, 16), (1, 8), (3, 0)] {
-            lines.set(
-                4 * step + column,
-                ((words << shift) >> 24).to_float::<f32x8<S>>() * scale,
-            );
+            lines.set(4 * step + column, ((words << shift) >> 24).to_float::<f32x8<S>>() * scale);
         }
     }
 }

@@ -42,18 +42,12 @@ mod tests {
     #[test]
     fn every_finite_half_is_exact_both_ways() {
         lanes::each::run(|name| {
-            let bits: Vec<u16> = (0..=u16::MAX)
-                .filter(|bits| f16::from_bits(*bits).is_finite())
-                .collect();
+            let bits: Vec<u16> = (0..=u16::MAX).filter(|bits| f16::from_bits(*bits).is_finite()).collect();
             let bits = &bits[1..];
             let mut values = vec![0.0; bits.len()];
             decode(bits, &mut values);
             for (bits, value) in bits.iter().zip(&values) {
-                assert_eq!(
-                    value.to_bits(),
-                    f16::from_bits(*bits).to_f32().to_bits(),
-                    "{name}: {bits:#x}"
-                );
+                assert_eq!(value.to_bits(), f16::from_bits(*bits).to_f32().to_bits(), "{name}: {bits:#x}");
             }
             let mut back = vec![0; bits.len()];
             encode(&values, &mut back);
@@ -65,22 +59,10 @@ mod tests {
     fn encoding_rounds_to_even() {
         lanes::each::run(|name| {
             let mut random = crate::kernels::matrix::tests::Random(5);
-            let special = [
-                0.0,
-                -0.0,
-                1e-9,
-                65504.0,
-                65519.9,
-                65520.0,
-                1e30,
-                -1e30,
-                1.0 + 1.0 / 2048.0,
-                1.0 + 3.0 / 2048.0,
-            ];
-            let values: Vec<f32> = special
-                .into_iter()
-                .chain((0..40_001).map(|i| random.float() * 2f32.powi(i % 44 - 27)))
-                .collect();
+            let special =
+                [0.0, -0.0, 1e-9, 65504.0, 65519.9, 65520.0, 1e30, -1e30, 1.0 + 1.0 / 2048.0, 1.0 + 3.0 / 2048.0];
+            let values: Vec<f32> =
+                special.into_iter().chain((0..40_001).map(|i| random.float() * 2f32.powi(i % 44 - 27))).collect();
             let mut bits = vec![0; values.len()];
             encode(&values, &mut bits);
             for (bits, value) in bits.iter().zip(&values) {

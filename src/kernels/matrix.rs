@@ -33,10 +33,7 @@ pub(crate) enum Store {
     /// Column by column.
     Half(Vec<[Eight; BLOCK]>),
     /// Word 2r + e of step s holds columns 4s + e (low byte) and 4s + 2 + e.
-    Q8 {
-        scale: Vec<Eight>,
-        words: Vec<[Words; 8]>,
-    },
+    Q8 { scale: Vec<Eight>, words: Vec<[Words; 8]> },
     /// Word 2r + e of step s holds columns 8s + e, 8s + 2 + e, 8s + 4 + e and 8s + 6 + e, low nibble first.
     /// `affine` is eight scales, then eight minima.
     Q4 { affine: Vec<Words>, words: Vec<[Words; 4]> },
@@ -67,10 +64,9 @@ impl Matrix {
         let store = match layout {
             Layout::Half => Store::Half(zeroed(blocks, [[0; LANES]; BLOCK])?),
             Layout::Q8 => Store::Q8 { scale: zeroed(blocks, [0; LANES])?, words: zeroed(blocks, [[0; 2 * LANES]; 8])? },
-            Layout::Q4 => Store::Q4 {
-                affine: zeroed(blocks, [0; 2 * LANES])?,
-                words: zeroed(blocks, [[0; 2 * LANES]; 4])?,
-            },
+            Layout::Q4 => {
+                Store::Q4 { affine: zeroed(blocks, [0; 2 * LANES])?, words: zeroed(blocks, [[0; 2 * LANES]; 4])? }
+            }
         };
         Ok(Matrix { rows, cols, store })
     }
@@ -134,21 +130,13 @@ impl Matrix {
 
     /// Sets columns `32 * block..` of row `row` of a [`Layout::Q8`] matrix to `scale * q`.
     pub fn set_q8(&mut self, row: usize, block: usize, scale: f16, q: &[i8; BLOCK]) {
-        debug_assert!(
-            row < self.rows && block < self.blocks(),
-            "row {row}, block {block}"
-        );
+        debug_assert!(row < self.rows && block < self.blocks(), "row {row}, block {block}");
         let (at, lane) = (row / LANES * self.blocks() + block, row % LANES);
-        if let Store::Q8 {
-            scale: scales,
-            words,
-        } = &mut self.store
-        {
+        if let Store::Q8 { scale: scales, words } = &mut self.store {
             scales[at][lane] = scale.to_bits();
             for (step, q) in words[at].iter_mut().zip(q.as_chunks::<4>().0) {
                 for odd in 0..2 {
-                    step[2 * lane + odd] =
-                        u16::from_le_bytes([q[odd].cast_unsigned(), q[2 + odd].cast_unsigned()]);
+                    step[2 * lane + odd] = u16::from_le_bytes([q[odd].cast_unsigned(), q[2 + odd].cast_unsigned()]);
                 }
             }
         } else {
@@ -159,10 +147,7 @@ impl Matrix {
     /// Sets columns `32 * block..` of row `row` of a [`Layout::Q4`] matrix to `scale * q + min`, q in 0..=15 in
     /// column order.
     pub fn set_q4(&mut self, row: usize, block: usize, scale: f16, min: f16, q: &[u8; BLOCK]) {
-        debug_assert!(
-            row < self.rows && block < self.blocks(),
-            "row {row}, block {block}"
-        );
+        debug_assert!(row < self.rows && block < self.blocks(), "row {row}, block {block}");
         let (at, lane) = (row / LANES * self.blocks() + block, row % LANES);
         if let Store::Q4 { affine, words } = &mut self.store {
             affine[at][lane] = scale.to_bits();
@@ -245,12 +230,7 @@ pub(crate) mod tests {
     }
 
     /// A random matrix and, made from the same numbers without the packing, its rows `[rows, cols]`.
-    pub(crate) fn sample(
-        layout: Layout,
-        rows: usize,
-        cols: usize,
-        random: &mut Random,
-    ) -> (Matrix, Vec<f32>) {
+    pub(crate) fn sample(layout: Layout, rows: usize, cols: usize, random: &mut Random) -> (Matrix, Vec<f32>) {
         let mut matrix = Matrix::new(layout, rows, cols).unwrap();
         let mut plain = Vec::new();
         for row in 0..rows {
@@ -266,17 +246,11 @@ pub(crate) mod tests {
                 let q: [u8; BLOCK] = std::array::from_fn(|_| random.bits() as u8);
                 if layout == Layout::Q8 {
                     matrix.set_q8(row, block, scale, &q.map(u8::cast_signed));
-                    plain.extend(
-                        q.iter()
-                            .map(|q| scale.to_f32() * f32::from(q.cast_signed())),
-                    );
+                    plain.extend(q.iter().map(|q| scale.to_f32() * f32::from(q.cast_signed())));
                 } else {
                     let q = q.map(|q| q & 15);
                     matrix.set_q4(row, block, scale, min, &q);
-                    plain.extend(
-                        q.iter()
-                            .map(|q| scale.to_f32() * f32::from(*q) + min.to_f32()),
-                    );
+                    plain.extend(q.iter().map(|q| scale.to_f32() * f32::from(*q) + min.to_f32()));
                 }
             }
         }
@@ -294,10 +268,7 @@ pub(crate) mod tests {
             (Layout::Q4, 8, 32),
         ] {
             let (matrix, plain) = sample(layout, rows, cols, &mut random);
-            assert_eq!(
-                (matrix.rows(), matrix.cols(), matrix.layout()),
-                (rows, cols, layout)
-            );
+            assert_eq!((matrix.rows(), matrix.cols(), matrix.layout()), (rows, cols, layout));
             let mut out = vec![0.0; cols];
             for (row, want) in plain.chunks(cols).enumerate() {
                 matrix.row(row, &mut out);
@@ -315,17 +286,8 @@ pub(crate) mod tests {
 
     #[test]
     fn wrong_shapes_are_errors() {
-        assert!(matches!(
-            Matrix::new(Layout::Q4, 8, 33),
-            Err(Error::Shape { .. })
-        ));
-        assert!(matches!(
-            Matrix::new(Layout::Q8, usize::MAX / 64, 1 << 20),
-            Err(Error::Memory { .. })
-        ));
-        assert!(matches!(
-            Matrix::new(Layout::Half, 1 << 30, 1 << 30),
-            Err(Error::Memory { .. })
-        ));
+        assert!(matches!(Matrix::new(Layout::Q4, 8, 33), Err(Error::Shape { .. })));
+        assert!(matches!(Matrix::new(Layout::Q8, usize::MAX / 64, 1 << 20), Err(Error::Memory { .. })));
+        assert!(matches!(Matrix::new(Layout::Half, 1 << 30, 1 << 30), Err(Error::Memory { .. })));
     }
 }

@@ -6,11 +6,7 @@ use crate::lanes;
 
 /// `out = x / sqrt(mean(x²) + eps) * weight`, one row `[width]`.
 pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
-    debug_assert!(
-        x.len() == weight.len() && x.len() == out.len(),
-        "norm of {} values",
-        x.len()
-    );
+    debug_assert!(x.len() == weight.len() && x.len() == out.len(), "norm of {} values", x.len());
     dispatch!(lanes::level(), simd => run(simd, x, weight, eps, out));
 }
 
@@ -52,10 +48,7 @@ mod tests {
                 for ((got, x), weight) in out.iter().zip(&x).zip(&weight) {
                     let want = f64::from(*x) * inverse * f64::from(*weight);
                     // A few roundings, values up to 2.
-                    assert!(
-                        (f64::from(*got) - want).abs() < 1e-6,
-                        "{name}: width {width}, {got} for {want}"
-                    );
+                    assert!((f64::from(*got) - want).abs() < 1e-6, "{name}: width {width}, {got} for {want}");
                 }
             }
         });

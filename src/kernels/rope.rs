@@ -27,12 +27,7 @@ impl Rope {
     ///
     /// # Errors
     /// [`Error::Shape`] if the two lengths do not agree, [`Error::Memory`] if the memory cannot be had.
-    pub fn new(
-        rotated: usize,
-        frequencies: &[f32],
-        positions: usize,
-        style: RopeStyle,
-    ) -> Result<Rope> {
+    pub fn new(rotated: usize, frequencies: &[f32], positions: usize, style: RopeStyle) -> Result<Rope> {
         if frequencies.is_empty() || frequencies.len() * 2 != rotated {
             return Err(Error::Shape {
                 op: "rope",
@@ -75,11 +70,7 @@ impl Rope {
     /// Rotates every head of `x` `[heads * head_dim]` to `position`.
     pub fn rotate(&self, x: &mut [f32], head_dim: usize, position: usize) {
         debug_assert!(2 * self.frequencies.len() <= head_dim, "head of {head_dim}");
-        debug_assert!(
-            position < self.positions,
-            "position {position} of {}",
-            self.positions
-        );
+        debug_assert!(position < self.positions, "position {position} of {}", self.positions);
         let half = self.frequencies.len();
         let angles = &self.table[position * half..][..half];
         for head in x.chunks_exact_mut(head_dim) {

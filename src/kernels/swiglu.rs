@@ -36,10 +36,7 @@ mod tests {
             for ((got, gate), up) in out.iter().zip(&gate).zip(&up) {
                 let gate = f64::from(*gate);
                 let want = gate / (1.0 + (-gate).exp()) * f64::from(*up);
-                assert!(
-                    (f64::from(*got) - want).abs() <= 1e-6 * want.abs() + 1e-30,
-                    "{name}: {got} for {want}"
-                );
+                assert!((f64::from(*got) - want).abs() <= 1e-6 * want.abs() + 1e-30, "{name}: {got} for {want}");
             }
         });
     }
