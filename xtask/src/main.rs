@@ -58,8 +58,19 @@ enum Task {
     Bench(bench::Args),
 }
 
-fn main() -> Result<ExitCode> {
-    match Cli::parse().task {
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(code) => code,
+        // What went wrong and while doing what, without the backtrace that anyhow adds to its debug format.
+        Err(why) => {
+            eprintln!("error: {why:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    match task {
         Task::Model => println!("{}", model::ensure()?.display()),
         Task::Setup => setup::all()?,
         Task::Build(args) => build::run(&args)?,

@@ -124,7 +124,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
                     "passed".into()
                 }
                 Err(why) => {
-                    eprintln!("error: {why:?}");
+                    eprintln!("error: {why:#}");
                     failed += 1;
                     "FAILED".into()
                 }
