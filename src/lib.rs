@@ -18,5 +18,6 @@ pub mod model;
 pub mod backend;
 pub mod sampler;
 pub mod engine;
+pub mod loader;
 
 pub use error::{Error, Result};
