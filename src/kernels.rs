@@ -16,7 +16,9 @@ mod matrix;
 mod norm;
 mod rope;
 mod select;
+mod softmax;
 mod swiglu;
+mod tile;
 
 pub use activations::Activations;
 pub use add::add_assign;

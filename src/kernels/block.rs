@@ -19,7 +19,8 @@ pub(super) struct Rows<'a> {
 
 /// `out[m, n] = a[m, k] · b[k, n]`, or with `add` that much more. Rows of `b` are padded to a multiple of [`width`],
 /// those of `out` are not.
-#[inline(always)]
+///
+/// Not inlined: it is much code, and has many callers.
 pub(super) fn product<S: Simd>(
     simd: S,
     [m, k, n]: [usize; 3],
@@ -29,6 +30,14 @@ pub(super) fn product<S: Simd>(
     out_stride: usize,
     add: bool,
 ) {
+    simd.vectorize(
+        #[inline(always)]
+        || run(simd, [m, k, n], a, b, out, out_stride, add),
+    );
+}
+
+#[inline(always)]
+fn run<S: Simd>(simd: S, [m, k, n]: [usize; 3], a: Rows, b: Rows, out: &mut [f32], out_stride: usize, add: bool) {
     let mut row = 0;
     while row < m {
         let a = Rows {

@@ -1,5 +1,7 @@
 //! What a KV cache stores.
 
+use fearless_simd::prelude::*;
+
 use super::half;
 
 /// A stored key or value component: `f32`, or the bits of an f16 as `u16`.
@@ -8,6 +10,9 @@ pub trait Element: Copy + Default + Send + Sync + 'static {
     fn store(values: &[f32], out: &mut [Self]);
     /// Reads a row back.
     fn fetch(stored: &[Self], out: &mut [f32]);
+    /// [`Element::fetch`] inside a kernel.
+    #[doc(hidden)]
+    fn fetch_on<S: Simd>(simd: S, stored: &[Self], out: &mut [f32]);
 }
 
 impl Element for f32 {
@@ -16,6 +21,11 @@ impl Element for f32 {
     }
 
     fn fetch(stored: &[f32], out: &mut [f32]) {
+        out.copy_from_slice(stored);
+    }
+
+    #[inline(always)]
+    fn fetch_on<S: Simd>(_: S, stored: &[f32], out: &mut [f32]) {
         out.copy_from_slice(stored);
     }
 }
@@ -27,5 +37,10 @@ impl Element for u16 {
 
     fn fetch(stored: &[u16], out: &mut [f32]) {
         half::decode(stored, out);
+    }
+
+    #[inline(always)]
+    fn fetch_on<S: Simd>(simd: S, stored: &[u16], out: &mut [f32]) {
+        half::decode_on(simd, stored, out);
     }
 }
