@@ -1,4 +1,4 @@
-//! The cases of `benches/cases.rs` for JavaScript to time: see `run.mjs` beside this file.
+//! The cases of `benches/kernels/cases.rs` for JavaScript to time: see `run.mjs` beside this file.
 #![expect(
     unsafe_code,
     reason = "exporting a function by name is unsafe to the compiler: two could share a name"
@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-#[path = "../cases.rs"]
+#[path = "../kernels/cases.rs"]
 mod cases;
 
 thread_local! {

@@ -113,7 +113,7 @@ fn round<S: Simd>(simd: S, block: &[f32; BLOCK]) -> Rounded {
             .to_int::<S::i32s>()
             .store_slice(q);
     }
-    let pair = |p: usize, factor: i32| (q[2 * p] * factor & 0xffff) | (q[2 * p + 1] * factor) << 16;
+    let pair = |p: usize, factor: i32| ((q[2 * p] * factor) & 0xffff) | (q[2 * p + 1] * factor) << 16;
     Rounded {
         scale: top / 127.0,
         sum,

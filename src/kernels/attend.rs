@@ -6,7 +6,7 @@
 
 use fearless_simd::{dispatch, prelude::*};
 
-use super::block::{self, Rows};
+use super::block::{self, Rows, RowsMut};
 use super::softmax::softmax;
 use super::tile::{Run, Slots, TILE, Tile};
 use super::{Element, Rope};
@@ -189,15 +189,11 @@ pub(super) fn score<S: Simd, E: Element>(
             data: &tile.columns,
             stride: TILE,
         };
-        block::product(
-            simd,
-            [queries, dim, count],
-            q,
-            keys,
-            &mut scratch.scores[first..],
-            slots.count(),
-            false,
-        );
+        let out = RowsMut {
+            data: &mut scratch.scores[first..],
+            stride: slots.count(),
+        };
+        block::product(simd, [queries, dim, count], q, keys, out, false);
     }
 }
 
@@ -224,15 +220,11 @@ pub(super) fn weigh<S: Simd, E: Element>(
             data: &tile.rows,
             stride: tile.stride,
         };
-        block::product(
-            simd,
-            [queries, count, dim],
-            weights,
-            values,
-            &mut scratch.sums,
-            dim,
-            true,
-        );
+        let out = RowsMut {
+            data: &mut scratch.sums,
+            stride: dim,
+        };
+        block::product(simd, [queries, count, dim], weights, values, out, true);
     }
 }
 

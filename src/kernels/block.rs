@@ -17,61 +17,50 @@ pub(super) struct Rows<'a> {
     pub(super) stride: usize,
 }
 
+/// The same to write to.
+pub(super) struct RowsMut<'a> {
+    pub(super) data: &'a mut [f32],
+    pub(super) stride: usize,
+}
+
 /// `out[m, n] = a[m, k] · b[k, n]`, or with `add` that much more. Rows of `b` are padded to a multiple of [`width`],
 /// those of `out` are not.
 ///
 /// Not inlined: it is much code, and has many callers.
-pub(super) fn product<S: Simd>(
-    simd: S,
-    [m, k, n]: [usize; 3],
-    a: Rows,
-    b: Rows,
-    out: &mut [f32],
-    out_stride: usize,
-    add: bool,
-) {
+pub(super) fn product<S: Simd>(simd: S, shape: [usize; 3], a: Rows, b: Rows, out: RowsMut, add: bool) {
     simd.vectorize(
         #[inline(always)]
-        || run(simd, [m, k, n], a, b, out, out_stride, add),
+        || run(simd, shape, a, b, out, add),
     );
 }
 
 #[inline(always)]
-fn run<S: Simd>(simd: S, [m, k, n]: [usize; 3], a: Rows, b: Rows, out: &mut [f32], out_stride: usize, add: bool) {
-    let mut row = 0;
-    while row < m {
+fn run<S: Simd>(simd: S, [m, k, n]: [usize; 3], a: Rows, b: Rows, out: RowsMut, add: bool) {
+    // Six rows by two vectors, the factors and the splat fill the 16 registers of AVX2; with vectors of 128 bits
+    // four rows leave room for the products, as there is no fused multiply-add.
+    let most = if S::f32s::LEN == 4 { 4 } else { 6 };
+    for row in (0..m).step_by(most) {
         let a = Rows {
             data: &a.data[row * a.stride..],
             ..a
         };
-        let out = &mut out[row * out_stride..];
-        // Six rows by two vectors, the factors and the splat fill the 16 registers of AVX2; with vectors of 128 bits
-        // four rows leave room for the products, as there is no fused multiply-add.
-        let most = if S::f32s::LEN == 4 { 4 } else { 6 };
-        let rows = (m - row).min(most);
-        match rows {
-            1 => strip::<S, 1>(simd, k, n, a, b, out, out_stride, add),
-            2 => strip::<S, 2>(simd, k, n, a, b, out, out_stride, add),
-            3 => strip::<S, 3>(simd, k, n, a, b, out, out_stride, add),
-            4 => strip::<S, 4>(simd, k, n, a, b, out, out_stride, add),
-            5 => strip::<S, 5>(simd, k, n, a, b, out, out_stride, add),
-            _ => strip::<S, 6>(simd, k, n, a, b, out, out_stride, add),
+        let out = RowsMut {
+            data: &mut out.data[row * out.stride..],
+            ..out
+        };
+        match most.min(m - row) {
+            1 => strip::<S, 1>(simd, k, n, a, b, out, add),
+            2 => strip::<S, 2>(simd, k, n, a, b, out, add),
+            3 => strip::<S, 3>(simd, k, n, a, b, out, add),
+            4 => strip::<S, 4>(simd, k, n, a, b, out, add),
+            5 => strip::<S, 5>(simd, k, n, a, b, out, add),
+            _ => strip::<S, 6>(simd, k, n, a, b, out, add),
         }
-        row += rows;
     }
 }
 
 #[inline(always)]
-fn strip<S: Simd, const M: usize>(
-    simd: S,
-    k: usize,
-    n: usize,
-    a: Rows,
-    b: Rows,
-    out: &mut [f32],
-    out_stride: usize,
-    add: bool,
-) {
+fn strip<S: Simd, const M: usize>(simd: S, k: usize, n: usize, a: Rows, b: Rows, out: RowsMut, add: bool) {
     let rows: [&[f32]; M] = std::array::from_fn(|i| &a.data[i * a.stride..][..k]);
     let half = S::f32s::LEN;
     for column in (0..n).step_by(width::<S>()) {
@@ -87,8 +76,8 @@ fn strip<S: Simd, const M: usize>(
             }
         }
         for (i, sums) in sums.iter().enumerate() {
-            let out = &mut out[i * out_stride + column..i * out_stride + n];
-            for (sum, out) in sums.iter().zip(out.chunks_mut(half)) {
+            let line = &mut out.data[i * out.stride..][column..n];
+            for (sum, out) in sums.iter().zip(line.chunks_mut(half)) {
                 if out.len() == half {
                     let sum = if add {
                         *sum + S::f32s::from_slice(simd, out)

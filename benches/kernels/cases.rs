@@ -1,4 +1,5 @@
 //! What is timed, in the shapes of SmolLM2-135M: the native benchmark and the one in wasm run the same cases.
+#![expect(clippy::expect_used, reason = "a benchmark may panic")]
 
 use std::hint::black_box;
 
@@ -10,9 +11,11 @@ use half::f16;
 
 /// Something to time.
 pub struct Case {
+    /// Kernel, layout and shape.
     pub name: String,
     /// Multiply-adds of one run, or elements where `name` says so.
     pub work: u64,
+    /// One run.
     pub run: Box<dyn FnMut()>,
 }
 
