@@ -6,6 +6,7 @@ mod add;
 mod attend;
 mod attend_listed;
 mod block;
+mod direct;
 mod element;
 mod exp;
 mod gemm;

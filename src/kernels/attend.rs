@@ -7,6 +7,7 @@
 use fearless_simd::{dispatch, prelude::*};
 
 use super::block::{self, Rows, RowsMut};
+use super::direct;
 use super::softmax::softmax;
 use super::tile::{Run, Slots, TILE, Tile};
 use super::{Element, Rope};
@@ -171,10 +172,23 @@ pub(super) fn score<S: Simd, E: Element>(
     slots: impl Slots,
     scratch: &mut AttendScratch,
 ) {
-    let queries = scratch.queries.len() / dim;
-    let tile = &mut scratch.tile;
+    let AttendScratch {
+        tile, queries, scores, ..
+    } = scratch;
+    let m = queries.len() / dim;
+    scores.resize(m * slots.count(), 0.0);
+    if slots.count() == 0 {
+        return;
+    }
+    if m <= direct::FEW && direct::fits::<S>(dim) && kv.rotate.is_none() {
+        return match m {
+            1 => direct::score::<S, E, 1>(simd, queries, kv.k, slots, scores),
+            2 => direct::score::<S, E, 2>(simd, queries, kv.k, slots, scores),
+            3 => direct::score::<S, E, 3>(simd, queries, kv.k, slots, scores),
+            _ => direct::score::<S, E, 4>(simd, queries, kv.k, slots, scores),
+        };
+    }
     tile.resize(dim);
-    scratch.scores.resize(queries * slots.count(), 0.0);
     for first in (0..slots.count()).step_by(TILE) {
         let count = tile.fetch(simd, kv.k, dim, slots, first);
         if let Some(rope) = kv.rotate {
@@ -182,7 +196,7 @@ pub(super) fn score<S: Simd, E: Element>(
         }
         tile.transpose(simd, dim, count);
         let q = Rows {
-            data: &scratch.queries,
+            data: queries,
             stride: dim,
         };
         let keys = Rows {
@@ -190,10 +204,10 @@ pub(super) fn score<S: Simd, E: Element>(
             stride: TILE,
         };
         let out = RowsMut {
-            data: &mut scratch.scores[first..],
+            data: &mut scores[first..],
             stride: slots.count(),
         };
-        block::product(simd, [queries, dim, count], q, keys, out, false);
+        block::product(simd, [m, dim, count], q, keys, out, false);
     }
 }
 
@@ -206,14 +220,29 @@ pub(super) fn weigh<S: Simd, E: Element>(
     slots: impl Slots,
     scratch: &mut AttendScratch,
 ) {
-    let queries = scratch.queries.len() / dim;
-    let tile = &mut scratch.tile;
-    scratch.sums.clear();
-    scratch.sums.resize(queries * dim, 0.0);
+    let AttendScratch {
+        tile,
+        queries,
+        scores,
+        sums,
+        ..
+    } = scratch;
+    let m = queries.len() / dim;
+    sums.clear();
+    sums.resize(m * dim, 0.0);
+    if m <= direct::FEW && direct::fits::<S>(dim) {
+        return match m {
+            1 => direct::weigh::<S, E, 1>(simd, scores, kv.v, slots, sums),
+            2 => direct::weigh::<S, E, 2>(simd, scores, kv.v, slots, sums),
+            3 => direct::weigh::<S, E, 3>(simd, scores, kv.v, slots, sums),
+            _ => direct::weigh::<S, E, 4>(simd, scores, kv.v, slots, sums),
+        };
+    }
+    tile.resize(dim);
     for first in (0..slots.count()).step_by(TILE) {
         let count = tile.fetch(simd, kv.v, dim, slots, first);
         let weights = Rows {
-            data: &scratch.scores[first..],
+            data: &scores[first..],
             stride: slots.count(),
         };
         let values = Rows {
@@ -221,10 +250,10 @@ pub(super) fn weigh<S: Simd, E: Element>(
             stride: tile.stride,
         };
         let out = RowsMut {
-            data: &mut scratch.sums,
+            data: sums,
             stride: dim,
         };
-        block::product(simd, [queries, count, dim], weights, values, out, true);
+        block::product(simd, [m, count, dim], weights, values, out, true);
     }
 }
 

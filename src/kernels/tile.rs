@@ -3,7 +3,7 @@
 use fearless_simd::{f32x4, prelude::*};
 
 use super::block::WIDEST;
-use super::{Element, Rope};
+use super::{Element, Rope, element};
 
 /// Slots of a tile: with it keys or values of a head of 64 stay in the first-level cache.
 pub(super) const TILE: usize = 64;
@@ -76,7 +76,7 @@ impl Tile {
     ) -> usize {
         let count = TILE.min(slots.count() - first);
         for (row, index) in self.rows.chunks_exact_mut(self.stride).zip(first..first + count) {
-            E::fetch_on(simd, &stored[slots.slot(index) * dim..][..dim], &mut row[..dim]);
+            element::fetch(simd, &stored[slots.slot(index) * dim..][..dim], &mut row[..dim]);
         }
         count
     }
