@@ -180,29 +180,17 @@ pub(super) fn score<S: Simd, E: Element>(
     if slots.count() == 0 {
         return;
     }
-    if m <= direct::FEW && direct::fits::<S>(dim) && kv.rotate.is_none() {
-        return match m {
-            1 => direct::score::<S, E, 1>(simd, queries, kv.k, slots, scores),
-            2 => direct::score::<S, E, 2>(simd, queries, kv.k, slots, scores),
-            3 => direct::score::<S, E, 3>(simd, queries, kv.k, slots, scores),
-            _ => direct::score::<S, E, 4>(simd, queries, kv.k, slots, scores),
-        };
+    if kv.rotate.is_none() && direct::serves::<S>(m, dim) {
+        return direct::score(simd, dim, queries, kv.k, slots, scores);
     }
     tile.resize(dim);
     for first in (0..slots.count()).step_by(TILE) {
-        let count = tile.fetch(simd, kv.k, dim, slots, first);
-        if let Some(rope) = kv.rotate {
-            tile.rotate(rope, dim, slots, first, count);
-        }
-        tile.transpose(simd, dim, count);
+        let count = tile.keys(simd, kv.k, dim, slots, first, kv.rotate);
         let q = Rows {
             data: queries,
             stride: dim,
         };
-        let keys = Rows {
-            data: &tile.columns,
-            stride: TILE,
-        };
+        let keys = tile.panels();
         let out = RowsMut {
             data: &mut scores[first..],
             stride: slots.count(),
@@ -230,25 +218,20 @@ pub(super) fn weigh<S: Simd, E: Element>(
     let m = queries.len() / dim;
     sums.clear();
     sums.resize(m * dim, 0.0);
-    if m <= direct::FEW && direct::fits::<S>(dim) {
-        return match m {
-            1 => direct::weigh::<S, E, 1>(simd, scores, kv.v, slots, sums),
-            2 => direct::weigh::<S, E, 2>(simd, scores, kv.v, slots, sums),
-            3 => direct::weigh::<S, E, 3>(simd, scores, kv.v, slots, sums),
-            _ => direct::weigh::<S, E, 4>(simd, scores, kv.v, slots, sums),
-        };
+    if slots.count() == 0 {
+        return;
+    }
+    if direct::serves::<S>(m, dim) {
+        return direct::weigh(simd, dim, scores, kv.v, slots, sums);
     }
     tile.resize(dim);
     for first in (0..slots.count()).step_by(TILE) {
-        let count = tile.fetch(simd, kv.v, dim, slots, first);
+        let count = tile.values(simd, kv.v, dim, slots, first);
         let weights = Rows {
             data: &scores[first..],
             stride: slots.count(),
         };
-        let values = Rows {
-            data: &tile.rows,
-            stride: tile.stride,
-        };
+        let values = tile.panels();
         let out = RowsMut {
             data: sums,
             stride: dim,

@@ -8,27 +8,70 @@ use fearless_simd::{f32x4, prelude::*};
 use super::Element;
 use super::tile::Slots;
 
-/// Most queries a pass takes: with two vectors of each and of the stored row they fit the registers.
-pub(super) const FEW: usize = 4;
+/// Most queries of a pass: with four slots each their sums fit the registers of AVX2.
+const PASS: usize = 4;
+/// Up to so many queries two passes beat a tile.
+const FEW: usize = 2 * PASS;
 /// Slots scored together, the lanes of one result.
 const SLOTS: usize = 4;
 
-/// Rows of a head's store that are read in whole pairs of vectors: others need the padding of a tile.
+/// Whether `queries` of `dim` components can be served here: rows must be whole pairs of vectors, others need the
+/// padding of a tile.
 #[inline(always)]
-pub(super) fn fits<S: Simd>(dim: usize) -> bool {
-    dim.is_multiple_of(2 * S::f32s::LEN)
+pub(super) fn serves<S: Simd>(queries: usize, dim: usize) -> bool {
+    queries <= FEW && dim.is_multiple_of(2 * S::f32s::LEN)
 }
 
-/// The scores `[G, slots]` of `q` `[G, dim]` with the keys of `slots`.
+/// The scores `[queries, slots]` of `q` `[queries, dim]` with the keys of `slots`.
 #[inline(always)]
-pub(super) fn score<S: Simd, E: Element, const G: usize>(
+pub(super) fn score<S: Simd, E: Element>(
     simd: S,
+    dim: usize,
     q: &[f32],
     keys: &[E],
     slots: impl Slots,
     out: &mut [f32],
 ) {
-    let (dim, count) = (q.len() / G, slots.count());
+    for (q, out) in q.chunks(PASS * dim).zip(out.chunks_mut(PASS * slots.count())) {
+        match q.len() / dim {
+            1 => score_pass::<S, E, 1>(simd, dim, q, keys, slots, out),
+            2 => score_pass::<S, E, 2>(simd, dim, q, keys, slots, out),
+            3 => score_pass::<S, E, 3>(simd, dim, q, keys, slots, out),
+            _ => score_pass::<S, E, PASS>(simd, dim, q, keys, slots, out),
+        }
+    }
+}
+
+/// The sums `[queries, dim]` of the values of `slots`, weighted by `weights` `[queries, slots]`.
+#[inline(always)]
+pub(super) fn weigh<S: Simd, E: Element>(
+    simd: S,
+    dim: usize,
+    weights: &[f32],
+    values: &[E],
+    slots: impl Slots,
+    out: &mut [f32],
+) {
+    for (weights, out) in weights.chunks(PASS * slots.count()).zip(out.chunks_mut(PASS * dim)) {
+        match out.len() / dim {
+            1 => weigh_pass::<S, E, 1>(simd, dim, weights, values, slots, out),
+            2 => weigh_pass::<S, E, 2>(simd, dim, weights, values, slots, out),
+            3 => weigh_pass::<S, E, 3>(simd, dim, weights, values, slots, out),
+            _ => weigh_pass::<S, E, PASS>(simd, dim, weights, values, slots, out),
+        }
+    }
+}
+
+#[inline(always)]
+fn score_pass<S: Simd, E: Element, const G: usize>(
+    simd: S,
+    dim: usize,
+    q: &[f32],
+    keys: &[E],
+    slots: impl Slots,
+    out: &mut [f32],
+) {
+    let count = slots.count();
     let q: [&[f32]; G] = std::array::from_fn(|g| &q[g * dim..][..dim]);
     for first in (0..count).step_by(SLOTS) {
         // Past the end the last key again; its scores are dropped.
@@ -76,16 +119,16 @@ fn totals<S: Simd>(simd: S, sums: &[S::f32s; SLOTS]) -> f32x4<S> {
     ac.zip_low(bd) + ac.zip_high(bd)
 }
 
-/// The sums `[G, dim]` of the values of `slots`, weighted by `weights` `[G, slots]`.
 #[inline(always)]
-pub(super) fn weigh<S: Simd, E: Element, const G: usize>(
+fn weigh_pass<S: Simd, E: Element, const G: usize>(
     simd: S,
+    dim: usize,
     weights: &[f32],
     values: &[E],
     slots: impl Slots,
     out: &mut [f32],
 ) {
-    let (dim, count, step) = (out.len() / G, slots.count(), 2 * S::f32s::LEN);
+    let (count, step) = (slots.count(), 2 * S::f32s::LEN);
     let weights: [&[f32]; G] = std::array::from_fn(|g| &weights[g * count..][..count]);
     for at in (0..dim).step_by(step) {
         let mut sums = [(S::f32s::splat(simd, 0.0), S::f32s::splat(simd, 0.0)); G];

@@ -5,7 +5,7 @@
 
 use fearless_simd::{dispatch, f32x8, i16x8, i16x16, i32x8, prelude::*, u16x8, u16x16, u32x8};
 
-use super::block::{self, Rows, RowsMut, WIDEST};
+use super::block::{self, Panels, Rows, RowsMut, WIDEST};
 use super::matrix::{BLOCK, Eight, LANES, Store, Words};
 use super::{Activations, GemmScratch, Matrix};
 use crate::lanes::{self, widened_half};
@@ -41,10 +41,7 @@ fn run<S: Simd>(simd: S, w: &Matrix, x: &Activations, out: &mut [f32], panel: &m
                 data: x.values()[depth..].as_flattened(),
                 stride: x.blocks() * BLOCK,
             };
-            let b = Rows {
-                data: panel,
-                stride: width,
-            };
+            let b = Panels { data: panel, stride: 0 };
             let out = RowsMut {
                 data: &mut out[first..],
                 stride: w.rows(),
