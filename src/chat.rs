@@ -34,10 +34,7 @@ impl Message {
     /// A message.
     #[must_use]
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Message {
-        Message {
-            role: role.into(),
-            content: content.into(),
-        }
+        Message { role: role.into(), content: content.into() }
     }
 }
 
@@ -70,11 +67,7 @@ impl ChatTemplate {
             let Some(id) = metadata.u32_opt(key)? else {
                 return Ok(String::new());
             };
-            Ok(metadata
-                .strings(TOKENS)?
-                .get(id as usize)
-                .unwrap_or_default()
-                .to_owned())
+            Ok(metadata.strings(TOKENS)?.get(id as usize).unwrap_or_default().to_owned())
         };
         template.bos = token("tokenizer.ggml.bos_token_id")?;
         template.eos = token("tokenizer.ggml.eos_token_id")?;
@@ -88,27 +81,16 @@ impl ChatTemplate {
     pub fn new(source: &str) -> Result<ChatTemplate> {
         let mut environment = Environment::new();
         // As the reference implementation sets Jinja up.
-        let syntax = SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .build()
-            .map_err(template_error)?;
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(template_error)?;
         environment.set_syntax(syntax);
         environment.set_recursion_limit(DEPTH);
         // Templates call methods of Python's str and dict.
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", |message: String| {
             Err::<String, _>(minijinja::Error::new(ErrorKind::InvalidOperation, message))
         });
-        environment
-            .add_template_owned(NAME, source.to_owned())
-            .map_err(template_error)?;
-        Ok(ChatTemplate {
-            environment,
-            bos: String::new(),
-            eos: String::new(),
-        })
+        environment.add_template_owned(NAME, source.to_owned()).map_err(template_error)?;
+        Ok(ChatTemplate { environment, bos: String::new(), eos: String::new() })
     }
 
     /// The prompt for `messages`. With `add_generation_prompt` it ends where the assistant's answer begins. Encode it
@@ -118,17 +100,12 @@ impl ChatTemplate {
     /// [`Error::Template`] with the template's own complaint (e.g. an unknown role), or if it does not end within its
     /// budget.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
-        let bytes: u64 = messages
-            .iter()
-            .map(|m| (m.role.len() + m.content.len()) as u64)
-            .sum();
+        let bytes: u64 = messages.iter().map(|m| (m.role.len() + m.content.len()) as u64).sum();
         // Cheap: templates are shared, only the settings are copied.
         let mut environment = self.environment.clone();
         environment.set_fuel(Some(FUEL + FUEL_PER_BYTE * bytes));
         let template = environment.get_template(NAME).map_err(template_error)?;
-        let said = messages
-            .iter()
-            .map(|m| context! { role => m.role.as_str(), content => m.content.as_str() });
+        let said = messages.iter().map(|m| context! { role => m.role.as_str(), content => m.content.as_str() });
         template
             .render(context! {
                 messages => said.collect::<Vec<Value>>(),

@@ -82,9 +82,7 @@ pub enum Error {
         vocabulary: u32,
     },
     /// The prompt and the tokens to make do not fit.
-    #[error(
-        "{prompt} prompt tokens + {generate} to generate exceed the context of {context} tokens"
-    )]
+    #[error("{prompt} prompt tokens + {generate} to generate exceed the context of {context} tokens")]
     Context {
         /// Prompt tokens.
         prompt: u32,

@@ -67,8 +67,5 @@ pub use unpack::dequantise;
 
 /// The refusal of a damaged file: which key or tensor, and why.
 pub(crate) fn bad(what: impl Into<String>, why: impl Into<String>) -> crate::Error {
-    crate::Error::File {
-        what: what.into(),
-        why: why.into(),
-    }
+    crate::Error::File { what: what.into(), why: why.into() }
 }

@@ -1,9 +1,9 @@
-//! The instruction set every kernel runs on, chosen once per call.
+//! The instruction set every kernel runs on, and the few vector idioms they share.
 //!
-//! Kernels are one generic body over [`fearless_simd::Simd`]: wasm simd128, x86-64 (SSE2 to AVX-512, chosen at run
-//! time), NEON, or scalar code. All `unsafe` lives in that crate; this one has none in its kernels.
+//! A kernel is one generic body over [`fearless_simd::Simd`]: wasm simd128, x86-64 from SSE2 to AVX-512 (chosen at run
+//! time), NEON, or scalar code. That crate holds all the `unsafe`; the kernels have none.
 
-use fearless_simd::Level;
+use fearless_simd::{Level, i16x16, i32x8, prelude::*, u16x16};
 
 /// The instruction set to run on: the best of this machine, or in a test the one [`each::run`] has set.
 #[inline]
@@ -15,6 +15,85 @@ pub(crate) fn level() -> Level {
     Level::new()
 }
 
+/// More lanes than any vector of f32 has.
+const MOST: usize = 16;
+
+/// A vector from up to `LEN` values, the rest of it `pad`.
+#[inline(always)]
+pub(crate) fn load_or<S: Simd>(simd: S, values: &[f32], pad: f32) -> S::f32s {
+    if values.len() == S::f32s::LEN {
+        return S::f32s::from_slice(simd, values);
+    }
+    let mut padded = [pad; MOST];
+    padded[..values.len()].copy_from_slice(values);
+    S::f32s::from_slice(simd, &padded[..S::f32s::LEN])
+}
+
+/// `x = f(x)`. The last vector is padded with zeros.
+#[inline(always)]
+pub(crate) fn map<S: Simd>(simd: S, x: &mut [f32], mut f: impl FnMut(S::f32s) -> S::f32s) {
+    let mut whole = x.chunks_exact_mut(S::f32s::LEN);
+    for x in whole.by_ref() {
+        f(S::f32s::from_slice(simd, x)).store_slice(x);
+    }
+    let rest = whole.into_remainder();
+    if !rest.is_empty() {
+        let done = f(load_or(simd, rest, 0.0));
+        rest.copy_from_slice(&done.as_slice()[..rest.len()]);
+    }
+}
+
+/// `x = f(x, y)` for equally long `x` and `y`. The last vectors are padded with zeros.
+#[inline(always)]
+pub(crate) fn map2<S: Simd>(simd: S, x: &mut [f32], y: &[f32], mut f: impl FnMut(S::f32s, S::f32s) -> S::f32s) {
+    let mut whole = x.chunks_exact_mut(S::f32s::LEN);
+    let mut others = y.chunks_exact(S::f32s::LEN);
+    for (x, y) in whole.by_ref().zip(others.by_ref()) {
+        f(S::f32s::from_slice(simd, x), S::f32s::from_slice(simd, y)).store_slice(x);
+    }
+    let (rest, other) = (whole.into_remainder(), others.remainder());
+    if !rest.is_empty() {
+        let done = f(load_or(simd, rest, 0.0), load_or(simd, other, 0.0));
+        rest.copy_from_slice(&done.as_slice()[..rest.len()]);
+    }
+}
+
+/// Folds the vectors of `x` into one, the last padded with `pad`.
+#[inline(always)]
+pub(crate) fn fold<S: Simd>(simd: S, x: &[f32], pad: f32, mut f: impl FnMut(S::f32s, S::f32s) -> S::f32s) -> S::f32s {
+    let mut sum = S::f32s::splat(simd, pad);
+    for x in x.chunks(S::f32s::LEN) {
+        sum = f(sum, load_or(simd, x, pad));
+    }
+    sum
+}
+
+/// Sum of all lanes.
+#[inline(always)]
+pub(crate) fn sum<S: Simd>(x: S::f32s) -> f32 {
+    x.as_slice().iter().sum()
+}
+
+/// Largest lane.
+#[inline(always)]
+pub(crate) fn largest<S: Simd>(x: S::f32s) -> f32 {
+    x.as_slice().iter().fold(f32::NEG_INFINITY, |top, x| top.max(*x))
+}
+
+/// The exact values of finite f16, from their sign-extended bits: sign in bit 31, exponent and mantissa where f32 has
+/// them, and the difference of the exponent biases multiplied in, which takes care of subnormals too.
+macro_rules! widened_half {
+    ($bits:expr, $float:ty) => {
+        (($bits << 13) & 0x8fff_e000_u32.cast_signed()).bitcast::<$float>() * f32::from_bits((127 + 112) << 23)
+    };
+}
+pub(crate) use widened_half;
+
+/// Per 32-bit lane the sum of the products of its two 16-bit halves.
+#[inline(always)]
+pub(crate) fn dot<S: Simd>(a: u16x16<S>, b: i32x8<S>) -> i32x8<S> {
+    a.bitcast::<i16x16<S>>().pairwise_dot_product(b.bitcast::<i16x16<S>>())
+}
 /// Runs a test body once per instruction set of this machine.
 #[cfg(test)]
 pub(crate) mod each {
@@ -69,9 +148,6 @@ pub(crate) mod each {
     fn every_set_of_this_machine_runs() {
         let want = known().iter().filter(|(_, level)| level.is_some()).count();
         assert_eq!(run(|name| eprintln!("instruction set {name}: run")), want);
-        assert!(
-            want >= 2 || cfg!(not(target_arch = "x86_64")),
-            "x86-64 has at least scalar and SSE2"
-        );
+        assert!(want >= 2 || cfg!(not(target_arch = "x86_64")), "x86-64 has at least scalar and SSE2");
     }
 }

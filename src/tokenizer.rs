@@ -116,12 +116,8 @@ impl Tokenizer {
             0 => Some(0),
             _ => self.ends.get(index - 1).map(|&end| end as usize),
         };
-        let range = start
-            .zip(self.ends.get(index))
-            .map(|(start, &end)| start..end as usize);
-        range
-            .and_then(|range| self.pieces.get(range))
-            .unwrap_or_default()
+        let range = start.zip(self.ends.get(index)).map(|(start, &end)| start..end as usize);
+        range.and_then(|range| self.pieces.get(range)).unwrap_or_default()
     }
 
     /// Whether `id` is a control token: one that stands for structure, not text.

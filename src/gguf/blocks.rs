@@ -88,10 +88,7 @@ impl GgmlType {
         if let Some(row) = TABLE.iter().find(|row| row.1 == id) {
             return Ok(row.0);
         }
-        let name = OTHERS
-            .iter()
-            .find(|other| other.0 == id)
-            .map_or("of unknown name", |other| other.1);
+        let name = OTHERS.iter().find(|other| other.0 == id).map_or("of unknown name", |other| other.1);
         Err(Error::Unsupported {
             what: "tensor type",
             got: format!("{name} (id {id}) of {tensor}"),
@@ -163,17 +160,9 @@ mod tests {
 
     #[test]
     fn other_formats_are_refused_by_name() {
-        let message = GgmlType::from_id(10, "blk.0.attn_q.weight")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("Q2_K") && message.contains("blk.0.attn_q.weight"),
-            "{message}"
-        );
-        assert!(
-            message.contains("Q4_1") && message.contains("IQ4_NL"),
-            "{message}"
-        );
+        let message = GgmlType::from_id(10, "blk.0.attn_q.weight").unwrap_err().to_string();
+        assert!(message.contains("Q2_K") && message.contains("blk.0.attn_q.weight"), "{message}");
+        assert!(message.contains("Q4_1") && message.contains("IQ4_NL"), "{message}");
         assert!(GgmlType::from_id(u32::MAX, "t").is_err());
     }
 }

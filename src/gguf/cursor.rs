@@ -79,7 +79,6 @@ impl<'a> Cursor<'a> {
         }
         // In range: every cap is far below 2^32.
         let bytes = self.take(length as usize)?;
-        str::from_utf8(bytes)
-            .map_err(|error| Stop::Bad(super::bad(name(), format!("not UTF-8: {error}"))))
+        str::from_utf8(bytes).map_err(|error| Stop::Bad(super::bad(name(), format!("not UTF-8: {error}"))))
     }
 }

@@ -20,16 +20,8 @@ use half::{bf16, f16};
 pub fn encode(kind: GgmlType, values: &[f32]) -> Result<Vec<u8>> {
     let block = match kind {
         GgmlType::F32 => |w: &[f32]| w.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>(),
-        GgmlType::F16 => |w: &[f32]| {
-            w.iter()
-                .flat_map(|&w| f16::from_f32(w).to_le_bytes())
-                .collect()
-        },
-        GgmlType::BF16 => |w: &[f32]| {
-            w.iter()
-                .flat_map(|&w| bf16::from_f32(w).to_le_bytes())
-                .collect()
-        },
+        GgmlType::F16 => |w: &[f32]| w.iter().flat_map(|&w| f16::from_f32(w).to_le_bytes()).collect(),
+        GgmlType::BF16 => |w: &[f32]| w.iter().flat_map(|&w| bf16::from_f32(w).to_le_bytes()).collect(),
         GgmlType::Q4_0 => q4_0,
         GgmlType::Q4_1 => q4_1,
         GgmlType::Q8_0 => q8_0,
@@ -48,22 +40,13 @@ pub fn encode(kind: GgmlType, values: &[f32]) -> Result<Vec<u8>> {
             got: values.len().to_string(),
         });
     }
-    Ok(values
-        .chunks(kind.block_elements())
-        .flat_map(block)
-        .collect())
+    Ok(values.chunks(kind.block_elements()).flat_map(block).collect())
 }
 
 /// Quants of `w` on the grid `scale * q + min`.
 fn quants(w: &[f32], scale: f32, min: f32, range: std::ops::RangeInclusive<f32>) -> Vec<f32> {
     let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
-    w.iter()
-        .map(|w| {
-            ((w - min) * inverse)
-                .round()
-                .clamp(*range.start(), *range.end())
-        })
-        .collect()
+    w.iter().map(|w| ((w - min) * inverse).round().clamp(*range.start(), *range.end())).collect()
 }
 
 fn pack(quants: &[f32]) -> impl Iterator<Item = u8> {
@@ -82,9 +65,7 @@ fn q4_0(w: &[f32]) -> Vec<u8> {
 }
 
 fn q4_1(w: &[f32]) -> Vec<u8> {
-    let (low, high) = w.iter().fold((f32::MAX, f32::MIN), |(low, high), &w| {
-        (low.min(w), high.max(w))
-    });
+    let (low, high) = w.iter().fold((f32::MAX, f32::MIN), |(low, high), &w| (low.min(w), high.max(w)));
     let (scale, min) = (f16::from_f32((high - low) / 15.0), f16::from_f32(low));
     let q = quants(w, scale.to_f32(), min.to_f32(), 0.0..=15.0);
     let head = [scale.to_le_bytes(), min.to_le_bytes()].concat();
@@ -94,9 +75,5 @@ fn q4_1(w: &[f32]) -> Vec<u8> {
 fn q8_0(w: &[f32]) -> Vec<u8> {
     let scale = f16::from_f32(largest(w) / 127.0);
     let q = quants(w, scale.to_f32(), 0.0, -127.0..=127.0);
-    scale
-        .to_le_bytes()
-        .into_iter()
-        .chain(q.into_iter().map(|q| q as i8 as u8))
-        .collect()
+    scale.to_le_bytes().into_iter().chain(q.into_iter().map(|q| q as i8 as u8)).collect()
 }

@@ -43,48 +43,24 @@ impl TensorInfo {
     /// [`Error::File`] on empty or too many dimensions, rows that are not whole blocks, sizes above the [`limits`].
     pub fn new(name: String, kind: GgmlType, dims: Vec<u64>, offset: u64) -> Result<TensorInfo> {
         if dims.is_empty() || dims.len() > limits::DIMENSIONS as usize || dims.contains(&0) {
-            return Err(bad(
-                name,
-                format!("dimensions {dims:?}; 1 to 4 are allowed, each at least 1"),
-            ));
+            return Err(bad(name, format!("dimensions {dims:?}; 1 to 4 are allowed, each at least 1")));
         }
         let Some(row_bytes) = kind.row_bytes(dims[0]) else {
             let block = kind.block_elements();
-            return Err(bad(
-                name,
-                format!(
-                    "rows of {} elements; {kind} needs a multiple of {block}",
-                    dims[0]
-                ),
-            ));
+            return Err(bad(name, format!("rows of {} elements; {kind} needs a multiple of {block}", dims[0])));
         };
         if row_bytes > limits::ROW_BYTES {
-            return Err(bad(
-                name,
-                format!(
-                    "rows of {row_bytes} bytes; at most {} are allowed",
-                    limits::ROW_BYTES
-                ),
-            ));
+            return Err(bad(name, format!("rows of {row_bytes} bytes; at most {} are allowed", limits::ROW_BYTES)));
         }
         let bytes = dims[1..]
             .iter()
             .try_fold(row_bytes, |bytes, &dim| bytes.checked_mul(dim))
             .filter(|&bytes| bytes <= limits::FILE_BYTES && offset <= limits::FILE_BYTES);
         match bytes {
-            Some(bytes) => Ok(TensorInfo {
-                name,
-                kind,
-                dims,
-                offset,
-                bytes,
-            }),
+            Some(bytes) => Ok(TensorInfo { name, kind, dims, offset, bytes }),
             None => Err(bad(
                 name,
-                format!(
-                    "dimensions {dims:?} at offset {offset}; a file has at most {} bytes",
-                    limits::FILE_BYTES
-                ),
+                format!("dimensions {dims:?} at offset {offset}; a file has at most {} bytes", limits::FILE_BYTES),
             )),
         }
     }
@@ -113,17 +89,11 @@ impl TensorInfo {
     /// [`Error::File`] on wrong lengths and on NaN or infinity, naming tensor and row.
     pub fn dequantise(&self, row: u64, bytes: &[u8], out: &mut [f32]) -> Result<()> {
         if out.len() != self.cols() {
-            return Err(bad(
-                &self.name,
-                format!("rows have {} elements, not {}", self.cols(), out.len()),
-            ));
+            return Err(bad(&self.name, format!("rows have {} elements, not {}", self.cols(), out.len())));
         }
         dequantise(self.kind, bytes, out)?;
         match out.iter().find(|value| !value.is_finite()) {
-            Some(value) => Err(bad(
-                &self.name,
-                format!("row {row} holds {value}; weights are finite"),
-            )),
+            Some(value) => Err(bad(&self.name, format!("row {row} holds {value}; weights are finite"))),
             None => Ok(()),
         }
     }
@@ -144,16 +114,10 @@ impl Header {
     ) -> Result<Header> {
         let alignment = alignment(&metadata)?;
         let data_offset = end.next_multiple_of(alignment);
-        if let Some(tensor) = tensors
-            .iter()
-            .find(|tensor| !tensor.offset.is_multiple_of(alignment))
-        {
+        if let Some(tensor) = tensors.iter().find(|tensor| !tensor.offset.is_multiple_of(alignment)) {
             return Err(bad(
                 &tensor.name,
-                format!(
-                    "offset {} is not a multiple of the alignment {alignment}",
-                    tensor.offset
-                ),
+                format!("offset {} is not a multiple of the alignment {alignment}", tensor.offset),
             ));
         }
         check_unique(&tensors)?;
@@ -167,30 +131,16 @@ impl Header {
             data_end = tensor.offset + tensor.bytes;
             let (want, got) = (data_offset + data_end, file_bytes.unwrap_or(u64::MAX));
             if want > got {
-                return Err(Error::Truncated {
-                    what: tensor.name.clone(),
-                    want,
-                    got,
-                });
+                return Err(Error::Truncated { what: tensor.name.clone(), want, got });
             }
         }
-        Ok(Header {
-            version,
-            metadata,
-            tensors,
-            end,
-            data_offset,
-            file_size: data_offset + data_end,
-        })
+        Ok(Header { version, metadata, tensors, end, data_offset, file_size: data_offset + data_end })
     }
 
     /// Index and description of the tensor called `name`.
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<(usize, &TensorInfo)> {
-        self.tensors
-            .iter()
-            .enumerate()
-            .find(|(_, tensor)| tensor.name == name)
+        self.tensors.iter().enumerate().find(|(_, tensor)| tensor.name == name)
     }
 }
 
@@ -205,13 +155,7 @@ fn alignment(metadata: &Metadata) -> Result<u64> {
     const KEY: &str = "general.alignment";
     let alignment = metadata.u32_or(KEY, 32)?;
     if !alignment.is_power_of_two() || !limits::ALIGNMENT.contains(&alignment) {
-        return Err(bad(
-            KEY,
-            format!(
-                "{alignment}; a power of two from {:?} is allowed",
-                limits::ALIGNMENT
-            ),
-        ));
+        return Err(bad(KEY, format!("{alignment}; a power of two from {:?} is allowed", limits::ALIGNMENT)));
     }
     Ok(u64::from(alignment))
 }
@@ -220,10 +164,7 @@ fn check_unique(tensors: &[TensorInfo]) -> Result<()> {
     let mut seen = HashMap::new();
     for (index, tensor) in tensors.iter().enumerate() {
         if let Some(first) = seen.insert(tensor.name.as_str(), index) {
-            return Err(bad(
-                &tensor.name,
-                format!("tensors {first} and {index} have the same name"),
-            ));
+            return Err(bad(&tensor.name, format!("tensors {first} and {index} have the same name")));
         }
     }
     Ok(())

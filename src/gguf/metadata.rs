@@ -78,12 +78,8 @@ impl NumberType {
             },
             NumberType::F32 => Value::Float(f64::from(f32::from_bits(unsigned as u32))),
             NumberType::F64 => Value::Float(f64::from_bits(unsigned)),
-            NumberType::U8 | NumberType::U16 | NumberType::U32 | NumberType::U64 => {
-                Value::Unsigned(unsigned)
-            }
-            NumberType::I8 | NumberType::I16 | NumberType::I32 | NumberType::I64 => {
-                Value::Signed(signed)
-            }
+            NumberType::U8 | NumberType::U16 | NumberType::U32 | NumberType::U64 => Value::Unsigned(unsigned),
+            NumberType::I8 | NumberType::I16 | NumberType::I32 | NumberType::I64 => Value::Signed(signed),
         })
     }
 }
@@ -110,9 +106,7 @@ impl Numbers {
 
     /// The elements in order.
     pub fn iter(&self) -> impl Iterator<Item = Value> + '_ {
-        self.bytes
-            .chunks_exact(self.kind.bytes())
-            .map_while(|bytes| self.kind.value(bytes))
+        self.bytes.chunks_exact(self.kind.bytes()).map_while(|bytes| self.kind.value(bytes))
     }
 }
 
@@ -199,19 +193,11 @@ impl Metadata {
 
     /// All entries by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.entries
-            .iter()
-            .map(|(key, value)| (key.as_str(), value))
+        self.entries.iter().map(|(key, value)| (key.as_str(), value))
     }
 
-    fn typed<'a, T>(
-        &'a self,
-        key: &str,
-        wants: &str,
-        read: impl FnOnce(&'a Value) -> Option<T>,
-    ) -> Result<T> {
-        self.optional(key, wants, read)?
-            .ok_or_else(|| bad(key, format!("missing; needs {wants}")))
+    fn typed<'a, T>(&'a self, key: &str, wants: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Result<T> {
+        self.optional(key, wants, read)?.ok_or_else(|| bad(key, format!("missing; needs {wants}")))
     }
 
     fn optional<'a, T>(

@@ -73,8 +73,7 @@ impl Parser {
         let mut taken = 0;
         while taken < bytes.len() {
             let portion = PORTION.min(bytes.len() - taken);
-            self.pending
-                .extend_from_slice(&bytes[taken..taken + portion]);
+            self.pending.extend_from_slice(&bytes[taken..taken + portion]);
             taken += portion;
             let stop = self.read_items();
             if let Some(stop) = stop {
@@ -90,11 +89,7 @@ impl Parser {
 
     /// The error if the bytes end here.
     pub fn truncated(&self) -> Error {
-        Error::Truncated {
-            what: self.place(),
-            want: self.need,
-            got: self.consumed + self.pending.len() as u64,
-        }
+        Error::Truncated { what: self.place(), want: self.need, got: self.consumed + self.pending.len() as u64 }
     }
 
     /// Reads all whole items in `pending`. Returns why it stopped, or `None` when the header is complete.
@@ -129,10 +124,7 @@ impl Parser {
             return Err(Error::Truncated { what, want, got });
         }
         if self.need > limits::HEADER_BYTES {
-            return Err(bad(
-                self.place(),
-                format!("the header is longer than {} bytes", limits::HEADER_BYTES),
-            ));
+            return Err(bad(self.place(), format!("the header is longer than {} bytes", limits::HEADER_BYTES)));
         }
         Ok(())
     }
@@ -166,10 +158,7 @@ impl Parser {
                     *left -= count;
                 } else {
                     numbers.bytes.shrink_to_fit();
-                    let empty = Numbers {
-                        kind: numbers.kind,
-                        bytes: Vec::new(),
-                    };
+                    let empty = Numbers { kind: numbers.kind, bytes: Vec::new() };
                     let value = Value::Numbers(std::mem::replace(numbers, empty));
                     let key = std::mem::take(key);
                     self.insert(key, value)?;
@@ -185,11 +174,7 @@ impl Parser {
         // Refuse other files at their first bytes, before waiting for the counts.
         let magic = cursor.take(4)?;
         if magic != MAGIC {
-            return Err(bad(
-                "magic",
-                format!("{:?} is no GGUF file", magic.escape_ascii().to_string()),
-            )
-            .into());
+            return Err(bad("magic", format!("{:?} is no GGUF file", magic.escape_ascii().to_string())).into());
         }
         let version = cursor.u32()?;
         if !matches!(version, 2 | 3) {
@@ -205,11 +190,7 @@ impl Parser {
         }
         let (tensors, entries) = (cursor.u64()?, cursor.u64()?);
         check_count("number of tensors", tensors, limits::TENSORS)?;
-        check_count(
-            "number of metadata entries",
-            entries,
-            limits::METADATA_ENTRIES,
-        )?;
+        check_count("number of metadata entries", entries, limits::METADATA_ENTRIES)?;
         (self.version, self.tensors_left, self.entries_left) = (version, tensors, entries);
         self.advance();
         Ok(())
@@ -223,11 +204,7 @@ impl Parser {
             return Err(bad(key, "the key appears twice").into());
         }
         let value = match kind {
-            STRING => Value::String(
-                cursor
-                    .string(&|| key.to_owned(), limits::STRING_BYTES)?
-                    .to_owned(),
-            ),
+            STRING => Value::String(cursor.string(&|| key.to_owned(), limits::STRING_BYTES)?.to_owned()),
             ARRAY => {
                 self.state = array(key, cursor)?;
                 return Ok(());
@@ -235,9 +212,7 @@ impl Parser {
             _ => {
                 let number = NumberType::from_id(kind).ok_or_else(|| unknown_type(key, kind))?;
                 let bytes = cursor.take(number.bytes())?;
-                number
-                    .value(bytes)
-                    .ok_or_else(|| bad(key, "a bool that is neither 0 nor 1"))?
+                number.value(bytes).ok_or_else(|| bad(key, "a bool that is neither 0 nor 1"))?
             }
         };
         self.insert(key.to_owned(), value)
@@ -245,29 +220,16 @@ impl Parser {
 
     fn tensor(&mut self, cursor: &mut Cursor) -> Read<()> {
         let index = self.tensors.len();
-        let name = cursor.string(
-            &|| format!("name of tensor {index}"),
-            limits::TENSOR_NAME_BYTES,
-        )?;
+        let name = cursor.string(&|| format!("name of tensor {index}"), limits::TENSOR_NAME_BYTES)?;
         let count = cursor.u32()?;
         if count == 0 || count > limits::DIMENSIONS {
-            return Err(bad(
-                name,
-                format!(
-                    "{count} dimensions; 1 to {} are allowed",
-                    limits::DIMENSIONS
-                ),
-            )
-            .into());
+            return Err(bad(name, format!("{count} dimensions; 1 to {} are allowed", limits::DIMENSIONS)).into());
         }
-        let dims = (0..count)
-            .map(|_| cursor.u64())
-            .collect::<Read<Vec<u64>>>()?;
+        let dims = (0..count).map(|_| cursor.u64()).collect::<Read<Vec<u64>>>()?;
         let kind = cursor.u32()?;
         let offset = cursor.u64()?;
         let kind = GgmlType::from_id(kind, name)?;
-        self.tensors
-            .push(TensorInfo::new(name.to_owned(), kind, dims, offset)?);
+        self.tensors.push(TensorInfo::new(name.to_owned(), kind, dims, offset)?);
         self.tensors_left -= 1;
         self.advance();
         Ok(())
@@ -318,29 +280,14 @@ fn array(key: &str, cursor: &mut Cursor) -> Read<State> {
     check_count(key, left, limits::ARRAY_ELEMENTS)?;
     let key_owned = key.to_owned();
     Ok(match kind {
-        STRING => State::StringArray {
-            key: key_owned,
-            left,
-            strings: Strings::default(),
-        },
+        STRING => State::StringArray { key: key_owned, left, strings: Strings::default() },
         // No file in use has them, and a depth of one needs no limit on depth.
         ARRAY => {
-            return Err(bad(
-                key,
-                "an array of arrays; arrays of numbers and strings are allowed",
-            )
-            .into());
+            return Err(bad(key, "an array of arrays; arrays of numbers and strings are allowed").into());
         }
         _ => {
             let kind = NumberType::from_id(kind).ok_or_else(|| unknown_type(key, kind))?;
-            State::NumberArray {
-                key: key_owned,
-                left,
-                numbers: Numbers {
-                    kind,
-                    bytes: Vec::new(),
-                },
-            }
+            State::NumberArray { key: key_owned, left, numbers: Numbers { kind, bytes: Vec::new() } }
         }
     })
 }

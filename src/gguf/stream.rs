@@ -49,10 +49,7 @@ impl Stream {
     /// A stream of `file_bytes` bytes, if known: what lies beyond is then refused with the header.
     #[must_use]
     pub fn with_size(file_bytes: Option<u64>) -> Stream {
-        Stream {
-            state: State::Header(Box::new(Parser::new(file_bytes))),
-            file_bytes,
-        }
+        Stream { state: State::Header(Box::new(Parser::new(file_bytes))), file_bytes }
     }
 
     /// Takes the next bytes of the file. Bytes after the last tensor (padding) are ignored.
@@ -132,27 +129,18 @@ struct Data {
 
 impl Data {
     fn new(header: &Header) -> Data {
-        let parts = header::in_file_order(&header.tensors)
-            .into_iter()
-            .map(|index| {
-                let tensor = &header.tensors[index];
-                Part {
-                    tensor: index,
-                    name: tensor.name.clone(),
-                    start: header.data_offset + tensor.offset,
-                    // In range: rows are capped.
-                    row_bytes: tensor.row_bytes() as usize,
-                    rows: tensor.rows(),
-                }
-            });
-        Data {
-            parts: parts.collect(),
-            part: 0,
-            row: 0,
-            at: header.end,
-            carry: Vec::new(),
-            file_size: header.file_size,
-        }
+        let parts = header::in_file_order(&header.tensors).into_iter().map(|index| {
+            let tensor = &header.tensors[index];
+            Part {
+                tensor: index,
+                name: tensor.name.clone(),
+                start: header.data_offset + tensor.offset,
+                // In range: rows are capped.
+                row_bytes: tensor.row_bytes() as usize,
+                rows: tensor.rows(),
+            }
+        });
+        Data { parts: parts.collect(), part: 0, row: 0, at: header.end, carry: Vec::new(), file_size: header.file_size }
     }
 
     fn push(&mut self, mut bytes: &[u8], sink: &mut dyn Sink) -> Result<()> {
@@ -193,11 +181,7 @@ impl Data {
     fn finish(self) -> Result<()> {
         match self.parts.get(self.part) {
             None => Ok(()),
-            Some(part) => Err(Error::Truncated {
-                what: part.name.clone(),
-                want: self.file_size,
-                got: self.at,
-            }),
+            Some(part) => Err(Error::Truncated { what: part.name.clone(), want: self.file_size, got: self.at }),
         }
     }
 }

@@ -64,8 +64,7 @@ impl Strings {
 impl<S: AsRef<str>> FromIterator<S> for Strings {
     fn from_iter<I: IntoIterator<Item = S>>(iter: I) -> Strings {
         let mut strings = Strings::default();
-        iter.into_iter()
-            .for_each(|string| strings.push(string.as_ref()));
+        iter.into_iter().for_each(|string| strings.push(string.as_ref()));
         strings
     }
 }

@@ -23,12 +23,9 @@ pub fn layout_for(kind: GgmlType) -> Layout {
     match kind {
         GgmlType::F32 | GgmlType::F16 | GgmlType::BF16 => Layout::Half,
         GgmlType::Q4_0 | GgmlType::Q4_1 | GgmlType::Q4K => Layout::Q4,
-        GgmlType::Q8_0
-        | GgmlType::Q5_0
-        | GgmlType::Q5_1
-        | GgmlType::Q5K
-        | GgmlType::Q6K
-        | GgmlType::Iq4Nl => Layout::Q8,
+        GgmlType::Q8_0 | GgmlType::Q5_0 | GgmlType::Q5_1 | GgmlType::Q5K | GgmlType::Q6K | GgmlType::Iq4Nl => {
+            Layout::Q8
+        }
     }
 }
 
@@ -45,36 +42,17 @@ impl Transcoder {
     /// # Errors
     /// [`Error::File`] naming tensor and row for a wrong length or a weight f16 cannot hold; [`Error::Shape`] if
     /// `matrix` has another layout or width, or no row `to`.
-    pub fn put(
-        &mut self,
-        tensor: &TensorInfo,
-        row: u64,
-        bytes: &[u8],
-        matrix: &mut Matrix,
-        to: usize,
-    ) -> Result<()> {
+    pub fn put(&mut self, tensor: &TensorInfo, row: u64, bytes: &[u8], matrix: &mut Matrix, to: usize) -> Result<()> {
         let layout = layout_for(tensor.kind);
         if matrix.layout() != layout || matrix.cols() != tensor.cols() || to >= matrix.rows() {
             return Err(Error::Shape {
                 op: "transcode",
                 want: format!("{layout:?}, {} columns, a row {to}", tensor.cols()),
-                got: format!(
-                    "{:?}, [{}, {}]",
-                    matrix.layout(),
-                    matrix.rows(),
-                    matrix.cols()
-                ),
+                got: format!("{:?}, [{}, {}]", matrix.layout(), matrix.rows(), matrix.cols()),
             });
         }
         if bytes.len() as u64 != tensor.row_bytes() {
-            return Err(bad(
-                &tensor.name,
-                format!(
-                    "row {row} has {} bytes, not {}",
-                    bytes.len(),
-                    tensor.row_bytes()
-                ),
-            ));
+            return Err(bad(&tensor.name, format!("row {row} has {} bytes, not {}", bytes.len(), tensor.row_bytes())));
         }
         let fits = match layout {
             Layout::Half => self.put_half(tensor, row, bytes, matrix, to)?,
@@ -92,10 +70,7 @@ impl Transcoder {
         if fits {
             return Ok(());
         }
-        Err(bad(
-            &tensor.name,
-            format!("row {row} holds a weight or scale that is NaN, infinite or above 65504"),
-        ))
+        Err(bad(&tensor.name, format!("row {row} holds a weight or scale that is NaN, infinite or above 65504")))
     }
 
     /// Whether every weight fits.
@@ -115,11 +90,7 @@ impl Transcoder {
 }
 
 /// Hands every group of the row to `put`; whether all fitted.
-fn put_groups(
-    kind: GgmlType,
-    bytes: &[u8],
-    mut put: impl FnMut(usize, &Group) -> Option<()>,
-) -> bool {
+fn put_groups(kind: GgmlType, bytes: &[u8], mut put: impl FnMut(usize, &Group) -> Option<()>) -> bool {
     let (mut block, mut fits) = (0, true);
     for_each_group(kind, bytes, |group| {
         fits &= put(block, &group).is_some();
@@ -137,11 +108,7 @@ fn four_bits(kind: GgmlType, group: &Group) -> Option<(f16, f16, [u8; 32])> {
     let zero = if kind == GgmlType::Q4_0 { 8 } else { 0 };
     let scale = group.scale[0];
     let min = group.min - f32::from(zero) * scale;
-    Some((
-        finite(scale)?,
-        finite(min)?,
-        group.q.map(|q| (q + zero) as u8),
-    ))
+    Some((finite(scale)?, finite(min)?, group.q.map(|q| (q + zero) as u8)))
 }
 
 /// As `scale * q`.
@@ -154,15 +121,10 @@ fn eight_bits(kind: GgmlType, group: &Group) -> Option<(f16, [i8; 32])> {
     if values.iter().any(|value| !value.is_finite()) {
         return None;
     }
-    let largest = values
-        .iter()
-        .fold(0.0, |most: f32, value| most.max(value.abs()));
+    let largest = values.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
     let scale = finite(largest / 127.0)?;
     let step = scale.to_f32();
     let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };
     // The scale rounded down may put the largest value at 127.06: it is cut to 127.
-    Some((
-        scale,
-        values.map(|value| (value * inverse).round().clamp(-127.0, 127.0) as i8),
-    ))
+    Some((scale, values.map(|value| (value * inverse).round().clamp(-127.0, 127.0) as i8)))
 }

@@ -26,9 +26,7 @@ impl Group {
 }
 
 /// The int8 values of `IQ4_NL`'s 4-bit indices.
-const IQ4_NL: [i8; 16] = [
-    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
-];
+const IQ4_NL: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 /// Calls `each` with the groups of a row of a block-quantised format, left to right. `bytes` holds whole blocks; a rest
 /// is ignored. Does nothing for the float formats.
@@ -36,33 +34,15 @@ pub(super) fn for_each_group(kind: GgmlType, bytes: &[u8], mut each: impl FnMut(
     for block in bytes.chunks_exact(kind.block_bytes()) {
         match kind {
             GgmlType::F32 | GgmlType::F16 | GgmlType::BF16 => {}
-            GgmlType::Q4_0 => each(Group::even(
-                half_at(block, 0),
-                0.0,
-                nibbles(&block[2..], |q| q as i8 - 8),
-            )),
-            GgmlType::Q4_1 => each(Group::even(
-                half_at(block, 0),
-                half_at(block, 2),
-                nibbles(&block[4..], |q| q as i8),
-            )),
+            GgmlType::Q4_0 => each(Group::even(half_at(block, 0), 0.0, nibbles(&block[2..], |q| q as i8 - 8))),
+            GgmlType::Q4_1 => {
+                each(Group::even(half_at(block, 0), half_at(block, 2), nibbles(&block[4..], |q| q as i8)))
+            }
             GgmlType::Q5_0 => each(Group::even(half_at(block, 0), 0.0, fives(&block[2..], 16))),
-            GgmlType::Q5_1 => each(Group::even(
-                half_at(block, 0),
-                half_at(block, 2),
-                fives(&block[4..], 0),
-            )),
-            GgmlType::Q8_0 => each(Group::even(
-                half_at(block, 0),
-                0.0,
-                std::array::from_fn(|i| block[2 + i] as i8),
-            )),
+            GgmlType::Q5_1 => each(Group::even(half_at(block, 0), half_at(block, 2), fives(&block[4..], 0))),
+            GgmlType::Q8_0 => each(Group::even(half_at(block, 0), 0.0, std::array::from_fn(|i| block[2 + i] as i8))),
             GgmlType::Iq4Nl => {
-                each(Group::even(
-                    half_at(block, 0),
-                    0.0,
-                    nibbles(&block[2..], |q| IQ4_NL[usize::from(q)]),
-                ));
+                each(Group::even(half_at(block, 0), 0.0, nibbles(&block[2..], |q| IQ4_NL[usize::from(q)])));
             }
             GgmlType::Q4K => (0..8).for_each(|g| each(q4_k(block, g))),
             GgmlType::Q5K => (0..8).for_each(|g| each(q5_k(block, g))),
@@ -73,11 +53,7 @@ pub(super) fn for_each_group(kind: GgmlType, bytes: &[u8], mut each: impl FnMut(
 
 impl Group {
     fn even(scale: f32, min: f32, q: [i8; 32]) -> Group {
-        Group {
-            scale: [scale; 2],
-            min,
-            q,
-        }
+        Group { scale: [scale; 2], min, q }
     }
 }
 
@@ -87,13 +63,7 @@ fn half_at(bytes: &[u8], at: usize) -> f32 {
 
 /// 16 bytes: low nibbles are elements 0..16, high nibbles 16..32.
 fn nibbles(bytes: &[u8], value: impl Fn(u8) -> i8) -> [i8; 32] {
-    std::array::from_fn(|i| {
-        value(if i < 16 {
-            bytes[i] & 15
-        } else {
-            bytes[i - 16] >> 4
-        })
-    })
+    std::array::from_fn(|i| value(if i < 16 { bytes[i] & 15 } else { bytes[i - 16] >> 4 }))
 }
 
 /// Fifth bits (`u32`, one an element), then nibbles; `zero` is subtracted.
@@ -109,10 +79,7 @@ fn scale_min(packed: &[u8], g: usize) -> (f32, f32) {
     let (scale, min) = if g < 4 {
         (packed[g] & 63, packed[g + 4] & 63)
     } else {
-        (
-            packed[g + 4] & 15 | (packed[g - 4] >> 6) << 4,
-            packed[g + 4] >> 4 | (packed[g] >> 6) << 4,
-        )
+        (packed[g + 4] & 15 | (packed[g - 4] >> 6) << 4, packed[g + 4] >> 4 | (packed[g] >> 6) << 4)
     };
     (f32::from(scale), f32::from(min))
 }
@@ -130,11 +97,7 @@ fn k_scales(block: &[u8], g: usize) -> (f32, f32) {
 /// `d, dmin: f16; scales: [u8; 12]; quants: [u8; 128]`.
 fn q4_k(block: &[u8], g: usize) -> Group {
     let (scale, min) = k_scales(block, g);
-    Group::even(
-        scale,
-        min,
-        std::array::from_fn(|i| k_nibble(&block[16..], g, i) as i8),
-    )
+    Group::even(scale, min, std::array::from_fn(|i| k_nibble(&block[16..], g, i) as i8))
 }
 
 /// `d, dmin: f16; scales: [u8; 12]; fifth bits: [u8; 32], bit g of byte i; quants: [u8; 128]`.
@@ -176,10 +139,7 @@ fn q6_k(block: &[u8], g: usize) -> Group {
 /// ```
 pub fn dequantise(kind: GgmlType, bytes: &[u8], out: &mut [f32]) -> Result<()> {
     if kind.row_bytes(out.len() as u64) != Some(bytes.len() as u64) {
-        return Err(bad(
-            kind.name(),
-            format!("{} bytes cannot hold {} elements", bytes.len(), out.len()),
-        ));
+        return Err(bad(kind.name(), format!("{} bytes cannot hold {} elements", bytes.len(), out.len())));
     }
     let pairs = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
     match kind {

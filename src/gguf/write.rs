@@ -130,8 +130,7 @@ impl Writer {
     pub fn tensor(mut self, name: &str, dims: &[u64], kind: GgmlType, bytes: &[u8]) -> Writer {
         let offset = self.data.len() as u64;
         self.data.extend(bytes);
-        self.data
-            .resize(self.data.len().next_multiple_of(ALIGNMENT), 0);
+        self.data.resize(self.data.len().next_multiple_of(ALIGNMENT), 0);
         self.info(name, dims, kind.id(), offset)
     }
 
@@ -141,8 +140,7 @@ impl Writer {
         self.tensors += 1;
         string(&mut self.infos, name);
         self.infos.extend((dims.len() as u32).to_le_bytes());
-        self.infos
-            .extend(dims.iter().flat_map(|dim| dim.to_le_bytes()));
+        self.infos.extend(dims.iter().flat_map(|dim| dim.to_le_bytes()));
         self.infos.extend(kind.to_le_bytes());
         self.infos.extend(offset.to_le_bytes());
         self

@@ -107,19 +107,9 @@ pub(super) fn attend_one<E: Element>(
         if let Some(rope) = kv.rotate {
             rope.rotate(&mut scratch.key, dim, slot);
         }
-        scratch.scores.push(
-            scale
-                * query
-                    .iter()
-                    .zip(&scratch.key)
-                    .map(|(q, k)| q * k)
-                    .sum::<f32>(),
-        );
+        scratch.scores.push(scale * query.iter().zip(&scratch.key).map(|(q, k)| q * k).sum::<f32>());
     }
-    let top = scratch
-        .scores
-        .iter()
-        .fold(f32::NEG_INFINITY, |top, score| top.max(*score));
+    let top = scratch.scores.iter().fold(f32::NEG_INFINITY, |top, score| top.max(*score));
     let mut sum = 0.0;
     for score in &mut scratch.scores {
         *score = (*score - top).exp();

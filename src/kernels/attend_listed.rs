@@ -13,12 +13,7 @@ pub fn attend_listed<E: Element>(
     mut mass: Option<MassOut>,
     scratch: &mut AttendScratch,
 ) {
-    debug_assert!(
-        q.rows == 1 && lists.len() == q.group,
-        "{} rows, {} lists",
-        q.rows,
-        lists.len()
-    );
+    debug_assert!(q.rows == 1 && lists.len() == q.group, "{} rows, {} lists", q.rows, lists.len());
     for (head, list) in lists.iter().enumerate() {
         let slots = list.iter().map(|slot| *slot as usize);
         let query = &q.q[head * q.head_dim..][..q.head_dim];

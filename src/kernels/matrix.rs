@@ -33,16 +33,10 @@ pub(crate) enum Store {
     /// Column by column.
     Half(Vec<[Eight; BLOCK]>),
     /// Word 2r + e of step s holds columns 4s + e (low byte) and 4s + 2 + e.
-    Q8 {
-        scale: Vec<Eight>,
-        words: Vec<[Words; 8]>,
-    },
+    Q8 { scale: Vec<Eight>, words: Vec<[Words; 8]> },
     /// Word 2r + e of step s holds columns 8s + e, 8s + 2 + e, 8s + 4 + e and 8s + 6 + e, low nibble first.
-    Q4 {
-        scale: Vec<Eight>,
-        min: Vec<Eight>,
-        words: Vec<[Words; 4]>,
-    },
+    /// `affine` is eight scales, then eight minima.
+    Q4 { affine: Vec<Words>, words: Vec<[Words; 4]> },
 }
 
 /// Weights `[rows, cols]`.
@@ -66,21 +60,13 @@ impl Matrix {
                 got: format!("{cols} columns"),
             });
         }
-        let blocks = rows
-            .div_ceil(LANES)
-            .checked_mul(cols.div_ceil(BLOCK))
-            .ok_or_else(|| out_of_memory(usize::MAX))?;
+        let blocks = rows.div_ceil(LANES).checked_mul(cols.div_ceil(BLOCK)).ok_or_else(|| out_of_memory(usize::MAX))?;
         let store = match layout {
             Layout::Half => Store::Half(zeroed(blocks, [[0; LANES]; BLOCK])?),
-            Layout::Q8 => Store::Q8 {
-                scale: zeroed(blocks, [0; LANES])?,
-                words: zeroed(blocks, [[0; 2 * LANES]; 8])?,
-            },
-            Layout::Q4 => Store::Q4 {
-                scale: zeroed(blocks, [0; LANES])?,
-                min: zeroed(blocks, [0; LANES])?,
-                words: zeroed(blocks, [[0; 2 * LANES]; 4])?,
-            },
+            Layout::Q8 => Store::Q8 { scale: zeroed(blocks, [0; LANES])?, words: zeroed(blocks, [[0; 2 * LANES]; 8])? },
+            Layout::Q4 => {
+                Store::Q4 { affine: zeroed(blocks, [0; 2 * LANES])?, words: zeroed(blocks, [[0; 2 * LANES]; 4])? }
+            }
         };
         Ok(Matrix { rows, cols, store })
     }
@@ -113,9 +99,7 @@ impl Matrix {
         match &self.store {
             Store::Half(columns) => size_of_val(&columns[..]),
             Store::Q8 { scale, words } => size_of_val(&scale[..]) + size_of_val(&words[..]),
-            Store::Q4 { scale, min, words } => {
-                size_of_val(&scale[..]) + size_of_val(&min[..]) + size_of_val(&words[..])
-            }
+            Store::Q4 { affine, words } => size_of_val(&affine[..]) + size_of_val(&words[..]),
         }
     }
 
@@ -131,11 +115,7 @@ impl Matrix {
 
     /// Sets row `row` of a [`Layout::Half`] matrix; `values` `[cols]` are rounded to f16.
     pub fn set_half(&mut self, row: usize, values: &[f32]) {
-        debug_assert!(
-            row < self.rows && values.len() == self.cols,
-            "row {row}, {} values",
-            values.len()
-        );
+        debug_assert!(row < self.rows && values.len() == self.cols, "row {row}, {} values", values.len());
         let first = row / LANES * self.blocks();
         if let Store::Half(columns) = &mut self.store {
             for (block, values) in columns[first..].iter_mut().zip(values.chunks(BLOCK)) {
@@ -150,21 +130,13 @@ impl Matrix {
 
     /// Sets columns `32 * block..` of row `row` of a [`Layout::Q8`] matrix to `scale * q`.
     pub fn set_q8(&mut self, row: usize, block: usize, scale: f16, q: &[i8; BLOCK]) {
-        debug_assert!(
-            row < self.rows && block < self.blocks(),
-            "row {row}, block {block}"
-        );
+        debug_assert!(row < self.rows && block < self.blocks(), "row {row}, block {block}");
         let (at, lane) = (row / LANES * self.blocks() + block, row % LANES);
-        if let Store::Q8 {
-            scale: scales,
-            words,
-        } = &mut self.store
-        {
+        if let Store::Q8 { scale: scales, words } = &mut self.store {
             scales[at][lane] = scale.to_bits();
             for (step, q) in words[at].iter_mut().zip(q.as_chunks::<4>().0) {
                 for odd in 0..2 {
-                    step[2 * lane + odd] =
-                        u16::from_le_bytes([q[odd].cast_unsigned(), q[2 + odd].cast_unsigned()]);
+                    step[2 * lane + odd] = u16::from_le_bytes([q[odd].cast_unsigned(), q[2 + odd].cast_unsigned()]);
                 }
             }
         } else {
@@ -175,19 +147,11 @@ impl Matrix {
     /// Sets columns `32 * block..` of row `row` of a [`Layout::Q4`] matrix to `scale * q + min`, q in 0..=15 in
     /// column order.
     pub fn set_q4(&mut self, row: usize, block: usize, scale: f16, min: f16, q: &[u8; BLOCK]) {
-        debug_assert!(
-            row < self.rows && block < self.blocks(),
-            "row {row}, block {block}"
-        );
+        debug_assert!(row < self.rows && block < self.blocks(), "row {row}, block {block}");
         let (at, lane) = (row / LANES * self.blocks() + block, row % LANES);
-        if let Store::Q4 {
-            scale: scales,
-            min: mins,
-            words,
-        } = &mut self.store
-        {
-            scales[at][lane] = scale.to_bits();
-            mins[at][lane] = min.to_bits();
+        if let Store::Q4 { affine, words } = &mut self.store {
+            affine[at][lane] = scale.to_bits();
+            affine[at][LANES + lane] = min.to_bits();
             for (step, q) in words[at].iter_mut().zip(q.as_chunks::<8>().0) {
                 for odd in 0..2 {
                     let nibble = |j: usize| u16::from(q[2 * j + odd] & 15) << (4 * j);
@@ -201,30 +165,26 @@ impl Matrix {
 
     /// Row `row` as f32 into `out` `[cols]`: the embedding lookup.
     pub fn row(&self, row: usize, out: &mut [f32]) {
-        debug_assert!(
-            row < self.rows && out.len() == self.cols,
-            "row {row}, out {}",
-            out.len()
-        );
+        debug_assert!(row < self.rows && out.len() == self.cols, "row {row}, out {}", out.len());
         let (first, lane) = (row / LANES * self.blocks(), row % LANES);
-        let float = |bits: &Eight| f16::from_bits(bits[lane]).to_f32();
+        let float = |bits: u16| f16::from_bits(bits).to_f32();
         for (at, out) in (first..).zip(out.chunks_mut(BLOCK)) {
             match &self.store {
                 Store::Half(columns) => {
                     for (value, column) in out.iter_mut().zip(&columns[at]) {
-                        *value = float(column);
+                        *value = float(column[lane]);
                     }
                 }
                 Store::Q8 { scale, words } => {
-                    let scale = float(&scale[at]);
+                    let scale = float(scale[at][lane]);
                     for (c, value) in out.iter_mut().enumerate() {
                         let [low, high] = words[at][c / 4][2 * lane + c % 2].to_le_bytes();
                         let q = if c % 4 < 2 { low } else { high };
                         *value = scale * f32::from(q.cast_signed());
                     }
                 }
-                Store::Q4 { scale, min, words } => {
-                    let (scale, min) = (float(&scale[at]), float(&min[at]));
+                Store::Q4 { affine, words } => {
+                    let (scale, min) = (float(affine[at][lane]), float(affine[at][LANES + lane]));
                     for (c, value) in out.iter_mut().enumerate() {
                         let q = words[at][c / 8][2 * lane + c % 2] >> (c % 8 / 2 * 4) & 15;
                         *value = scale * f32::from(q) + min;
@@ -237,18 +197,13 @@ impl Matrix {
 
 fn zeroed<T: Copy>(len: usize, zero: T) -> Result<Vec<T>> {
     let mut values = Vec::new();
-    values
-        .try_reserve_exact(len)
-        .map_err(|_| out_of_memory(len.saturating_mul(size_of::<T>())))?;
+    values.try_reserve_exact(len).map_err(|_| out_of_memory(len.saturating_mul(size_of::<T>())))?;
     values.resize(len, zero);
     Ok(values)
 }
 
 fn out_of_memory(bytes: usize) -> Error {
-    Error::Memory {
-        what: "weights",
-        bytes: bytes as u64,
-    }
+    Error::Memory { what: "weights", bytes: bytes as u64 }
 }
 
 #[cfg(test)]
@@ -260,10 +215,7 @@ pub(crate) mod tests {
 
     impl Random {
         pub(crate) fn bits(&mut self) -> u32 {
-            self.0 = self
-                .0
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (self.0 >> 33) as u32
         }
 
@@ -278,12 +230,7 @@ pub(crate) mod tests {
     }
 
     /// A random matrix and, made from the same numbers without the packing, its rows `[rows, cols]`.
-    pub(crate) fn sample(
-        layout: Layout,
-        rows: usize,
-        cols: usize,
-        random: &mut Random,
-    ) -> (Matrix, Vec<f32>) {
+    pub(crate) fn sample(layout: Layout, rows: usize, cols: usize, random: &mut Random) -> (Matrix, Vec<f32>) {
         let mut matrix = Matrix::new(layout, rows, cols).unwrap();
         let mut plain = Vec::new();
         for row in 0..rows {
@@ -299,17 +246,11 @@ pub(crate) mod tests {
                 let q: [u8; BLOCK] = std::array::from_fn(|_| random.bits() as u8);
                 if layout == Layout::Q8 {
                     matrix.set_q8(row, block, scale, &q.map(u8::cast_signed));
-                    plain.extend(
-                        q.iter()
-                            .map(|q| scale.to_f32() * f32::from(q.cast_signed())),
-                    );
+                    plain.extend(q.iter().map(|q| scale.to_f32() * f32::from(q.cast_signed())));
                 } else {
                     let q = q.map(|q| q & 15);
                     matrix.set_q4(row, block, scale, min, &q);
-                    plain.extend(
-                        q.iter()
-                            .map(|q| scale.to_f32() * f32::from(*q) + min.to_f32()),
-                    );
+                    plain.extend(q.iter().map(|q| scale.to_f32() * f32::from(*q) + min.to_f32()));
                 }
             }
         }
@@ -327,10 +268,7 @@ pub(crate) mod tests {
             (Layout::Q4, 8, 32),
         ] {
             let (matrix, plain) = sample(layout, rows, cols, &mut random);
-            assert_eq!(
-                (matrix.rows(), matrix.cols(), matrix.layout()),
-                (rows, cols, layout)
-            );
+            assert_eq!((matrix.rows(), matrix.cols(), matrix.layout()), (rows, cols, layout));
             let mut out = vec![0.0; cols];
             for (row, want) in plain.chunks(cols).enumerate() {
                 matrix.row(row, &mut out);
@@ -342,27 +280,14 @@ pub(crate) mod tests {
     #[test]
     fn a_weight_costs_what_it_costs_in_the_file() {
         for (layout, per_block) in [(Layout::Half, 64), (Layout::Q8, 34), (Layout::Q4, 20)] {
-            assert_eq!(
-                Matrix::new(layout, 16, 64).unwrap().bytes(),
-                16 * 2 * per_block,
-                "{layout:?}"
-            );
+            assert_eq!(Matrix::new(layout, 16, 64).unwrap().bytes(), 16 * 2 * per_block, "{layout:?}");
         }
     }
 
     #[test]
     fn wrong_shapes_are_errors() {
-        assert!(matches!(
-            Matrix::new(Layout::Q4, 8, 33),
-            Err(Error::Shape { .. })
-        ));
-        assert!(matches!(
-            Matrix::new(Layout::Q8, usize::MAX / 64, 1 << 20),
-            Err(Error::Memory { .. })
-        ));
-        assert!(matches!(
-            Matrix::new(Layout::Half, 1 << 30, 1 << 30),
-            Err(Error::Memory { .. })
-        ));
+        assert!(matches!(Matrix::new(Layout::Q4, 8, 33), Err(Error::Shape { .. })));
+        assert!(matches!(Matrix::new(Layout::Q8, usize::MAX / 64, 1 << 20), Err(Error::Memory { .. })));
+        assert!(matches!(Matrix::new(Layout::Half, 1 << 30, 1 << 30), Err(Error::Memory { .. })));
     }
 }

@@ -27,12 +27,7 @@ impl Rope {
     ///
     /// # Errors
     /// [`Error::Shape`] if the two lengths do not agree, [`Error::Memory`] if the memory cannot be had.
-    pub fn new(
-        rotated: usize,
-        frequencies: &[f32],
-        positions: usize,
-        style: RopeStyle,
-    ) -> Result<Rope> {
+    pub fn new(rotated: usize, frequencies: &[f32], positions: usize, style: RopeStyle) -> Result<Rope> {
         if frequencies.is_empty() || frequencies.len() * 2 != rotated {
             return Err(Error::Shape {
                 op: "rope",
@@ -40,12 +35,7 @@ impl Rope {
                 got: format!("{}", frequencies.len()),
             });
         }
-        let mut rope = Rope {
-            style,
-            frequencies: frequencies.to_vec(),
-            table: Vec::new(),
-            positions: 0,
-        };
+        let mut rope = Rope { style, frequencies: frequencies.to_vec(), table: Vec::new(), positions: 0 };
         rope.grow(positions)?;
         Ok(rope)
     }
@@ -62,12 +52,10 @@ impl Rope {
     /// [`Error::Memory`] if the memory cannot be had.
     pub fn grow(&mut self, positions: usize) -> Result<()> {
         let wanted = positions.saturating_mul(self.frequencies.len());
-        self.table
-            .try_reserve_exact(wanted.saturating_sub(self.table.len()))
-            .map_err(|_| Error::Memory {
-                what: "rope table",
-                bytes: wanted.saturating_mul(size_of::<[f32; 2]>()) as u64,
-            })?;
+        self.table.try_reserve_exact(wanted.saturating_sub(self.table.len())).map_err(|_| Error::Memory {
+            what: "rope table",
+            bytes: wanted.saturating_mul(size_of::<[f32; 2]>()) as u64,
+        })?;
         for position in self.positions..positions {
             // In f64: an f32 angle of some thousand radians is off by 1e-4.
             self.table.extend(self.frequencies.iter().map(|frequency| {
@@ -82,11 +70,7 @@ impl Rope {
     /// Rotates every head of `x` `[heads * head_dim]` to `position`.
     pub fn rotate(&self, x: &mut [f32], head_dim: usize, position: usize) {
         debug_assert!(2 * self.frequencies.len() <= head_dim, "head of {head_dim}");
-        debug_assert!(
-            position < self.positions,
-            "position {position} of {}",
-            self.positions
-        );
+        debug_assert!(position < self.positions, "position {position} of {}", self.positions);
         let half = self.frequencies.len();
         let angles = &self.table[position * half..][..half];
         for head in x.chunks_exact_mut(head_dim) {
@@ -121,10 +105,7 @@ mod tests {
     #[test]
     fn pairs_turn_by_position_times_frequency() {
         let frequencies = [1.0, 0.25];
-        for (style, pairs) in [
-            (RopeStyle::Interleaved, [(0, 1), (2, 3)]),
-            (RopeStyle::Halves, [(0, 2), (1, 3)]),
-        ] {
+        for (style, pairs) in [(RopeStyle::Interleaved, [(0, 1), (2, 3)]), (RopeStyle::Halves, [(0, 2), (1, 3)])] {
             let mut rope = Rope::new(4, &frequencies, 2, style).unwrap();
             rope.grow(1000).unwrap();
             rope.grow(5).unwrap();
@@ -151,13 +132,7 @@ mod tests {
 
     #[test]
     fn wrong_shapes_are_errors() {
-        assert!(matches!(
-            Rope::new(6, &[1.0, 0.5], 1, RopeStyle::Halves),
-            Err(Error::Shape { .. })
-        ));
-        assert!(matches!(
-            Rope::new(0, &[], 1, RopeStyle::Halves),
-            Err(Error::Shape { .. })
-        ));
+        assert!(matches!(Rope::new(6, &[1.0, 0.5], 1, RopeStyle::Halves), Err(Error::Shape { .. })));
+        assert!(matches!(Rope::new(0, &[], 1, RopeStyle::Halves), Err(Error::Shape { .. })));
     }
 }

@@ -17,22 +17,10 @@ const MERGES: &str = "tokenizer.ggml.merges";
 const BOS: &str = "tokenizer.ggml.bos_token_id";
 const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
 /// Ids that end a text, a turn or a message.
-const EOS: [&str; 3] = [
-    "tokenizer.ggml.eos_token_id",
-    "tokenizer.ggml.eot_token_id",
-    "tokenizer.ggml.eom_token_id",
-];
+const EOS: [&str; 3] = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
 /// Control tokens that end a generation by what they are called, for files that name only one of them.
-const EOS_NAMES: [&str; 8] = [
-    "<|endoftext|>",
-    "<|end_of_text|>",
-    "<|im_end|>",
-    "<|eot_id|>",
-    "<|eom_id|>",
-    "<|end|>",
-    "<end_of_turn>",
-    "</s>",
-];
+const EOS_NAMES: [&str; 8] =
+    ["<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<end_of_turn>", "</s>"];
 
 /// See [`Tokenizer::from_metadata`].
 pub(super) fn tokenizer(metadata: &Metadata) -> Result<Tokenizer> {
@@ -54,17 +42,13 @@ pub(super) fn tokenizer(metadata: &Metadata) -> Result<Tokenizer> {
     let id = |key: &str| -> Result<Option<u32>> {
         let id = metadata.u32_opt(key)?;
         match id {
-            Some(id) if id as usize >= tokens.len() => Err(bad(
-                key,
-                format!("id {id} is outside the vocabulary of {}", tokens.len()),
-            )),
+            Some(id) if id as usize >= tokens.len() => {
+                Err(bad(key, format!("id {id} is outside the vocabulary of {}", tokens.len())))
+            }
             id => Ok(id),
         }
     };
-    let mut eos: Vec<u32> = EOS_NAMES
-        .iter()
-        .filter_map(|name| specials.control_id(name))
-        .collect();
+    let mut eos: Vec<u32> = EOS_NAMES.iter().filter_map(|name| specials.control_id(name)).collect();
     for key in EOS {
         eos.extend(id(key)?);
     }
@@ -88,15 +72,10 @@ fn specials(metadata: &Metadata, tokens: &Strings) -> Result<Specials> {
         return Ok(specials);
     };
     if types.len() != tokens.len() {
-        return Err(bad(
-            TYPES,
-            format!("{} types for {} tokens", types.len(), tokens.len()),
-        ));
+        return Err(bad(TYPES, format!("{} types for {} tokens", types.len(), tokens.len())));
     }
     for (id, (token, kind)) in tokens.iter().zip(types.iter()).enumerate() {
-        let kind = kind
-            .as_integer()
-            .ok_or_else(|| bad(TYPES, "needs integers"))?;
+        let kind = kind.as_integer().ok_or_else(|| bad(TYPES, "needs integers"))?;
         specials.add(id as u32, token, kind);
     }
     Ok(specials)
@@ -126,21 +105,14 @@ fn bpe(tokens: &Strings, merges: &Strings, ignore_merges: bool) -> Result<BPE> {
     for (rank, merge) in merges.iter().enumerate() {
         let refused = |why: &str| bad(MERGES, format!("merge {rank} {merge:?}: {why}"));
         // From the second byte on: a token may itself begin with a space.
-        let space = merge
-            .char_indices()
-            .skip(1)
-            .find(|&(_, letter)| letter == ' ');
+        let space = merge.char_indices().skip(1).find(|&(_, letter)| letter == ' ');
         let Some((left, right)) = space.map(|(at, _)| (&merge[..at], &merge[at + 1..])) else {
             return Err(refused("needs two parts with a space between"));
         };
         joined.clear();
         joined.push_str(left);
         joined.push_str(right);
-        if right.is_empty()
-            || ![left, right, &joined]
-                .into_iter()
-                .all(|part| vocabulary.contains_key(part))
-        {
+        if right.is_empty() || ![left, right, &joined].into_iter().all(|part| vocabulary.contains_key(part)) {
             return Err(refused("both parts and what they make must be tokens"));
         }
         pairs.push((left.to_owned(), right.to_owned()));

@@ -59,15 +59,7 @@ mod tests {
     #[test]
     fn every_byte_has_its_own_letter() {
         let (letters, bytes) = (letters(), Bytes::new());
-        assert_eq!(
-            (
-                letters[0],
-                letters[32],
-                letters[0xAD],
-                letters[b'a' as usize]
-            ),
-            ('Ā', 'Ġ', 'Ń', 'a')
-        );
+        assert_eq!((letters[0], letters[32], letters[0xAD], letters[b'a' as usize]), ('Ā', 'Ġ', 'Ń', 'a'));
         for byte in 0..=255u8 {
             assert_eq!(bytes.byte(letters[usize::from(byte)]), Some(byte));
         }

@@ -23,18 +23,8 @@ struct Row {
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
 const TABLE: [Row; 5] = [
-    Row {
-        name: "smollm",
-        patterns: &[r"\p{N}", GPT2],
-        ignore_merges: false,
-        add_bos: false,
-    },
-    Row {
-        name: "gpt-2",
-        patterns: &[GPT2],
-        ignore_merges: false,
-        add_bos: false,
-    },
+    Row { name: "smollm", patterns: &[r"\p{N}", GPT2], ignore_merges: false, add_bos: false },
+    Row { name: "gpt-2", patterns: &[GPT2], ignore_merges: false, add_bos: false },
     // What a file without a name gets.
     Row {
         name: "default",
@@ -111,8 +101,6 @@ impl Pre {
             pattern.pre_tokenize(words).map_err(tokenizer_error)?;
         }
         // No space in front, no offsets, no pattern of its own: only the letters.
-        ByteLevel::new(false, false, false)
-            .pre_tokenize(words)
-            .map_err(tokenizer_error)
+        ByteLevel::new(false, false, false).pre_tokenize(words).map_err(tokenizer_error)
     }
 }

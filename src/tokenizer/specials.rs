@@ -34,14 +34,7 @@ impl Specials {
         if control || kind == USER_DEFINED {
             let same = self.by_first.entry(first).or_default();
             let at = same.partition_point(|special| special.text.len() >= text.len());
-            same.insert(
-                at,
-                Special {
-                    text: text.to_owned(),
-                    id,
-                    control,
-                },
-            );
+            same.insert(at, Special { text: text.to_owned(), id, control });
         }
     }
 
@@ -52,9 +45,7 @@ impl Specials {
     /// The control token written `text`.
     pub fn control_id(&self, text: &str) -> Option<u32> {
         let same = self.by_first.get(text.as_bytes().first()?)?;
-        same.iter()
-            .find(|special| special.control && special.text == text)
-            .map(|special| special.id)
+        same.iter().find(|special| special.control && special.text == text).map(|special| special.id)
     }
 
     /// Cuts `text` into plain parts, each with the special that follows it (none after the last). Control tokens count
@@ -65,8 +56,7 @@ impl Specials {
         while let Some(byte) = text.as_bytes().get(at) {
             let found = self.by_first.get(byte).and_then(|same| {
                 same.iter().find(|special| {
-                    (control || !special.control)
-                        && text.as_bytes()[at..].starts_with(special.text.as_bytes())
+                    (control || !special.control) && text.as_bytes()[at..].starts_with(special.text.as_bytes())
                 })
             });
             match found {
