@@ -9,16 +9,11 @@ fn cases() -> Vec<(GgmlType, Vec<u8>, Vec<f32>)> {
     let text = include_str!("golden/gguf/blocks.json");
     let json: Value = serde_json::from_str(text).unwrap();
     let cases = json["cases"].as_array().unwrap().iter().map(|case| {
-        let kind = GgmlType::all()
-            .find(|kind| kind.name() == case["kind"].as_str().unwrap())
-            .unwrap();
+        let kind = GgmlType::all().find(|kind| kind.name() == case["kind"].as_str().unwrap()).unwrap();
         let hex = case["bytes"].as_str().unwrap();
-        let bytes = (0..hex.len())
-            .step_by(2)
-            .map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap());
+        let bytes = (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap());
         let values = case["values"].as_array().unwrap().iter();
-        let values =
-            values.map(|v| f32::from_bits(u32::from_str_radix(v.as_str().unwrap(), 16).unwrap()));
+        let values = values.map(|v| f32::from_bits(u32::from_str_radix(v.as_str().unwrap(), 16).unwrap()));
         (kind, bytes.collect(), values.collect())
     });
     cases.collect()
@@ -61,9 +56,7 @@ fn transcoding_loses_what_is_documented() {
                     | GgmlType::Q8_0
                     | GgmlType::Q5_0
                     | GgmlType::Iq4Nl => 0.0,
-                    GgmlType::F32 | GgmlType::BF16 => {
-                        (expected.abs() / 2048.0).max(0.5f32.powi(25))
-                    }
+                    GgmlType::F32 | GgmlType::BF16 => (expected.abs() / 2048.0).max(0.5f32.powi(25)),
                     // 15 * scale + |min| is at most three times the spread of what the group can hold.
                     GgmlType::Q4K => {
                         let (scale, min) = q4_k_scales(&bytes, group);
@@ -72,10 +65,7 @@ fn transcoding_loses_what_is_documented() {
                     GgmlType::Q5_1 | GgmlType::Q5K | GgmlType::Q6K => 0.0045 * largest,
                 };
                 let error = (value - expected).abs();
-                assert!(
-                    error <= allowed,
-                    "{kind}: {value} for {expected}, error {error} > {allowed}"
-                );
+                assert!(error <= allowed, "{kind}: {value} for {expected}, error {error} > {allowed}");
             }
         }
     }
@@ -88,10 +78,7 @@ fn q4_k_scales(bytes: &[u8], group: usize) -> (f32, f32) {
     let (g, packed) = (group % 8, &block[4..16]);
     let (scale, min) = match g {
         0..4 => (packed[g] & 63, packed[g + 4] & 63),
-        _ => (
-            packed[g + 4] & 15 | packed[g - 4] >> 6 << 4,
-            packed[g + 4] >> 4 | packed[g] >> 6 << 4,
-        ),
+        _ => (packed[g + 4] & 15 | packed[g - 4] >> 6 << 4, packed[g + 4] >> 4 | packed[g] >> 6 << 4),
     };
     (half(0) * f32::from(scale), half(2) * f32::from(min))
 }
@@ -100,30 +87,16 @@ fn q4_k_scales(bytes: &[u8], group: usize) -> (f32, f32) {
 fn weights_f16_cannot_hold_are_refused_by_tensor_and_row() {
     let f32s = |value: f32| encode(GgmlType::F32, &[1.0, value]).unwrap();
     for value in [f32::NAN, f32::INFINITY, 7e4, -1e30] {
-        let message = transcoded(GgmlType::F32, &f32s(value), 2)
-            .unwrap_err()
-            .to_string();
+        let message = transcoded(GgmlType::F32, &f32s(value), 2).unwrap_err().to_string();
         assert!(message.contains("model file: t: row 0"), "{message}");
     }
-    assert_eq!(
-        transcoded(GgmlType::F32, &f32s(65504.0), 2).unwrap(),
-        [1.0, 65504.0]
-    );
+    assert_eq!(transcoded(GgmlType::F32, &f32s(65504.0), 2).unwrap(), [1.0, 65504.0]);
     for kind in GgmlType::all().filter(|kind| kind.block_elements() > 1) {
         // All bits set: every scale is NaN.
         let bytes = vec![0xff; kind.block_bytes()];
-        assert!(
-            transcoded(kind, &bytes, kind.block_elements()).is_err(),
-            "{kind}"
-        );
+        assert!(transcoded(kind, &bytes, kind.block_elements()).is_err(), "{kind}");
         let bytes = vec![0; kind.block_bytes()];
-        assert!(
-            transcoded(kind, &bytes, kind.block_elements())
-                .unwrap()
-                .iter()
-                .all(|&w| w == 0.0),
-            "{kind}"
-        );
+        assert!(transcoded(kind, &bytes, kind.block_elements()).unwrap().iter().all(|&w| w == 0.0), "{kind}");
     }
 }
 
@@ -133,9 +106,7 @@ fn shapes_that_do_not_fit_are_refused() {
     let bytes = encode(GgmlType::Q8_0, &[1.0; 64]).unwrap();
     let put = |layout, cols, to, bytes: &[u8]| {
         let mut matrix = Matrix::new(layout, 2, cols).unwrap();
-        Transcoder::default()
-            .put(&tensor, 0, bytes, &mut matrix, to)
-            .map_err(|error| error.code())
+        Transcoder::default().put(&tensor, 0, bytes, &mut matrix, to).map_err(|error| error.code())
     };
     let q8 = layout_for(GgmlType::Q8_0);
     assert_eq!(put(q8, 64, 1, &bytes), Ok(()));
@@ -160,10 +131,7 @@ fn what_encode_writes_dequantise_reads() {
     ] {
         let mut read = vec![0.0; 64];
         dequantise(kind, &encode(kind, &values).unwrap(), &mut read).unwrap();
-        let worst = values
-            .iter()
-            .zip(&read)
-            .fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
+        let worst = values.iter().zip(&read).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
         assert!(worst <= allowed, "{kind}: {worst}");
     }
     assert!(encode(GgmlType::Q6K, &values).is_err());

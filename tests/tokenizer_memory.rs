@@ -21,9 +21,7 @@ fn building_costs_less_than_20_mb() {
     let built = HEAP.current_usage() - before - with_metadata;
     tokenizer.encode("Hello 1234, world!\n", true).unwrap();
     let used = HEAP.current_usage() - before - with_metadata;
-    println!(
-        "metadata {with_metadata}, tokenizer {built} (peak {peak}, once used {used}) bytes, {took:.0?}"
-    );
+    println!("metadata {with_metadata}, tokenizer {built} (peak {peak}, once used {used}) bytes, {took:.0?}");
     assert!(with_metadata < 3 << 20, "metadata: {with_metadata} bytes");
     assert!(peak < 20 << 20, "peak: {peak} bytes");
 }

@@ -10,19 +10,13 @@ use std::path::PathBuf;
 /// Panics when it is missing: a test that did not run must not pass.
 pub fn model_path() -> PathBuf {
     let path = std::env::var_os("ATTNSCOPE_MODEL").map_or_else(cached_model, PathBuf::from);
-    assert!(
-        path.is_file(),
-        "{} is missing: run cargo xtask model",
-        path.display()
-    );
+    assert!(path.is_file(), "{} is missing: run cargo xtask model", path.display());
     path
 }
 
 fn cached_model() -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(
-        || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache"),
-        PathBuf::from,
-    );
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache"), PathBuf::from);
     cache.join("attnscope/models/SmolLM2-135M-Instruct.Q4_1.gguf")
 }
 
@@ -51,9 +45,8 @@ pub fn collect(file: &[u8], portions: &[usize], size: Option<u64>) -> Result<Col
     let mut collected = Collected::default();
     let mut stream = Stream::with_size(size);
     let mut rest = file;
-    let mut portions = portions.iter().copied().chain(std::iter::repeat(
-        portions.last().copied().unwrap_or(usize::MAX),
-    ));
+    let mut portions =
+        portions.iter().copied().chain(std::iter::repeat(portions.last().copied().unwrap_or(usize::MAX)));
     while !rest.is_empty() {
         let (portion, after) = rest.split_at(portions.next().unwrap_or(1).clamp(1, rest.len()));
         stream.push(portion, &mut collected)?;
