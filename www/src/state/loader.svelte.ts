@@ -63,22 +63,26 @@ class Loader {
     this.waiting = { stage: 'engine', loaded: 0, total: null, detail: '', speed: 0 };
     const pace = new Pace();
     try {
-      // Two models at once may not fit.
-      await this.model?.close();
-      this.model = null;
       const onProgress = (p: LoadProgress) => {
         this.waiting = { ...p, speed: pace.at(p.loaded) };
+        // Two models at once may not fit, but one that works is given up only for a file that begins like a model.
+        if (p.loaded > 0) this.#drop();
       };
       this.model = await this.#engine.load(source, { signal: stop.signal, onProgress });
       this.label = label;
       this.status = 'ready';
     } catch (thrown) {
-      this.status = 'empty';
+      this.status = this.model ? 'ready' : 'empty';
       if (codeOf(thrown) === 'aborted') return;
       await this.fail(thrown);
     } finally {
       this.waiting = null;
     }
+  }
+
+  #drop(): void {
+    void this.model?.close().catch(() => undefined);
+    this.model = null;
   }
 
   cancel(): void {
