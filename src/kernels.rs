@@ -1,1 +1,32 @@
-//! (in work)
+//! CPU kernels: one idea a file, one generic body for every instruction set, the naive definition beside each as its
+//! test. All run on the calling thread and allocate only in their scratch.
+
+mod activations;
+mod add;
+mod attend;
+mod attend_listed;
+mod block;
+mod element;
+mod exp;
+mod gemm;
+mod gemv;
+mod half;
+mod matmul;
+mod matrix;
+mod norm;
+mod rope;
+mod select;
+mod swiglu;
+
+pub use activations::Activations;
+pub use add::add_assign;
+pub use attend::{AttendScratch, Keys, MassOut, Queries, Span, attend_span};
+pub use attend_listed::attend_listed;
+pub use element::Element;
+pub use half::{decode, encode};
+pub use matmul::{GemmScratch, matmul};
+pub use matrix::{BLOCK, Layout, Matrix};
+pub use norm::rms_norm;
+pub use rope::{Rope, RopeStyle};
+pub use select::{argmax, top_k};
+pub use swiglu::swiglu;

@@ -1,11 +1,22 @@
 //! attnscope: a llama decoder whose layer loop asks a *method* what to read, what to keep and what to run next, and
 //! whose every answer becomes a trace record that a page can draw.
+//!
+//! Modules in layer order; each imports only those above it.
 
 pub mod error;
-pub mod gguf;
+pub mod trace;
+mod lanes;
 pub mod kernels;
+pub mod cache;
+pub mod ops;
+pub mod gguf;
 pub mod tokenizer;
 pub mod chat;
-pub mod trace;
+pub mod method;
+pub mod methods;
+pub mod model;
+pub mod backend;
+pub mod sampler;
+pub mod engine;
 
 pub use error::{Error, Result};

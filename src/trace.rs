@@ -67,16 +67,222 @@ pub struct KindSpec {
 
 /// Every kind, in numeric order.
 pub const SCHEMA: &[KindSpec] = &[
-    KindSpec { kind: Kind::Pass, name: "pass", head: "", fields: ["0 prefill, 1 decode, 2 draft, 3 verify", "position of the first row", "rows"], payload: false },
-    KindSpec { kind: Kind::Token, name: "token", head: "", fields: ["0 sampled, 1 forced", "token id", "position it will take"], payload: false },
-    KindSpec { kind: Kind::Bytes, name: "bytes", head: "", fields: ["", "bytes of keys and values stored after the pass (saturating)", "bytes of keys and values read in the pass, each row once (saturating)"], payload: false },
-    KindSpec { kind: Kind::Rows, name: "rows", head: "", fields: ["", "rows stored after the pass, summed over layers and KV heads", "rows read by the newest query, summed over layers and query heads"], payload: false },
+    KindSpec {
+        kind: Kind::Pass,
+        name: "pass",
+        head: "",
+        fields: ["0 prefill, 1 decode, 2 draft, 3 verify", "position of the first row", "rows"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Token,
+        name: "token",
+        head: "",
+        fields: ["0 sampled, 1 forced", "token id", "position it will take"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Bytes,
+        name: "bytes",
+        head: "",
+        fields: [
+            "",
+            "bytes of keys and values stored after the pass (saturating)",
+            "bytes of keys and values read in the pass, each row once (saturating)",
+        ],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Rows,
+        name: "rows",
+        head: "",
+        fields: [
+            "",
+            "rows stored after the pass, summed over layers and KV heads",
+            "rows read by the newest query, summed over layers and query heads",
+        ],
+        payload: false,
+    },
     KindSpec { kind: Kind::Append, name: "append", head: "kv", fields: ["", "first position", "rows"], payload: false },
     KindSpec { kind: Kind::ReadAll, name: "readAll", head: "query", fields: ["", "", ""], payload: false },
-    KindSpec { kind: Kind::ReadWindow, name: "readWindow", head: "query", fields: ["", "newest rows each query reads", ""], payload: false },
-    KindSpec { kind: Kind::ReadRun, name: "readRun", head: "query", fields: ["", "first position", "positions"], payload: false },
-    KindSpec { kind: Kind::ReadBits, name: "readBits", head: "query", fields: ["", "position of bit 0", "payload records; bit i of the payload is position a + i"], payload: true },
-    KindSpec { kind: Kind::EvictRun, name: "evictRun", head: "kv", fields: ["", "first position", "positions"], payload: false },
-    KindSpec { kind: Kind::EvictBits, name: "evictBits", head: "kv", fields: ["", "position of bit 0", "payload records; bit i of the payload is position a + i"], payload: true },
-    KindSpec { kind: Kind::Note, name: "note", head: "query", fields: ["index into the method's notes", "f32 bits", ""], payload: false },
+    KindSpec {
+        kind: Kind::ReadWindow,
+        name: "readWindow",
+        head: "query",
+        fields: ["", "newest rows each query reads", ""],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::ReadRun,
+        name: "readRun",
+        head: "query",
+        fields: ["", "first position", "positions"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::ReadBits,
+        name: "readBits",
+        head: "query",
+        fields: ["", "position of bit 0", "payload records; bit i of the payload is position a + i"],
+        payload: true,
+    },
+    KindSpec {
+        kind: Kind::EvictRun,
+        name: "evictRun",
+        head: "kv",
+        fields: ["", "first position", "positions"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::EvictBits,
+        name: "evictBits",
+        head: "kv",
+        fields: ["", "position of bit 0", "payload records; bit i of the payload is position a + i"],
+        payload: true,
+    },
+    KindSpec {
+        kind: Kind::Note,
+        name: "note",
+        head: "query",
+        fields: ["index into the method's notes", "f32 bits", ""],
+        payload: false,
+    },
 ];
+
+/// Collects records. What is not taken is kept, so whoever asks for [`Detail::Sets`] takes them every step.
+#[derive(Debug, Default)]
+pub struct Tracer {
+    /// How much is recorded.
+    pub detail: Detail,
+    /// Tokens generated before the pass that is running.
+    pub step: u32,
+    bytes: Vec<u8>,
+}
+
+impl Tracer {
+    /// Appends a record.
+    pub fn record(&mut self, kind: Kind, layer: u32, head: u32, aux: u8, a: u32, b: u32) {
+        let mut r = [0; RECORD];
+        r[..4].copy_from_slice(&[kind as u8, layer.min(255) as u8, head.min(255) as u8, aux]);
+        r[4..8].copy_from_slice(&self.step.to_le_bytes());
+        r[8..12].copy_from_slice(&a.to_le_bytes());
+        r[12..].copy_from_slice(&b.to_le_bytes());
+        self.bytes.extend_from_slice(&r);
+    }
+
+    /// Appends a set of ascending positions, as runs or as bits, whichever is shorter.
+    pub fn positions(&mut self, run: Kind, bits: Kind, layer: u32, head: u32, set: impl Iterator<Item = u32> + Clone) {
+        let runs = || {
+            let mut rest = set.clone().peekable();
+            std::iter::from_fn(move || {
+                let first = rest.next()?;
+                let mut len = 1;
+                while rest.next_if_eq(&(first + len)).is_some() {
+                    len += 1;
+                }
+                Some((first, len))
+            })
+        };
+        let Some(base) = set.clone().next() else { return };
+        let last = set.clone().last().unwrap_or(base);
+        let payload = (last - base) as usize / (8 * RECORD) + 1;
+        if runs().count() <= 1 + payload {
+            for (first, len) in runs() {
+                self.record(run, layer, head, 0, first, len);
+            }
+            return;
+        }
+        self.record(bits, layer, head, 0, base, payload as u32);
+        let at = self.bytes.len();
+        self.bytes.resize(at + payload * RECORD, 0);
+        for position in set {
+            let bit = (position - base) as usize;
+            self.bytes[at + bit / 8] |= 1 << (bit % 8);
+        }
+    }
+
+    /// Hands out all records since the last call.
+    pub fn take<T>(&mut self, with: impl FnOnce(&[u8]) -> T) -> T {
+        let out = with(&self.bytes);
+        self.bytes.clear();
+        out
+    }
+}
+
+/// One record read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Numeric kind; one that [`SCHEMA`] does not name may be skipped.
+    pub kind: u8,
+    /// Layer.
+    pub layer: u8,
+    /// Head, or [`ALL_HEADS`].
+    pub head: u8,
+    /// See [`SCHEMA`].
+    pub aux: u8,
+    /// Tokens generated before the pass.
+    pub step: u32,
+    /// See [`SCHEMA`].
+    pub a: u32,
+    /// See [`SCHEMA`].
+    pub b: u32,
+    /// Payload, when the kind has one.
+    pub payload: &'a [u8],
+}
+
+impl Record<'_> {
+    /// The positions a run or set record names.
+    pub fn positions(&self) -> impl Iterator<Item = u32> + '_ {
+        let run = if self.payload.is_empty() { self.b } else { 0 };
+        let bits = self
+            .payload
+            .iter()
+            .enumerate()
+            .flat_map(|(i, &byte)| (0..8).filter(move |b| byte >> b & 1 == 1).map(move |b| 8 * i as u32 + b));
+        (0..run).chain(bits).map(|i| self.a.wrapping_add(i))
+    }
+}
+
+/// Reads a trace block. A block that ends inside a record, or claims more payload than it has, ends early.
+pub fn records(mut block: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    std::iter::from_fn(move || {
+        let (r, rest) = block.split_first_chunk::<RECORD>()?;
+        let word = |i: usize| u32::from_le_bytes([r[i], r[i + 1], r[i + 2], r[i + 3]]);
+        let b = word(12);
+        let has_payload = SCHEMA.iter().any(|s| s.kind as u8 == r[0] && s.payload);
+        let (payload, rest) =
+            rest.split_at_checked(if has_payload { (b as usize).checked_mul(RECORD)? } else { 0 })?;
+        block = rest;
+        Some(Record { kind: r[0], layer: r[1], head: r[2], aux: r[3], step: word(4), a: word(8), b, payload })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What was written as runs or bits is read back, whatever the set.
+        #[test]
+        fn sets_come_back(set in prop::collection::btree_set(0u32..3000, 0..200), dense in 0u32..400) {
+            let all: Vec<u32> = set.into_iter().chain(5000..5000 + dense).collect();
+            let mut tracer = Tracer { detail: Detail::Sets, step: 7, ..Tracer::default() };
+            tracer.positions(Kind::EvictRun, Kind::EvictBits, 3, 2, all.iter().copied());
+            let back: Vec<u32> = tracer.take(|b| records(b).inspect(|r| assert_eq!((r.layer, r.head, r.step), (3, 2, 7))).flat_map(|r| r.positions().collect::<Vec<_>>()).collect());
+            prop_assert_eq!(back, all);
+        }
+
+        /// A trace file is hostile input.
+        #[test]
+        fn any_bytes_can_be_read(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let read: usize = records(&bytes).map(|r| RECORD + r.payload.len()).sum();
+            prop_assert!(read <= bytes.len());
+        }
+    }
+
+    #[test]
+    fn the_schema_lists_every_kind_once_in_order() {
+        assert!(SCHEMA.windows(2).all(|w| (w[0].kind as u8) < (w[1].kind as u8)));
+    }
+}

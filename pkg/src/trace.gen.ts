@@ -1,0 +1,69 @@
+// Made by `cargo xtask gen` from src/trace.rs. Do not edit.
+
+/** Bytes of a record: kind u8, layer u8, head u8, aux u8, step u32, a u32, b u32, little endian. */
+export const RECORD = 16;
+
+/** `head` of a record that holds for every head of its layer. */
+export const ALL_HEADS = 255;
+
+/** What a record says: `view.getUint8(at) === Kind.pass`. */
+export const Kind = {
+  pass: 1,
+  token: 2,
+  bytes: 3,
+  rows: 4,
+  append: 5,
+  readAll: 6,
+  readWindow: 7,
+  readRun: 8,
+  readBits: 9,
+  evictRun: 10,
+  evictBits: 11,
+  note: 12,
+} as const;
+
+/** Name of a kind. */
+export type KindName = keyof typeof Kind;
+/** Number of a kind. */
+export type Kind = (typeof Kind)[KindName];
+
+/** What the fields of a kind mean; an empty text is an unused field. */
+export interface KindSpec {
+  /** Its number. */
+  kind: Kind;
+  /** What `head` counts. */
+  head: "" | "kv" | "query";
+  /** Meaning of `aux`. */
+  aux: string;
+  /** Meaning of `a`. */
+  a: string;
+  /** Meaning of `b`. */
+  b: string;
+  /** Whether `b` times 16 bytes of payload follow. */
+  payload: boolean;
+}
+
+/** Every kind by name, in the order of its number. */
+export const SCHEMA = {
+  pass: { kind: 1, head: "", aux: "0 prefill, 1 decode, 2 draft, 3 verify", a: "position of the first row", b: "rows", payload: false },
+  token: { kind: 2, head: "", aux: "0 sampled, 1 forced", a: "token id", b: "position it will take", payload: false },
+  bytes: { kind: 3, head: "", aux: "", a: "bytes of keys and values stored after the pass (saturating)", b: "bytes of keys and values read in the pass, each row once (saturating)", payload: false },
+  rows: { kind: 4, head: "", aux: "", a: "rows stored after the pass, summed over layers and KV heads", b: "rows read by the newest query, summed over layers and query heads", payload: false },
+  append: { kind: 5, head: "kv", aux: "", a: "first position", b: "rows", payload: false },
+  readAll: { kind: 6, head: "query", aux: "", a: "", b: "", payload: false },
+  readWindow: { kind: 7, head: "query", aux: "", a: "newest rows each query reads", b: "", payload: false },
+  readRun: { kind: 8, head: "query", aux: "", a: "first position", b: "positions", payload: false },
+  readBits: { kind: 9, head: "query", aux: "", a: "position of bit 0", b: "payload records; bit i of the payload is position a + i", payload: true },
+  evictRun: { kind: 10, head: "kv", aux: "", a: "first position", b: "positions", payload: false },
+  evictBits: { kind: 11, head: "kv", aux: "", a: "position of bit 0", b: "payload records; bit i of the payload is position a + i", payload: true },
+  note: { kind: 12, head: "query", aux: "index into the method's notes", a: "f32 bits", b: "", payload: false },
+} as const satisfies Record<KindName, KindSpec>;
+
+/** Name of each kind by number; the unused numbers are undefined. */
+export const KIND_NAMES: readonly (KindName | undefined)[] = Object.entries(Kind).reduce<(KindName | undefined)[]>(
+  (names, [name, kind]) => {
+    names[kind] = name as KindName;
+    return names;
+  },
+  [],
+);

@@ -1,0 +1,397 @@
+//! The CPU back end: runs at once, on the calling thread.
+
+mod attention;
+mod scores;
+
+use crate::{
+    Error, Result,
+    cache::{Cache, Kept, Store},
+    kernels::{Activations, AttendScratch, GemmScratch, Matrix, Rope, add_assign, matmul, rms_norm, swiglu},
+    method::Positions,
+    model::{Config, RopeConfig},
+    ops::{Dense, Fresh, Kv, Mass, Ops, Pins, Read, Scores, Set, Weight},
+    trace::{Detail, Tracer},
+};
+use scores::Tables;
+use std::{ops::Range, sync::Arc};
+
+/// The numbers of a model, shared by every session on it.
+#[derive(Default)]
+pub struct Weights {
+    /// Matrices and norms, in the order of the model's [`Weight`] handles.
+    pub list: Vec<WeightData>,
+}
+
+/// One weight.
+pub enum WeightData {
+    /// A matrix.
+    Matrix(Matrix),
+    /// A norm's vector.
+    Vector(Vec<f32>),
+}
+
+impl Weights {
+    /// Bytes of all weights.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let each = |w: &WeightData| match w {
+            WeightData::Matrix(m) => m.bytes(),
+            WeightData::Vector(v) => size_of_val(v.as_slice()),
+        };
+        self.list.iter().map(each).sum()
+    }
+
+    fn matrix(&self, w: Weight) -> Result<&Matrix> {
+        match self.list.get(w.0 as usize) {
+            Some(WeightData::Matrix(m)) => Ok(m),
+            _ => Err(Error::State("the back end has no matrix at this handle")),
+        }
+    }
+
+    fn vector(&self, w: Weight) -> Result<&[f32]> {
+        match self.list.get(w.0 as usize) {
+            Some(WeightData::Vector(v)) => Ok(v),
+            _ => Err(Error::State("the back end has no norm at this handle")),
+        }
+    }
+}
+
+/// What attention needs to know of a model.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Layers.
+    pub layers: usize,
+    /// Query heads.
+    pub query_heads: usize,
+    /// KV heads.
+    pub kv_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Rotation of queries and keys; `None`: they come rotated.
+    pub rope: Option<RopeConfig>,
+    /// RMS norm epsilon.
+    pub eps: f32,
+}
+
+impl From<&Config> for Shape {
+    fn from(c: &Config) -> Shape {
+        Shape {
+            layers: c.layers as usize,
+            query_heads: c.query_heads as usize,
+            kv_heads: c.kv_heads as usize,
+            head_dim: c.head_dim as usize,
+            rope: Some(c.rope.clone()),
+            eps: c.eps,
+        }
+    }
+}
+
+/// The CPU back end of one session.
+pub struct Cpu {
+    shape: Shape,
+    weights: Arc<Weights>,
+    positions: Positions,
+    rope: Option<Rope>,
+    cache: Cache,
+    tables: Tables,
+    tracer: Tracer,
+    read: ReadCount,
+    pass: PassRows,
+    /// Residual stream, `[rows, width]`.
+    x: Vec<f32>,
+    /// Queries of the pass, `[rows, query_heads * head_dim]`.
+    q: Vec<f32>,
+    /// Keys, values and other matrix outputs of a chunk.
+    chunk: [Vec<f32>; 2],
+    /// Attention output of a chunk, `[chunk, query_heads * head_dim]`.
+    output: Vec<f32>,
+    activations: Activations,
+    gemm: GemmScratch,
+    attend: AttendScratch,
+    /// Mass of one KV head's group, `[group, slots]`.
+    columns: Vec<f32>,
+    /// Slots a group has read.
+    seen: Vec<bool>,
+}
+
+/// Rows and bytes read by the running pass.
+#[derive(Clone, Copy, Debug, Default)]
+struct ReadCount {
+    rows: u64,
+    bytes: u64,
+}
+
+/// The running pass.
+#[derive(Clone, Copy, Debug, Default)]
+struct PassRows {
+    first: u32,
+    rows: u32,
+}
+
+impl Cpu {
+    /// A back end with an empty cache.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the RoPE configuration does not fit the head.
+    pub fn new(shape: Shape, weights: Arc<Weights>, positions: Positions, store: Store) -> Result<Cpu> {
+        let rope = |r: &RopeConfig| Rope::new(r.dim as usize, &r.frequencies(), 0, r.style);
+        Ok(Cpu {
+            rope: shape.rope.as_ref().map(rope).transpose()?,
+            cache: Cache::new(shape.layers, shape.kv_heads, shape.head_dim, store),
+            shape,
+            weights,
+            positions,
+            tables: Tables::default(),
+            tracer: Tracer::default(),
+            read: ReadCount::default(),
+            pass: PassRows::default(),
+            x: Vec::new(),
+            q: Vec::new(),
+            chunk: Default::default(),
+            output: Vec::new(),
+            activations: Activations::default(),
+            gemm: GemmScratch::default(),
+            attend: AttendScratch::default(),
+            columns: Vec::new(),
+            seen: Vec::new(),
+        })
+    }
+
+    /// The cache, for tests and views.
+    #[must_use]
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Output of the newest [`attend`](Dense::attend), `[rows, query_heads * head_dim]`.
+    #[must_use]
+    pub fn output(&self) -> &[f32] {
+        &self.output
+    }
+
+    /// Slots that a query head reads of a set of the running pass.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the pass has ended.
+    pub fn slots(&self, set: Set, head: usize) -> Result<&[u32]> {
+        let set = self.tables.set(set)?;
+        Ok(set.list(head * set.groups() / self.shape.query_heads))
+    }
+
+    /// Begins a pass of `rows` rows at position `first` without a model: [`store`](Cpu::store) brings its queries.
+    pub fn begin(&mut self, first: u32, rows: u32) {
+        self.pass = PassRows { first, rows };
+        self.read = ReadCount::default();
+        self.tables.clear();
+    }
+
+    /// Stores the rows of a layer: rotates queries and keys, appends keys and values. `q` is
+    /// `[rows, query_heads * head_dim]`, `k` and `v` `[rows, kv_heads * head_dim]`; `rows` are rows of the pass.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub fn store(&mut self, kv: Kv, q: &[f32], k: &mut [f32], v: &[f32], rows: Range<u32>) -> Result<()> {
+        let (first, total, dim) = (self.pass.first, self.pass.rows, self.shape.head_dim);
+        let width = self.shape.query_heads * dim;
+        if rows.start == 0 {
+            self.cache.make_room(kv, total as usize)?;
+            self.q.resize(total as usize * width, 0.0);
+            if self.tracer.detail >= Detail::Sets {
+                self.cache.record_append(kv, first, total, &mut self.tracer);
+            }
+        }
+        let live = self.cache.live(kv) as u32;
+        let at = match self.positions {
+            Positions::Text => first + rows.start,
+            Positions::Slot => live,
+        };
+        let queries = &mut self.q[rows.start as usize * width..rows.end as usize * width];
+        queries.copy_from_slice(q);
+        if let Some(rope) = &mut self.rope {
+            let end = (at + rows.end - rows.start) as usize;
+            if end > rope.positions() {
+                rope.grow(end.next_multiple_of(256))?;
+            }
+            for (i, row) in queries.chunks_exact_mut(width).enumerate() {
+                rope.rotate(row, dim, at as usize + i);
+            }
+            if self.positions == Positions::Text {
+                for (i, row) in k.chunks_exact_mut(self.shape.kv_heads * dim).enumerate() {
+                    rope.rotate(row, dim, at as usize + i);
+                }
+            }
+        }
+        self.cache.append(kv, k, v, first + rows.start);
+        Ok(())
+    }
+
+    fn width(&self) -> usize {
+        self.x.len() / (self.pass.rows as usize).max(1)
+    }
+
+    /// activations = norm(residual) of some rows.
+    fn load_normed(&mut self, norm: Weight, rows: &Range<u32>) -> Result<()> {
+        let width = self.width();
+        let weights = self.weights.clone();
+        let norm = weights.vector(norm)?;
+        let normed = &mut self.chunk[0];
+        normed.resize(rows.len() * width, 0.0);
+        let x = &self.x[rows.start as usize * width..rows.end as usize * width];
+        for (x, out) in x.chunks_exact(width).zip(normed.chunks_exact_mut(width)) {
+            rms_norm(x, norm, self.shape.eps, out);
+        }
+        self.activations.load(normed, rows.len(), width);
+        Ok(())
+    }
+
+    /// One of the chunk buffers = activations times a matrix.
+    fn times(&mut self, w: Weight, into: usize) -> Result<()> {
+        let out = &mut self.chunk[into];
+        times(self.weights.matrix(w)?, &self.activations, out, &mut self.gemm);
+        Ok(())
+    }
+
+    fn add_times(&mut self, w: Weight, rows: &Range<u32>) -> Result<()> {
+        self.times(w, 0)?;
+        let width = self.width();
+        add_assign(&mut self.x[rows.start as usize * width..rows.end as usize * width], &self.chunk[0]);
+        Ok(())
+    }
+}
+
+fn times(w: &Matrix, x: &Activations, out: &mut Vec<f32>, scratch: &mut GemmScratch) {
+    out.resize(x.rows() * w.rows(), 0.0);
+    matmul(w, x, out, scratch);
+}
+
+impl Dense for Cpu {
+    fn embed(&mut self, table: Weight, ids: &[u32], first: u32) -> Result<()> {
+        self.begin(first, ids.len() as u32);
+        let table = self.weights.matrix(table)?;
+        let bytes = (ids.len() * table.cols() * size_of::<f32>()) as u64;
+        self.x.clear();
+        self.x.try_reserve(ids.len() * table.cols()).map_err(|_| Error::Memory { what: "activations", bytes })?;
+        self.x.resize(ids.len() * table.cols(), 0.0);
+        for (&id, row) in ids.iter().zip(self.x.chunks_exact_mut(table.cols())) {
+            table.row(id as usize, row);
+        }
+        Ok(())
+    }
+
+    fn project(&mut self, kv: Kv, norm: Weight, [wq, wk, wv]: [Weight; 3], rows: Range<u32>) -> Result<()> {
+        self.load_normed(norm, &rows)?;
+        let mut q = std::mem::take(&mut self.output);
+        times(self.weights.matrix(wq)?, &self.activations, &mut q, &mut self.gemm);
+        self.times(wk, 0)?;
+        self.times(wv, 1)?;
+        let [mut k, v] = std::mem::take(&mut self.chunk);
+        let stored = self.store(kv, &q, &mut k, &v, rows);
+        self.chunk = [k, v];
+        self.output = q;
+        stored
+    }
+
+    fn open(&mut self, kv: Kv, leave: Mass) -> Result<Scores> {
+        Ok(self.open_mass(kv, leave))
+    }
+
+    fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
+        self.attend_rows(kv, read, rows, leave)
+    }
+
+    fn add_output(&mut self, w: Weight, rows: Range<u32>) -> Result<()> {
+        let width = self.shape.query_heads * self.shape.head_dim;
+        self.activations.load(&self.output, rows.len(), width);
+        self.add_times(w, &rows)
+    }
+
+    fn gate_up(&mut self, norm: Weight, gate: Weight, up: Weight, rows: Range<u32>) -> Result<()> {
+        self.load_normed(norm, &rows)?;
+        self.times(gate, 0)?;
+        self.times(up, 1)?;
+        let [gate, up] = &mut self.chunk;
+        swiglu(gate, up);
+        Ok(())
+    }
+
+    fn add_down(&mut self, w: Weight, rows: Range<u32>) -> Result<()> {
+        let width = self.chunk[0].len() / rows.len().max(1);
+        self.activations.load(&self.chunk[0], rows.len(), width);
+        self.add_times(w, &rows)
+    }
+
+    fn logits(&mut self, norm: Weight, head: Weight) -> Result<&[f32]> {
+        let rows = self.pass.rows;
+        self.load_normed(norm, &(rows.saturating_sub(1)..rows))?;
+        self.times(head, 0)?;
+        Ok(&self.chunk[0])
+    }
+
+    fn reset(&mut self, rows: u32) -> Result<()> {
+        self.cache.reset(rows as usize)
+    }
+
+    fn keep(&mut self, kv: Kv, set: Set) -> Result<()> {
+        let kept = self.tables.set(set)?;
+        if kept.groups() != self.shape.kv_heads {
+            let (want, got) =
+                (format!("a set by KV head ({})", self.shape.kv_heads), format!("{} groups", kept.groups()));
+            return Err(Error::Shape { op: "keep", want, got });
+        }
+        self.cache.keep(kv, |h| kept.list(h), &mut self.tracer);
+        Ok(())
+    }
+
+    fn live(&self, kv: Kv) -> u32 {
+        self.cache.live(kv) as u32
+    }
+
+    fn kept(&self) -> Kept {
+        Kept { rows_read: self.read.rows, bytes_read: self.read.bytes, ..self.cache.kept() }
+    }
+
+    fn tracer(&mut self) -> &mut Tracer {
+        &mut self.tracer
+    }
+}
+
+impl Ops for Cpu {
+    fn column(&mut self, kv: Kv, name: &'static str, fresh: Fresh) -> Result<Scores> {
+        let column = self.cache.column(kv, name, fresh);
+        Ok(self.tables.column(kv, column, self.shape.kv_heads))
+    }
+    fn accumulate(&mut self, dst: Scores, src: Scores, decay: f32) -> Result<()> {
+        self.change(dst, src, |dst, src| *dst = decay * *dst + src)
+    }
+    fn stamp(&mut self, dst: Scores, at: Scores, value: f32) -> Result<()> {
+        self.change(dst, at, |dst, at| {
+            if at != 0.0 {
+                *dst = value;
+            }
+        })
+    }
+    fn halve(&mut self, dst: Scores) -> Result<()> {
+        self.change(dst, dst, |dst, _| *dst = (*dst / 2.0).floor())
+    }
+    fn used(&mut self, scores: Scores, share: f32, fresh: u32) -> Result<Scores> {
+        self.mark_used(scores, share, fresh as usize)
+    }
+    fn rank(&mut self, kv: Kv, first: Option<Scores>, then: Option<Scores>) -> Result<Scores> {
+        self.rank_slots(kv, first, then)
+    }
+    fn top_k(&mut self, scores: Scores, k: u32, pins: Pins) -> Result<Set> {
+        self.best(scores, k as usize, pins)
+    }
+    fn top_k_shared(&mut self, scores: Scores, k: u32, pins: Pins) -> Result<Set> {
+        self.best_shared(scores, k as usize, pins)
+    }
+    fn union_by_kv(&mut self, set: Set) -> Result<Set> {
+        self.tables.union(set, self.shape.kv_heads)
+    }
+    fn except(&mut self, kv: Kv, gone: Range<u32>) -> Result<Set> {
+        let heads = self.cache.layer(kv);
+        Ok(self.tables.new_set(heads.len(), |h, list| {
+            list.extend((0..heads[h].len() as u32).filter(|slot| !gone.contains(slot)));
+        }))
+    }
+}

@@ -1,0 +1,190 @@
+//! Attention of one layer: per KV head, its group of query heads together.
+
+use super::Cpu;
+use crate::{
+    Error, Result,
+    cache::Rows,
+    kernels::{AttendScratch, Element, Keys, MassOut, Queries, Rope, Span, attend_listed, attend_span},
+    method::Positions,
+    ops::{Group, Kv, Mass, Read, Scores},
+    trace::{ALL_HEADS, Detail, Kind},
+};
+use std::ops::Range;
+
+/// Which rows one KV head's group reads, in the kernel's terms.
+enum Reads<'a> {
+    Span(Span),
+    Lists([&'a [u32]; MAX_GROUP], usize),
+}
+
+/// Query heads that may share a KV head.
+const MAX_GROUP: usize = 32;
+
+impl Cpu {
+    pub(super) fn attend_rows(
+        &mut self,
+        kv: Kv,
+        read: Read,
+        rows: Range<u32>,
+        leave: &[Option<(Mass, Scores)>; 2],
+    ) -> Result<()> {
+        let (n, dim, group) = (rows.len(), self.shape.head_dim, self.shape.query_heads / self.shape.kv_heads);
+        if group > MAX_GROUP {
+            let (want, got) = (format!("at most {MAX_GROUP} query heads a KV head"), group.to_string());
+            return Err(Error::Shape { op: "attend", want, got });
+        }
+        if matches!(read, Read::Slots(_)) && self.pass.rows != 1 {
+            let (want, got) = ("a pass of one row for a read by slots".to_owned(), format!("{} rows", self.pass.rows));
+            return Err(Error::Shape { op: "attend", want, got });
+        }
+        let width = self.shape.query_heads * dim;
+        self.output.clear();
+        self.output.resize(n * width, 0.0);
+        // What the first call leaves is shared by requests for the same rows.
+        let [a, b] = *leave;
+        let same = matches!((a, b), (Some((a, _)), Some((b, _))) if a.rows == b.rows);
+        for head in 0..self.shape.kv_heads {
+            self.attend_head(kv, head, read, &rows, a.or(b), if same { b } else { None })?;
+            if let (false, Some(_), Some(b)) = (same, a, b) {
+                self.attend_head(kv, head, read, &rows, Some(b), None)?;
+            }
+        }
+        if rows.end == self.pass.rows {
+            self.account(kv, read)?;
+        }
+        Ok(())
+    }
+
+    fn attend_head(
+        &mut self,
+        kv: Kv,
+        head: usize,
+        read: Read,
+        rows: &Range<u32>,
+        leave: Option<(Mass, Scores)>,
+        also: Option<(Mass, Scores)>,
+    ) -> Result<()> {
+        let (dim, group, query_heads) =
+            (self.shape.head_dim, self.shape.query_heads / self.shape.kv_heads, self.shape.query_heads);
+        let width = query_heads * dim;
+        let cached = &self.cache.layer(kv)[head];
+        let live = cached.len();
+        let before = live - (self.pass.rows - rows.start) as usize;
+        let reads = match read {
+            Read::All => Reads::Span(Span { sees: before + 1, window: usize::MAX }),
+            Read::Window(w) => Reads::Span(Span { sees: before + 1, window: w as usize }),
+            Read::Slots(set) => {
+                let set = self.tables.set(set)?;
+                let mut lists: [&[u32]; MAX_GROUP] = [&[]; MAX_GROUP];
+                for (g, list) in lists[..group].iter_mut().enumerate() {
+                    *list = set.list((head * group + g) * set.groups() / query_heads);
+                }
+                Reads::Lists(lists, group)
+            }
+        };
+        let q = Queries {
+            q: &self.q[rows.start as usize * width + head * group * dim..],
+            stride: width,
+            rows: rows.len(),
+            group,
+            head_dim: dim,
+            scale: 1.0 / (dim as f32).sqrt(),
+        };
+        let rotate = self.rope.as_ref().filter(|_| self.positions == Positions::Slot);
+        let out = &mut self.output[head * group * dim..];
+        let mut columns = std::mem::take(&mut self.columns);
+        if leave.is_some() {
+            columns.clear();
+            columns.resize(group * live, 0.0);
+        }
+        let mass = leave.map(|(mass, _)| MassOut {
+            columns: &mut columns,
+            stride: live,
+            first_row: self.pass.rows.saturating_sub(mass.rows).saturating_sub(rows.start) as usize,
+        });
+        let scratch = &mut self.attend;
+        match (&cached.k, &cached.v) {
+            (Rows::F16(k), Rows::F16(v)) => run(&q, k, v, rotate, reads, out, width, mass, scratch),
+            (Rows::F32(k), Rows::F32(v)) => run(&q, k, v, rotate, reads, out, width, mass, scratch),
+            _ => return Err(Error::State("keys and values are stored alike")),
+        }
+        for (mass, scores) in leave.into_iter().chain(also) {
+            let table = self.tables.table_mut(scores)?;
+            for (g, column) in columns.chunks_exact(live).enumerate() {
+                let to = match mass.per {
+                    Group::Query => head * group + g,
+                    Group::Kv => head,
+                };
+                table.data[to * table.stride..][..live].iter_mut().zip(column).for_each(|(t, c)| *t += c);
+            }
+        }
+        self.columns = columns;
+        Ok(())
+    }
+
+    /// Counts what a layer read, and records it.
+    fn account(&mut self, kv: Kv, read: Read) -> Result<()> {
+        let (kv_heads, group, row_bytes) =
+            (self.shape.kv_heads, self.shape.query_heads / self.shape.kv_heads, self.cache.row_bytes());
+        let watch = self.tracer.detail >= Detail::Sets;
+        if watch {
+            match read {
+                Read::All => self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 0, 0, 0),
+                Read::Window(w) => self.tracer.record(Kind::ReadWindow, kv.0, u32::from(ALL_HEADS), 0, w, 0),
+                Read::Slots(_) => {}
+            }
+        }
+        for (h, head) in self.cache.layer(kv).iter().enumerate() {
+            let (live, rows) = (head.len() as u64, u64::from(self.pass.rows));
+            let unique = match read {
+                Read::All => live,
+                Read::Window(w) => live.min(u64::from(w) + rows - 1),
+                Read::Slots(set) => {
+                    let set = self.tables.set(set)?;
+                    self.seen.clear();
+                    self.seen.resize(live as usize, false);
+                    let mut unique = 0;
+                    for q in h * group..(h + 1) * group {
+                        let list = set.list(q * set.groups() / self.shape.query_heads);
+                        self.read.rows += list.len() as u64;
+                        for &slot in list {
+                            unique += u64::from(!std::mem::replace(&mut self.seen[slot as usize], true));
+                        }
+                        if watch {
+                            let positions = list.iter().map(|&slot| head.position[slot as usize]);
+                            self.tracer.positions(Kind::ReadRun, Kind::ReadBits, kv.0, q as u32, positions);
+                        }
+                    }
+                    unique
+                }
+            };
+            self.read.bytes += unique * row_bytes;
+            self.read.rows += match read {
+                Read::All => live * group as u64,
+                Read::Window(w) => live.min(u64::from(w)) * group as u64,
+                Read::Slots(_) => 0,
+            };
+        }
+        debug_assert_eq!(self.cache.layer(kv).len(), kv_heads);
+        Ok(())
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the two kernels behind one generic call")]
+fn run<E: Element>(
+    q: &Queries,
+    k: &[E],
+    v: &[E],
+    rotate: Option<&Rope>,
+    reads: Reads,
+    out: &mut [f32],
+    width: usize,
+    mass: Option<MassOut>,
+    scratch: &mut AttendScratch,
+) {
+    let keys = Keys { k, v, rotate };
+    match reads {
+        Reads::Span(span) => attend_span(q, &keys, span, out, width, mass, scratch),
+        Reads::Lists(lists, group) => attend_listed(q, &keys, &lists[..group], out, mass, scratch),
+    }
+}

@@ -1,0 +1,367 @@
+//! The KV cache: for every layer and KV head its slots, with the original position of each, its key and value row,
+//! and the score columns methods keep. Slots are ascending in position. Dropping compacts; columns move with their
+//! slots, so nobody renumbers anything.
+
+use crate::{
+    Error, Result,
+    ops::{Fresh, Kv},
+    trace::{ALL_HEADS, Detail, Kind, Tracer},
+};
+use half::f16;
+
+/// How rows are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Store {
+    /// 2 bytes a number; the default and the accounting baseline.
+    #[default]
+    F16,
+    /// 4 bytes a number, for exact comparisons.
+    F32,
+}
+
+/// Rows of one KV head, `[slots, head_dim]`.
+#[derive(Clone, Debug)]
+pub enum Rows {
+    /// Bits of f16.
+    F16(Vec<u16>),
+    /// f32.
+    F32(Vec<f32>),
+}
+
+/// Runs the same code on either kind of rows.
+macro_rules! each {
+    ($rows:expr, $v:ident => $e:expr) => {
+        match $rows {
+            Rows::F16($v) => $e,
+            Rows::F32($v) => $e,
+        }
+    };
+}
+
+impl Rows {
+    fn new(store: Store) -> Rows {
+        match store {
+            Store::F16 => Rows::F16(Vec::new()),
+            Store::F32 => Rows::F32(Vec::new()),
+        }
+    }
+    fn number_bytes(&self) -> usize {
+        each!(self, v => size_of_val(v.get(..1).unwrap_or(&[Default::default()])))
+    }
+    fn reserve_total(&mut self, numbers: usize) -> Result<()> {
+        let bytes = (numbers * self.number_bytes()) as u64;
+        each!(self, v => v.try_reserve_exact(numbers.saturating_sub(v.len())))
+            .map_err(|_| Error::Memory { what: "KV cache", bytes })
+    }
+    fn push(&mut self, row: &[f32]) {
+        match self {
+            Rows::F16(v) => v.extend(row.iter().map(|&x| f16::from_f32(x).to_bits())),
+            Rows::F32(v) => v.extend_from_slice(row),
+        }
+    }
+    fn compact(&mut self, kept: &[u32], width: usize, capacity: usize) {
+        each!(self, v => {
+            for (to, &from) in kept.iter().enumerate().filter(|(to, from)| *to != **from as usize) {
+                v.copy_within(from as usize * width..(from as usize + 1) * width, to * width);
+            }
+            v.truncate(kept.len() * width);
+            v.shrink_to(capacity * width);
+        });
+    }
+    fn clear(&mut self) {
+        each!(self, v => v.clear());
+    }
+    fn capacity_bytes(&self) -> usize {
+        each!(self, v => v.capacity()) * self.number_bytes()
+    }
+    /// Row `slot` as f32.
+    #[must_use]
+    pub fn row(&self, slot: usize, width: usize) -> Vec<f32> {
+        let range = slot * width..(slot + 1) * width;
+        match self {
+            Rows::F16(v) => v[range].iter().map(|&b| f16::from_bits(b).to_f32()).collect(),
+            Rows::F32(v) => v[range].to_vec(),
+        }
+    }
+}
+
+/// The cache of one KV head of one layer.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Original position of every slot, ascending.
+    pub position: Vec<u32>,
+    /// Keys.
+    pub k: Rows,
+    /// Values.
+    pub v: Rows,
+    columns: Vec<Vec<f32>>,
+}
+
+impl Head {
+    /// Live slots.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.position.len()
+    }
+    /// True when no slot is live.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.position.is_empty()
+    }
+}
+
+/// What the cache holds and what the running pass read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Slots, summed over layers and KV heads.
+    pub rows: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+    /// Bytes reserved for keys and values.
+    pub allocated: u64,
+    /// Rows the newest query read, summed over layers and query heads.
+    pub rows_read: u64,
+    /// Bytes the pass read, each row once.
+    pub bytes_read: u64,
+}
+
+/// All layers.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    heads: Vec<Head>,
+    kv_heads: usize,
+    head_dim: usize,
+    reserved: usize,
+    columns: Vec<(&'static str, Fresh)>,
+}
+
+impl Cache {
+    /// An empty cache.
+    #[must_use]
+    pub fn new(layers: usize, kv_heads: usize, head_dim: usize, store: Store) -> Cache {
+        let head = Head { position: Vec::new(), k: Rows::new(store), v: Rows::new(store), columns: Vec::new() };
+        Cache { heads: vec![head; layers * kv_heads], kv_heads, head_dim, reserved: 0, columns: Vec::new() }
+    }
+
+    /// Forgets all slots and reserves room for `rows` in every KV head.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when the room cannot be had.
+    pub fn reset(&mut self, rows: usize) -> Result<()> {
+        self.reserved = rows;
+        self.columns.clear();
+        for head in &mut self.heads {
+            head.position.clear();
+            head.k.clear();
+            head.v.clear();
+            head.columns.clear();
+        }
+        (0..self.heads.len()).try_for_each(|h| self.grow(h, rows))
+    }
+
+    fn grow(&mut self, head: usize, rows: usize) -> Result<()> {
+        let (head, numbers) = (&mut self.heads[head], rows.saturating_mul(self.head_dim));
+        head.k.reserve_total(numbers)?;
+        head.v.reserve_total(numbers)?;
+        let more = rows.saturating_sub(head.position.len());
+        head.position.try_reserve_exact(more).map_err(|_| Error::Memory { what: "KV cache", bytes: 4 * rows as u64 })
+    }
+
+    /// The KV heads of a layer.
+    #[must_use]
+    pub fn layer(&self, kv: Kv) -> &[Head] {
+        let at = kv.0 as usize * self.kv_heads;
+        &self.heads[at..at + self.kv_heads]
+    }
+
+    /// Most live slots of any KV head.
+    #[must_use]
+    pub fn live(&self, kv: Kv) -> usize {
+        self.layer(kv).iter().map(Head::len).max().unwrap_or(0)
+    }
+
+    /// Makes room for `more` rows in a layer at once, so that appending them in pieces moves nothing.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub fn make_room(&mut self, kv: Kv, more: usize) -> Result<()> {
+        let at = kv.0 as usize * self.kv_heads;
+        (at..at + self.kv_heads).try_for_each(|h| self.grow(h, self.heads[h].len() + more))
+    }
+
+    /// Stores rows for positions from `first` on; `k` and `v` are `[rows, kv_heads * head_dim]`.
+    pub fn append(&mut self, kv: Kv, k: &[f32], v: &[f32], first: u32) {
+        let width = self.kv_heads * self.head_dim;
+        for h in 0..self.kv_heads {
+            let head = &mut self.heads[kv.0 as usize * self.kv_heads + h];
+            let part = h * self.head_dim..(h + 1) * self.head_dim;
+            for (i, (k, v)) in k.chunks_exact(width).zip(v.chunks_exact(width)).enumerate() {
+                head.k.push(&k[part.clone()]);
+                head.v.push(&v[part.clone()]);
+                head.position.push(first + i as u32);
+            }
+            for (column, (_, fresh)) in head.columns.iter_mut().zip(&self.columns) {
+                fill(column, *fresh, &head.position);
+            }
+        }
+    }
+
+    /// Keeps only the listed slots, one ascending list a KV head, and records the others as evicted.
+    pub fn keep<'a>(&mut self, kv: Kv, kept: impl Fn(usize) -> &'a [u32], tracer: &mut Tracer) {
+        for h in 0..self.kv_heads {
+            let (kept, width) = (kept(h), self.head_dim);
+            let head = &mut self.heads[kv.0 as usize * self.kv_heads + h];
+            if tracer.detail >= Detail::Sets {
+                let gone = Gone { position: &head.position, kept, slot: 0 };
+                tracer.positions(Kind::EvictRun, Kind::EvictBits, kv.0, h as u32, gone);
+            }
+            head.k.compact(kept, width, self.reserved);
+            head.v.compact(kept, width, self.reserved);
+            for (to, &from) in kept.iter().enumerate() {
+                head.position[to] = head.position[from as usize];
+                head.columns.iter_mut().for_each(|c| c[to] = c[from as usize]);
+            }
+            head.position.truncate(kept.len());
+            head.columns.iter_mut().for_each(|c| c.truncate(kept.len()));
+        }
+    }
+
+    /// The index of a score column, made for the heads of `kv` when it is new to them.
+    pub fn column(&mut self, kv: Kv, name: &'static str, fresh: Fresh) -> usize {
+        let index = self.columns.iter().position(|c| c.0 == name).unwrap_or_else(|| {
+            self.columns.push((name, fresh));
+            self.columns.len() - 1
+        });
+        let at = kv.0 as usize * self.kv_heads;
+        for head in &mut self.heads[at..at + self.kv_heads] {
+            for (_, fresh) in &self.columns[head.columns.len().min(index + 1)..=index] {
+                let mut column = Vec::with_capacity(self.reserved);
+                fill(&mut column, *fresh, &head.position);
+                head.columns.push(column);
+            }
+        }
+        index
+    }
+
+    /// A score column of one KV head, by slot.
+    #[must_use]
+    pub fn scores(&self, kv: Kv, head: usize, column: usize) -> &[f32] {
+        &self.layer(kv)[head].columns[column]
+    }
+
+    /// The same, to change.
+    pub fn scores_mut(&mut self, kv: Kv, head: usize, column: usize) -> &mut [f32] {
+        &mut self.heads[kv.0 as usize * self.kv_heads + head].columns[column]
+    }
+
+    /// A score column by name, for tests and views.
+    #[must_use]
+    pub fn named(&self, kv: Kv, head: usize, name: &str) -> Option<&[f32]> {
+        let index = self.columns.iter().position(|c| c.0 == name)?;
+        self.layer(kv)[head].columns.get(index).map(Vec::as_slice)
+    }
+
+    /// Bytes of one row, key and value.
+    #[must_use]
+    pub fn row_bytes(&self) -> u64 {
+        self.heads.first().map_or(0, |h| (2 * self.head_dim * h.k.number_bytes()) as u64)
+    }
+
+    /// Rows and bytes held.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        let rows = self.heads.iter().map(|h| h.len() as u64).sum();
+        let allocated = self.heads.iter().map(|h| (h.k.capacity_bytes() + h.v.capacity_bytes()) as u64).sum();
+        Kept { rows, bytes: rows * self.row_bytes(), allocated, ..Kept::default() }
+    }
+
+    /// Records that a layer stored `rows` rows from `first` on.
+    pub fn record_append(&self, kv: Kv, first: u32, rows: u32, tracer: &mut Tracer) {
+        if tracer.detail >= Detail::Sets {
+            tracer.record(Kind::Append, kv.0, u32::from(ALL_HEADS), 0, first, rows);
+        }
+    }
+}
+
+fn fill(column: &mut Vec<f32>, fresh: Fresh, position: &[u32]) {
+    column.extend(position[column.len()..].iter().map(|&p| match fresh {
+        Fresh::Value(x) => x,
+        Fresh::Position => p as f32,
+    }));
+}
+
+/// Positions of the slots that are not in `kept`.
+#[derive(Clone)]
+struct Gone<'a> {
+    position: &'a [u32],
+    kept: &'a [u32],
+    slot: usize,
+}
+
+impl Iterator for Gone<'_> {
+    type Item = u32;
+    fn next(&mut self) -> Option<u32> {
+        while let Some((&keep, rest)) = self.kept.split_first() {
+            if keep as usize != self.slot {
+                break;
+            }
+            self.kept = rest;
+            self.slot += 1;
+        }
+        let gone = self.position.get(self.slot).copied();
+        self.slot += 1;
+        gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::records;
+
+    fn filled(rows: u32) -> Cache {
+        let mut cache = Cache::new(1, 2, 2, Store::F16);
+        cache.reset(4).unwrap();
+        let row: Vec<f32> = (0..rows).flat_map(|p| [p as f32, 0.5, -(p as f32), 0.25]).collect();
+        cache.make_room(Kv(0), rows as usize).unwrap();
+        cache.append(Kv(0), &row, &row, 0);
+        cache
+    }
+
+    #[test]
+    fn dropping_moves_rows_positions_and_columns_together() {
+        let mut cache = filled(6);
+        let column = cache.column(Kv(0), "age", Fresh::Position);
+        let mut tracer = Tracer { detail: Detail::Sets, ..Tracer::default() };
+        let lists: [&[u32]; 2] = [&[0, 3, 5], &[1, 2, 4]];
+        cache.keep(Kv(0), |h| lists[h], &mut tracer);
+        for (h, kept) in lists.iter().enumerate() {
+            let head = &cache.layer(Kv(0))[h];
+            assert_eq!(head.position, *kept);
+            assert_eq!(cache.scores(Kv(0), h, column), kept.iter().map(|&p| p as f32).collect::<Vec<_>>());
+            for (slot, &p) in kept.iter().enumerate() {
+                assert_eq!(
+                    head.k.row(slot, 2),
+                    [if h == 0 { p as f32 } else { -(p as f32) }, if h == 0 { 0.5 } else { 0.25 }]
+                );
+            }
+        }
+        let gone: Vec<Vec<u32>> = tracer.take(|b| {
+            (0..2)
+                .map(|h| records(b).filter(|r| r.head == h).flat_map(|r| r.positions().collect::<Vec<_>>()).collect())
+                .collect()
+        });
+        assert_eq!(gone, [vec![1, 2, 4], vec![0, 3, 5]]);
+        assert_eq!(cache.kept(), Kept { rows: 6, bytes: 6 * 8, allocated: 2 * 4 * 8, ..Kept::default() });
+    }
+
+    #[test]
+    fn new_slots_start_fresh_and_appending_in_pieces_is_the_same() {
+        let mut cache = filled(2);
+        let column = cache.column(Kv(0), "one", Fresh::Value(1.0));
+        cache.append(Kv(0), &[0.0; 4], &[0.0; 4], 2);
+        cache.append(Kv(0), &[0.0; 4], &[0.0; 4], 3);
+        assert_eq!(cache.scores(Kv(0), 1, column), [1.0; 4]);
+        assert_eq!(cache.layer(Kv(0))[0].position, [0, 1, 2, 3]);
+    }
+}

@@ -1,0 +1,343 @@
+//! The one loop: the schedule names a pass; in every layer the method says what is read, attention runs, the method
+//! says what is kept; a token is chosen. [`Engine::advance`] does one bounded piece of it.
+
+mod layer;
+
+pub use layer::{LayerRun, make_room};
+
+use crate::{
+    Error, Result,
+    cache::Kept,
+    method::{Method, Pass, PassKind, Positions, Site, Text},
+    model::Model,
+    ops::{Dense, Kv},
+    sampler::{Sampler, Sampling},
+    trace::{Detail, Kind, Tracer},
+};
+use std::{ops::Range, sync::Arc};
+
+/// Rows of a long pass that are worked on at once: enough for the matrix product to be fast, few enough for
+/// [`Engine::advance`] to return within tens of milliseconds.
+pub const CHUNK: u32 = 128;
+
+/// What a call of [`Engine::advance`] did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Progress {
+    /// A piece of a pass.
+    Working,
+    /// The last piece: a token was proposed. It is taken unless [`Engine::choose`] replaces it.
+    Step(Step),
+    /// Nothing is left to do.
+    Done,
+}
+
+/// A finished pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Tokens generated before this one.
+    pub index: u32,
+    /// The proposed token.
+    pub id: u32,
+    /// Its position in the text.
+    pub position: u32,
+    /// What the cache holds and what the pass read.
+    pub kept: Kept,
+    /// Why nothing follows, if so.
+    pub end: Option<End>,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The model ended its text.
+    Eos,
+    /// As many tokens as asked for.
+    Length,
+}
+
+/// How a run is done.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Tokens to generate, at least 1.
+    pub max_tokens: u32,
+    /// How much is recorded.
+    pub trace: Detail,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Tokens that end the text; empty: none does.
+    pub eos: Vec<u32>,
+}
+
+/// Where in a pass the engine is.
+enum Stage {
+    Between,
+    Project { layer: u32, row: u32 },
+    Attend { row: u32, run: LayerRun },
+}
+
+/// A model, a back end and a method at work on one text.
+pub struct Engine {
+    model: Arc<Model>,
+    backend: Box<dyn Dense>,
+    method: Method,
+    text: Text,
+    prompt: u32,
+    context: u32,
+    options: Options,
+    sampler: Sampler,
+    pass: Pass,
+    passes: u32,
+    stage: Stage,
+}
+
+impl Engine {
+    /// An engine for texts of up to `context` tokens, with nothing to do yet. `backend` holds the weights of `model`
+    /// and stores keys as the method's [`Positions`] ask.
+    #[must_use]
+    pub fn new(model: Arc<Model>, backend: Box<dyn Dense>, method: Method, context: u32) -> Engine {
+        let (options, pass) = (Options::default(), Pass { kind: PassKind::Prefill, rows: 0..0 });
+        let sampler = Sampler::new(options.sampling);
+        Engine {
+            model,
+            backend,
+            method,
+            text: Text::default(),
+            prompt: 0,
+            context,
+            options,
+            sampler,
+            pass,
+            passes: 0,
+            stage: Stage::Between,
+        }
+    }
+
+    /// Begins a new text: forgets the cache and takes a prompt.
+    ///
+    /// # Errors
+    /// [`Error::EmptyPrompt`], [`Error::TokenId`], [`Error::Context`], [`Error::Memory`]; what ran before is then
+    /// still there.
+    pub fn start(&mut self, prompt: &[u32], options: Options) -> Result<()> {
+        self.check(prompt, 0, options.max_tokens)?;
+        let total = (prompt.len() as u32).saturating_add(options.max_tokens);
+        let rows = self.method.retain.bound().map_or(total, |bound| total.min(bound.saturating_add(1)));
+        self.backend.reset(rows)?;
+        self.text = Text::default();
+        self.passes = 0;
+        self.stage = Stage::Between;
+        self.sampler = Sampler::new(options.sampling);
+        self.take(prompt, options);
+        Ok(())
+    }
+
+    /// Goes on with the same text: appends a further prompt (a next turn).
+    ///
+    /// # Errors
+    /// As [`start`](Engine::start), and [`Error::State`] in the middle of a pass.
+    pub fn extend(&mut self, prompt: &[u32], options: Options) -> Result<()> {
+        if !matches!(self.stage, Stage::Between) {
+            return Err(Error::State("the session is in the middle of a pass; let it finish or start anew"));
+        }
+        self.check(prompt, self.text.ids.len() as u32, options.max_tokens)?;
+        self.take(prompt, options);
+        Ok(())
+    }
+
+    fn check(&self, prompt: &[u32], before: u32, generate: u32) -> Result<()> {
+        let vocabulary = self.model.config.vocabulary;
+        if prompt.is_empty() {
+            return Err(Error::EmptyPrompt);
+        }
+        if generate == 0 {
+            return Err(Error::Param { name: "maxTokens".into(), got: "0".into(), allowed: "at least 1".into() });
+        }
+        if let Some(&got) = prompt.iter().find(|&&id| id >= vocabulary) {
+            return Err(Error::TokenId { got, vocabulary });
+        }
+        // Rotation by slot never sees a distance beyond the cache, so what is generated may go on for ever.
+        let endless = self.method.retain.positions() == Positions::Slot && self.method.retain.bound().is_some();
+        let prompt = before.saturating_add(prompt.len() as u32);
+        let needed = prompt.saturating_add(if endless { 1 } else { generate });
+        if needed > self.context {
+            return Err(Error::Context { prompt, generate, context: self.context });
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, prompt: &[u32], options: Options) {
+        self.text.ids.extend_from_slice(prompt);
+        self.prompt = self.text.ids.len() as u32;
+        self.text.limit = self.prompt.saturating_add(options.max_tokens);
+        self.text.ids.reserve(options.max_tokens.min(self.context) as usize);
+        self.backend.tracer().detail = options.trace;
+        self.options = options;
+    }
+
+    /// Takes `id` instead of the token that the last step proposed (teacher forcing).
+    ///
+    /// # Errors
+    /// [`Error::TokenId`]; [`Error::State`] when no step was just made.
+    pub fn choose(&mut self, id: u32) -> Result<()> {
+        let vocabulary = self.model.config.vocabulary;
+        if id >= vocabulary {
+            return Err(Error::TokenId { got: id, vocabulary });
+        }
+        let position = self.text.ids.len() as u32 - 1;
+        match self.text.ids.last_mut() {
+            Some(last) if matches!(self.stage, Stage::Between) && position >= self.prompt => *last = id,
+            _ => return Err(Error::State("a token can be chosen only right after a step")),
+        }
+        self.backend.tracer().record(Kind::Token, 0, 0, 1, id, position);
+        Ok(())
+    }
+
+    /// Does a bounded piece of work: at most [`CHUNK`] rows of one layer.
+    ///
+    /// # Errors
+    /// From the back end or the method. The text is kept; the pass is not finished.
+    pub fn advance(&mut self) -> Result<Progress> {
+        match std::mem::replace(&mut self.stage, Stage::Between) {
+            Stage::Between => self.begin(),
+            Stage::Project { layer, row } => self.project(layer, row).map(|()| Progress::Working),
+            Stage::Attend { row, run } => self.attend(row, run),
+        }
+    }
+
+    fn begin(&mut self) -> Result<Progress> {
+        let generated = self.text.ids.len() as u32 - self.prompt;
+        let ended = generated > 0 && self.text.ids.last().is_some_and(|id| self.options.eos.contains(id));
+        let Some(pass) = (!ended).then(|| self.method.schedule.next(&self.text)).flatten() else {
+            return Ok(Progress::Done);
+        };
+        let tracer = self.backend.tracer();
+        tracer.step = generated;
+        tracer.record(Kind::Pass, 0, 0, pass.kind as u8, pass.rows.start, pass.rows.end - pass.rows.start);
+        let ids = &self.text.ids[pass.rows.start as usize..pass.rows.end as usize];
+        self.model.embed(ids, pass.rows.start, &mut *self.backend)?;
+        self.pass = pass;
+        self.stage = Stage::Project { layer: 0, row: 0 };
+        Ok(Progress::Working)
+    }
+
+    fn site(&self, layer: u32) -> Site {
+        Site {
+            layer,
+            layers: self.model.config.layers,
+            group: self.model.config.group(),
+            kind: self.pass.kind,
+            rows: self.rows(),
+            position: self.pass.rows.end - 1,
+            step: self.passes,
+            live: self.backend.live(Kv(layer)),
+        }
+    }
+
+    fn rows(&self) -> u32 {
+        self.pass.rows.end - self.pass.rows.start
+    }
+
+    fn chunk(&self, row: u32) -> Range<u32> {
+        row..self.rows().min(row + CHUNK)
+    }
+
+    fn project(&mut self, layer: u32, row: u32) -> Result<()> {
+        let rows = self.chunk(row);
+        if row == 0 {
+            let site = self.site(layer);
+            make_room(&mut self.method, &mut *self.backend, site)?;
+        }
+        self.model.project(layer, rows.clone(), &mut *self.backend)?;
+        self.stage = if rows.end < self.rows() {
+            Stage::Project { layer, row: rows.end }
+        } else {
+            let site = self.site(layer);
+            let run = LayerRun::begin(&mut self.method, &mut *self.backend, site)?;
+            // Only the newest row is read after the last layer.
+            let skip = layer + 1 == site.layers && !run.needs_all_rows();
+            Stage::Attend { row: if skip { site.rows - 1 } else { 0 }, run }
+        };
+        Ok(())
+    }
+
+    fn attend(&mut self, row: u32, run: LayerRun) -> Result<Progress> {
+        let (layer, rows) = (run.site.layer, self.chunk(row));
+        run.attend(rows.clone(), &mut *self.backend)?;
+        self.model.absorb(layer, rows.clone(), &mut *self.backend)?;
+        if rows.end < run.site.rows {
+            self.stage = Stage::Attend { row: rows.end, run };
+            return Ok(Progress::Working);
+        }
+        run.settle(&mut self.method, &mut *self.backend)?;
+        if layer + 1 < run.site.layers {
+            self.stage = Stage::Project { layer: layer + 1, row: 0 };
+            return Ok(Progress::Working);
+        }
+        self.finish().map(Progress::Step)
+    }
+
+    fn finish(&mut self) -> Result<Step> {
+        let id = self.sampler.sample(self.model.logits(&mut *self.backend)?);
+        let position = self.text.ids.len() as u32;
+        self.text.fed = self.pass.rows.end;
+        self.text.ids.push(id);
+        self.passes += 1;
+        let kept = self.backend.kept();
+        let short = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        let tracer = self.backend.tracer();
+        tracer.record(Kind::Rows, 0, 0, 0, short(kept.rows), short(kept.rows_read));
+        tracer.record(Kind::Bytes, 0, 0, 0, short(kept.bytes), short(kept.bytes_read));
+        tracer.record(Kind::Token, 0, 0, 0, id, position);
+        let end = if self.options.eos.contains(&id) {
+            Some(End::Eos)
+        } else {
+            (position + 1 >= self.text.limit).then_some(End::Length)
+        };
+        Ok(Step { index: position - self.prompt, id, position, kept, end })
+    }
+
+    /// Row-layers done and to do in the pass that is running; `(0, 0)` between passes.
+    #[must_use]
+    pub fn progress(&self) -> (u32, u32) {
+        let rows = self.rows();
+        let done = match &self.stage {
+            Stage::Between => return (0, 0),
+            Stage::Project { layer, row } => layer * rows + row / 2,
+            Stage::Attend { row, run } => run.site.layer * rows + (rows + row) / 2,
+        };
+        (done, self.model.config.layers * rows)
+    }
+
+    /// Logits after the newest finished pass, `[vocabulary]`.
+    ///
+    /// # Errors
+    /// [`Error::State`] when no pass was just finished.
+    pub fn logits(&mut self) -> Result<&[f32]> {
+        if self.text.fed == 0 || !matches!(self.stage, Stage::Between) {
+            return Err(Error::State("logits are there only right after a step"));
+        }
+        self.model.logits(&mut *self.backend)
+    }
+
+    /// Prompt and generated ids so far.
+    #[must_use]
+    pub fn ids(&self) -> &[u32] {
+        &self.text.ids
+    }
+
+    /// What the cache holds and what the newest pass read.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        self.backend.kept()
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The trace; take its records every step.
+    pub fn tracer(&mut self) -> &mut Tracer {
+        self.backend.tracer()
+    }
+}

@@ -1,0 +1,153 @@
+//! The right-hand side of a product, loaded once for all the matrices that read it (Q, K and V; gate and up).
+
+use fearless_simd::{dispatch, prelude::*};
+
+use super::matrix::BLOCK;
+use crate::lanes;
+
+/// Up to so many rows a product reads 8-bit activations, above it f32.
+pub(super) const FEW_ROWS: usize = 3;
+
+/// Input rows `[n, cols]`, padded with zeros to whole blocks; reusable.
+#[derive(Debug, Default)]
+pub struct Activations {
+    rows: usize,
+    cols: usize,
+    /// `[rows, blocks]`
+    values: Vec<[f32; BLOCK]>,
+    /// `[rows, blocks]` of at most [`FEW_ROWS`] rows, else empty.
+    rounded: Vec<Rounded>,
+}
+
+/// A block as `scale * q`, q in -127..=127.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rounded {
+    pub(super) scale: f32,
+    /// Of the values before rounding: what the `min` of a 4-bit block multiplies.
+    pub(super) sum: f32,
+    /// q of columns 2p (low half) and 2p + 1 as i16.
+    pub(super) pairs: [i32; BLOCK / 2],
+    /// The same times 256, 16, 1, 256, 256, 16, ...: a 4-bit kernel masks nibbles where they are, so that the product
+    /// of nibble p % 4 of a word comes out times 256 whichever it is.
+    pub(super) raised: [i32; BLOCK / 2],
+}
+
+impl Activations {
+    /// Takes `x` `[n, cols]` in.
+    pub fn load(&mut self, x: &[f32], n: usize, cols: usize) {
+        debug_assert_eq!(x.len(), n * cols, "activations [{n}, {cols}]");
+        (self.rows, self.cols) = (n, cols);
+        self.values.clear();
+        for row in x.chunks_exact(cols.max(1)) {
+            let (whole, rest) = row.as_chunks::<BLOCK>();
+            self.values.extend_from_slice(whole);
+            if !rest.is_empty() {
+                let mut last = [0.0; BLOCK];
+                last[..rest.len()].copy_from_slice(rest);
+                self.values.push(last);
+            }
+        }
+        self.rounded.clear();
+        if n <= FEW_ROWS {
+            dispatch!(lanes::level(), simd => self.rounded.extend(self.values.iter().map(
+                #[inline(always)]
+                |block| round(simd, block),
+            )));
+        }
+    }
+
+    /// Rows loaded.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns loaded.
+    #[must_use]
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Blocks of a row.
+    pub(super) fn blocks(&self) -> usize {
+        self.cols.div_ceil(BLOCK)
+    }
+
+    /// All rows, padded to whole blocks, `[rows, blocks]`.
+    pub(super) fn values(&self) -> &[[f32; BLOCK]] {
+        &self.values
+    }
+
+    /// Row `row`, padded to whole blocks.
+    pub(super) fn row(&self, row: usize) -> &[[f32; BLOCK]] {
+        &self.values[row * self.blocks()..][..self.blocks()]
+    }
+
+    /// Row `row` rounded; only of up to [`FEW_ROWS`] rows.
+    pub(super) fn rounded(&self, row: usize) -> &[Rounded] {
+        &self.rounded[row * self.blocks()..][..self.blocks()]
+    }
+}
+
+#[inline(always)]
+fn round<S: Simd>(simd: S, block: &[f32; BLOCK]) -> Rounded {
+    let top = lanes::largest::<S>(lanes::fold(
+        simd,
+        block,
+        0.0,
+        #[inline(always)]
+        |top, x| top.max(x.abs()),
+    ));
+    let sum = lanes::sum::<S>(lanes::fold(
+        simd,
+        block,
+        0.0,
+        #[inline(always)]
+        |sum, x| sum + x,
+    ));
+    let inverse = if top > 0.0 { 127.0 / top } else { 0.0 };
+    let mut q = [0i32; BLOCK];
+    for (q, x) in q.chunks_exact_mut(S::f32s::LEN).zip(block.chunks_exact(S::f32s::LEN)) {
+        (S::f32s::from_slice(simd, x) * inverse).round_ties_even().to_int::<S::i32s>().store_slice(q);
+    }
+    let pair = |p: usize, factor: i32| (q[2 * p] * factor & 0xffff) | (q[2 * p + 1] * factor) << 16;
+    Rounded {
+        scale: top / 127.0,
+        sum,
+        pairs: std::array::from_fn(|p| pair(p, 1)),
+        raised: std::array::from_fn(|p| pair(p, [256, 16, 1, 256][p % 4])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::matrix::tests::Random;
+
+    #[test]
+    fn rounding_is_to_nearest_and_padding_is_zero() {
+        lanes::each::run(|name| {
+            let x = Random(2).floats(2 * 40);
+            let mut activations = Activations::default();
+            activations.load(&x, 2, 40);
+            assert_eq!((activations.rows(), activations.cols(), activations.blocks()), (2, 40, 2));
+            for (row, x) in x.chunks(40).enumerate() {
+                let plain = activations.row(row).as_flattened();
+                assert_eq!((&plain[..40], &plain[40..]), (x, &[0.0; 24][..]), "{name}");
+                for (block, rounded) in activations.row(row).iter().zip(activations.rounded(row)) {
+                    assert!((rounded.sum - block.iter().sum::<f32>()).abs() < 1e-5, "{name}");
+                    for (c, x) in block.iter().enumerate() {
+                        let half = |pair: i32| if c % 2 == 0 { pair as i16 } else { (pair >> 16) as i16 };
+                        let q = half(rounded.pairs[c / 2]);
+                        assert_eq!(half(rounded.raised[c / 2]), q * [256, 16, 1, 256][c / 2 % 4], "{name}");
+                        // Half a step, and the rounding of the scale itself.
+                        let error = (f32::from(q) * rounded.scale - x).abs();
+                        assert!(error <= rounded.scale * 0.5001, "{name}: {x} off by {error}");
+                    }
+                }
+            }
+            activations.load(&[0.0; 4 * 32], 4, 32);
+            assert!(activations.rounded.is_empty(), "{name}: many rows stay f32");
+        });
+    }
+}

@@ -1,0 +1,74 @@
+//! `out = x · wᵀ`: the product of activations with a weight matrix.
+
+use super::activations::FEW_ROWS;
+use super::gemm::gemm;
+use super::gemv::gemv;
+use super::{Activations, Matrix};
+
+/// Buffers of [`matmul`], reused from call to call.
+#[derive(Debug, Default)]
+pub struct GemmScratch {
+    pub(super) panel: Vec<f32>,
+}
+
+/// `out[i, r] = Σ_c x[i, c] · w[r, c]` into `out` `[x.rows(), w.rows()]`. Up to three rows of `x` are rounded to 8 bits
+/// in blocks of 32 (except for [`Layout::Half`](super::Layout)), more are taken as they are.
+pub fn matmul(w: &Matrix, x: &Activations, out: &mut [f32], scratch: &mut GemmScratch) {
+    debug_assert_eq!(w.cols(), x.cols(), "product of [{}, {}] with rows of {}", w.rows(), w.cols(), x.cols());
+    debug_assert_eq!(out.len(), x.rows() * w.rows(), "product out");
+    if x.rows() <= FEW_ROWS {
+        gemv(w, x, out);
+    } else {
+        gemm(w, x, out, scratch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::matrix::tests::{Random, sample};
+    use super::*;
+    use crate::kernels::Layout;
+    use crate::lanes;
+
+    #[test]
+    fn products_are_those_of_the_plain_weights() {
+        lanes::each::run(|name| {
+            for (layout, n, rows, cols) in [
+                (Layout::Half, 1, 9, 33),
+                (Layout::Half, 5, 41, 300),
+                (Layout::Q8, 1, 1, 32),
+                (Layout::Q8, 3, 20, 96),
+                (Layout::Q8, 13, 37, 352),
+                (Layout::Q4, 1, 24, 576),
+                (Layout::Q4, 2, 15, 64),
+                (Layout::Q4, 4, 65, 32),
+                (Layout::Q4, 128, 33, 608),
+            ] {
+                let mut random = Random(rows as u64);
+                let (w, plain) = sample(layout, rows, cols, &mut random);
+                let values = random.floats(n * cols);
+                let (mut x, mut out) = (Activations::default(), vec![f32::NAN; n * rows]);
+                x.load(&values, n, cols);
+                matmul(&w, &x, &mut out, &mut GemmScratch::default());
+                for ((out, x), i) in out.chunks(rows).zip(values.chunks(cols)).zip(0..) {
+                    for ((got, w), r) in out.iter().zip(plain.chunks(cols)).zip(0..) {
+                        let terms = || x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w));
+                        let want: f64 = terms().sum();
+                        // Rounding x to 8 bits: half of 1/127 of a block's largest x per term, in random directions.
+                        // In f32: a rounding per term.
+                        let norm = w.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>().sqrt();
+                        let bound = match (layout, n <= FEW_ROWS) {
+                            (Layout::Half, _) | (_, false) => 1e-6 * terms().map(f64::abs).sum::<f64>(),
+                            (_, true) => 4.0 / 254.0 / 3f64.sqrt() * norm + 1e-5,
+                        };
+                        let error = (f64::from(*got) - want).abs();
+                        assert!(
+                            error <= bound,
+                            "{name}: {layout:?} [{n}, {rows}, {cols}] at {i}, {r}: {got} for {want}"
+                        );
+                    }
+                }
+            }
+        });
+    }
+}

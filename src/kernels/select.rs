@@ -1,0 +1,87 @@
+//! Choosing the largest scores.
+
+/// The indices of the `k` largest `scores`, ascending, into `out`; O(n). Of equal scores the lower index wins; NaN is
+/// taken last. `scratch` is reused from call to call.
+pub fn top_k(scores: &[f32], k: usize, out: &mut Vec<u32>, scratch: &mut Vec<u32>) {
+    out.clear();
+    if k >= scores.len() {
+        out.extend(0..scores.len() as u32);
+        return;
+    }
+    if k == 0 {
+        return;
+    }
+    scratch.clear();
+    scratch.extend(scores.iter().map(|score| rank(*score)));
+    // The k-th largest rank: everything above it is in, of those equal to it the first ones.
+    let (_, &mut least, above) = {
+        let at = scratch.len() - k;
+        scratch.select_nth_unstable(at)
+    };
+    let mut equal = k - above.iter().filter(|rank| **rank > least).count();
+    for (index, score) in scores.iter().enumerate() {
+        let rank = rank(*score);
+        if rank > least {
+            out.push(index as u32);
+        } else if rank == least && equal > 0 {
+            equal -= 1;
+            out.push(index as u32);
+        }
+    }
+}
+
+/// The index of the largest score, the lower one of equals; `None` if there is no number among them.
+#[must_use]
+pub fn argmax(scores: &[f32]) -> Option<usize> {
+    let mut best = None;
+    let mut top = f32::NEG_INFINITY;
+    for (index, score) in scores.iter().enumerate() {
+        if *score > top || (best.is_none() && *score == top) {
+            (best, top) = (Some(index), *score);
+        }
+    }
+    best
+}
+
+/// An integer that orders as the floats do, both zeros alike and NaN below all.
+fn rank(score: f32) -> u32 {
+    if score.is_nan() {
+        return 0;
+    }
+    let bits = (score + 0.0).to_bits();
+    if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn naive(scores: &[f32], k: usize) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..scores.len() as u32).collect();
+        let key = |i: &u32| Some(scores[*i as usize]).filter(|s| !s.is_nan());
+        order.sort_by(|a, b| key(b).partial_cmp(&key(a)).unwrap());
+        order.truncate(k);
+        order.sort_unstable();
+        order
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn top_k_is_the_stable_sort(
+            scores in proptest::collection::vec(
+                proptest::prop_oneof![
+                    proptest::num::f32::ANY,
+                    proptest::sample::select(vec![0.0f32, -0.0, 1.0, -1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY]),
+                ],
+                0..80,
+            ),
+            k in 0usize..90,
+        ) {
+            let (mut out, mut scratch) = (vec![7], Vec::new());
+            top_k(&scores, k, &mut out, &mut scratch);
+            proptest::prop_assert_eq!(&out, &naive(&scores, k));
+            let first = naive(&scores, 1).first().map(|i| *i as usize).filter(|i| !scores[*i].is_nan());
+            proptest::prop_assert_eq!(argmax(&scores), first);
+        }
+    }
+}

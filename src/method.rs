@@ -1,0 +1,174 @@
+//! The three roles of a method: [`Select`] chooses what is read, [`Retain`] what is kept, [`Schedule`] what is run.
+//! A method fills one or more of them; the others keep their default.
+//!
+//! `Select` and `Retain` sit inside the layer loop and see handles only. A selector cannot edit the cache, and a
+//! retainer cannot change what the pass it follows has read.
+
+use crate::{Result, ops::*};
+
+/// What a pass is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum PassKind {
+    /// Prompt rows.
+    Prefill = 0,
+    /// One new token.
+    Decode = 1,
+}
+
+/// Where in the model and in the run a call is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Site {
+    /// 0-based layer.
+    pub layer: u32,
+    /// Layers in the model.
+    pub layers: u32,
+    /// Query heads that share a KV head.
+    pub group: u32,
+    /// What the pass is for.
+    pub kind: PassKind,
+    /// Tokens fed in this pass.
+    pub rows: u32,
+    /// Original position of the pass's newest token.
+    pub position: u32,
+    /// Passes that this session ran before this one.
+    pub step: u32,
+    /// Most live slots of any KV head of this layer, this pass's rows included once they are stored.
+    pub live: u32,
+}
+
+/// All that a method may touch in one layer of one pass. It can compute; it cannot edit the cache.
+pub struct LayerCx<'a> {
+    /// Where we are.
+    pub site: Site,
+    /// This layer's cache.
+    pub kv: Kv,
+    /// The back end.
+    pub ops: &'a mut dyn Ops,
+}
+
+/// Which cached rows are read. Never changes what is stored.
+pub trait Select {
+    /// Mass needed from this layer's attention for [`learn`](Select::learn).
+    fn wants(&self, _at: &Site) -> Option<Mass> {
+        None
+    }
+    /// Rows to read; called once a layer and pass, after the pass's own rows were stored.
+    fn read(&mut self, _cx: &mut LayerCx) -> Result<Read> {
+        Ok(Read::All)
+    }
+    /// Called after attention when [`wants`](Select::wants) asked for mass.
+    fn learn(&mut self, _cx: &mut LayerCx, _mass: Scores) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// An edit of one layer's cache. The cache applies it and records it in the trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Nothing.
+    None,
+    /// Drop all but these (a set by KV head).
+    Keep(Set),
+}
+
+/// What RoPE rotates a cached key by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Positions {
+    /// Its position in the text; keys are stored rotated.
+    #[default]
+    Text,
+    /// Its slot, so the distance to an old token shrinks when tokens between are dropped; keys are stored unrotated
+    /// and rotated at every read.
+    Slot,
+}
+
+/// Which rows are kept.
+pub trait Retain {
+    /// How keys are rotated; asked once.
+    fn positions(&self) -> Positions {
+        Positions::Text
+    }
+    /// Most rows a KV head keeps after a pass; `None` when nothing is dropped. The engine reserves memory by it.
+    fn bound(&self) -> Option<u32> {
+        None
+    }
+    /// Called before the rows of a pass are stored in this layer.
+    fn make_room(&mut self, _cx: &mut LayerCx) -> Result<Edit> {
+        Ok(Edit::None)
+    }
+    /// Mass needed from this layer's attention for [`edit`](Retain::edit).
+    fn wants(&self, _at: &Site) -> Option<Mass> {
+        None
+    }
+    /// Called after attention, once a layer and pass.
+    fn edit(&mut self, _cx: &mut LayerCx, _mass: Option<Scores>) -> Result<Edit> {
+        Ok(Edit::None)
+    }
+}
+
+/// One run through all layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// What for.
+    pub kind: PassKind,
+    /// Ids fed, by their index in [`Text::ids`]; also their positions.
+    pub rows: std::ops::Range<u32>,
+}
+
+/// The text so far: prompt and accepted ids.
+#[derive(Debug, Default)]
+pub struct Text {
+    /// Prompt, then what was accepted after it.
+    pub ids: Vec<u32>,
+    /// Ids that passes have already stored.
+    pub fed: u32,
+    /// Length at which the run ends.
+    pub limit: u32,
+}
+
+/// Which passes are run, in what order.
+pub trait Schedule {
+    /// The next pass; `None` at the end.
+    fn next(&mut self, text: &Text) -> Option<Pass>;
+}
+
+/// Whole prompt, then one token a pass.
+#[derive(Debug, Default)]
+pub struct Plain;
+
+impl Schedule for Plain {
+    fn next(&mut self, text: &Text) -> Option<Pass> {
+        let len = text.ids.len() as u32;
+        let kind = if len - text.fed > 1 || text.fed == 0 { PassKind::Prefill } else { PassKind::Decode };
+        (len < text.limit && text.fed < len).then_some(Pass { kind, rows: text.fed..len })
+    }
+}
+
+/// Reads everything.
+#[derive(Debug, Default)]
+pub struct ReadAll;
+impl Select for ReadAll {}
+
+/// Keeps everything.
+#[derive(Debug, Default)]
+pub struct KeepAll;
+impl Retain for KeepAll {}
+
+/// A method, ready to run.
+pub struct Method {
+    /// What is read.
+    pub select: Box<dyn Select>,
+    /// What is kept.
+    pub retain: Box<dyn Retain>,
+    /// What is run.
+    pub schedule: Box<dyn Schedule>,
+}
+
+impl Method {
+    /// Full attention: the base that every constructor changes one or two fields of.
+    #[must_use]
+    pub fn full() -> Method {
+        Method { select: Box::new(ReadAll), retain: Box::new(KeepAll), schedule: Box::new(Plain) }
+    }
+}

@@ -1,0 +1,99 @@
+//! The registry: a row a method. Adding a method is its file, its row in [`REGISTRY`] and its golden folder.
+
+mod classic;
+mod full;
+mod h2o;
+mod params;
+mod streaming_llm;
+mod tidal_decode;
+
+pub use classic::{Classic, Policy};
+pub use h2o::H2o;
+pub use params::{Param, ParamKind, Params, Value};
+pub use streaming_llm::StreamingLlm;
+pub use tidal_decode::{Share, TidalDecode};
+
+use crate::{Error, Result, method::Method};
+
+/// Every method, in the order in which people meet them.
+pub const REGISTRY: &[Row] = &[
+    full::ROW,
+    streaming_llm::ROW,
+    h2o::ROW,
+    tidal_decode::ROW,
+    classic::FIFO,
+    classic::LRU,
+    classic::LFU,
+    classic::IMPORTANCE,
+];
+
+/// What a method does to a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Chooses what is read.
+    Select,
+    /// Chooses what is kept.
+    Retain,
+    /// Chooses what is run.
+    Schedule,
+}
+
+impl Role {
+    /// Its name in listings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Select => "select",
+            Role::Retain => "retain",
+            Role::Schedule => "schedule",
+        }
+    }
+}
+
+/// What of the model a method may depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Layers.
+    pub layers: u32,
+}
+
+type Build = fn(&Params, &Shape) -> Result<Method>;
+
+/// A method of the registry.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Name in code, files, links and the command line.
+    pub name: &'static str,
+    /// Name for people.
+    pub title: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// arXiv id.
+    pub paper: Option<&'static str>,
+    /// Roles it fills; none: full attention.
+    pub roles: &'static [Role],
+    /// Its parameters.
+    pub params: &'static [Param],
+    /// Makes it from checked parameters.
+    build: Build,
+}
+
+/// The row called `name`.
+///
+/// # Errors
+/// [`Error::UnknownMethod`] with all names.
+pub fn find(name: &str) -> Result<&'static Row> {
+    REGISTRY.iter().find(|r| r.name == name).ok_or_else(|| Error::UnknownMethod {
+        got: name.to_owned(),
+        allowed: REGISTRY.iter().map(|r| r.name).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// Builds a method by name. Parameters that are not given take their default.
+///
+/// # Errors
+/// An unknown name or parameter, or a value out of its range; each says what is allowed.
+pub fn build(name: &str, given: &[(String, Value)], shape: &Shape) -> Result<Method> {
+    let row = find(name)?;
+    (row.build)(&Params::check(row, given, shape)?, shape)
+}

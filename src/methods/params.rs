@@ -1,0 +1,269 @@
+//! Parameters of methods: their declaration in the registry and their checked values.
+
+use super::{Row, Shape};
+use crate::{Error, Result};
+use std::ops::RangeInclusive;
+
+/// The type, default and range of a parameter.
+#[derive(Clone, Copy, Debug)]
+pub enum ParamKind {
+    /// Whole number.
+    Int {
+        /// Default.
+        default: u32,
+        /// Smallest value.
+        min: u32,
+        /// Largest value; `u32::MAX`: the last layer.
+        max: u32,
+    },
+    /// Real number.
+    Real {
+        /// Default.
+        default: f32,
+        /// Smallest value.
+        min: f32,
+        /// Largest value.
+        max: f32,
+    },
+    /// True or false.
+    Flag {
+        /// Default.
+        default: bool,
+    },
+    /// One of several words; the first is the default.
+    Choice {
+        /// The words.
+        of: &'static [&'static str],
+    },
+    /// A list of layers, empty by default.
+    Layers,
+}
+
+/// A declared parameter.
+#[derive(Clone, Copy, Debug)]
+pub struct Param {
+    /// Name in code, links and the command line.
+    pub name: &'static str,
+    /// Unit of its value; empty when it has none.
+    pub unit: &'static str,
+    /// One line.
+    pub help: &'static str,
+    /// True when it is part of the method's memory or reading budget.
+    pub is_budget: bool,
+    /// Type, default and range.
+    pub kind: ParamKind,
+}
+
+impl Param {
+    const fn new(name: &'static str, unit: &'static str, help: &'static str, kind: ParamKind) -> Param {
+        Param { name, unit, help, is_budget: false, kind }
+    }
+    /// A number of tokens.
+    pub const fn tokens(name: &'static str, default: u32, range: RangeInclusive<u32>, help: &'static str) -> Param {
+        Param::new(name, "tokens", help, ParamKind::Int { default, min: *range.start(), max: *range.end() })
+    }
+    /// A number of passes.
+    pub const fn steps(name: &'static str, default: u32, help: &'static str) -> Param {
+        Param::new(name, "passes", help, ParamKind::Int { default, min: 0, max: 1 << 20 })
+    }
+    /// One layer, 0-based.
+    pub const fn layers(name: &'static str, default: u32, help: &'static str) -> Param {
+        Param::new(name, "layer", help, ParamKind::Int { default, min: 0, max: u32::MAX })
+    }
+    /// Several layers, 0-based.
+    pub const fn layer_list(name: &'static str, help: &'static str) -> Param {
+        Param::new(name, "layers", help, ParamKind::Layers)
+    }
+    /// A real number.
+    pub const fn real(
+        name: &'static str,
+        unit: &'static str,
+        default: f32,
+        range: RangeInclusive<f32>,
+        help: &'static str,
+    ) -> Param {
+        Param::new(name, unit, help, ParamKind::Real { default, min: *range.start(), max: *range.end() })
+    }
+    /// A switch.
+    pub const fn flag(name: &'static str, default: bool, help: &'static str) -> Param {
+        Param::new(name, "", help, ParamKind::Flag { default })
+    }
+    /// One word of several.
+    pub const fn choice(name: &'static str, of: &'static [&'static str], help: &'static str) -> Param {
+        Param::new(name, "", help, ParamKind::Choice { of })
+    }
+    /// Marks it as part of the budget.
+    #[must_use]
+    pub const fn budget(mut self) -> Param {
+        self.is_budget = true;
+        self
+    }
+    /// The value it has when none is given.
+    #[must_use]
+    pub fn default(&self) -> Value {
+        match self.kind {
+            ParamKind::Int { default, .. } => Value::Number(f64::from(default)),
+            ParamKind::Real { default, .. } => Value::Number(f64::from(default)),
+            ParamKind::Flag { default } => Value::Flag(default),
+            ParamKind::Choice { of } => Value::Word(of[0].to_owned()),
+            ParamKind::Layers => Value::List(Vec::new()),
+        }
+    }
+    /// The values it may have, in words.
+    #[must_use]
+    pub fn allowed(&self) -> String {
+        match self.kind {
+            ParamKind::Int { min, max: u32::MAX, .. } => format!("a layer of the model, from {min}"),
+            ParamKind::Int { min, max, .. } => format!("a whole number from {min} to {max}"),
+            ParamKind::Real { min, max, .. } => format!("a number from {min} to {max}"),
+            ParamKind::Flag { .. } => "true or false".to_owned(),
+            ParamKind::Choice { of } => of.join(", "),
+            ParamKind::Layers => "a list of layers of the model, ascending".to_owned(),
+        }
+    }
+
+    fn accepts(&self, value: &Value, shape: &Shape) -> bool {
+        let layer = |n: f64| n.fract() == 0.0 && n >= 0.0 && n < f64::from(shape.layers);
+        match (self.kind, value) {
+            (ParamKind::Int { max: u32::MAX, .. }, Value::Number(n)) => layer(*n),
+            (ParamKind::Int { min, max, .. }, Value::Number(n)) => {
+                n.fract() == 0.0 && *n >= f64::from(min) && *n <= f64::from(max)
+            }
+            (ParamKind::Real { min, max, .. }, Value::Number(n)) => *n >= f64::from(min) && *n <= f64::from(max),
+            (ParamKind::Flag { .. }, Value::Flag(_)) => true,
+            (ParamKind::Choice { of }, Value::Word(w)) => of.contains(&w.as_str()),
+            (ParamKind::Layers, Value::List(l)) => l.iter().all(|&n| layer(n)) && l.windows(2).all(|w| w[0] < w[1]),
+            _ => false,
+        }
+    }
+}
+
+/// The value of a parameter, as it comes from JSON, JavaScript or the command line.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(untagged)]
+#[cfg_attr(target_arch = "wasm32", derive(tsify::Tsify))]
+pub enum Value {
+    /// A number.
+    Number(f64),
+    /// True or false.
+    Flag(bool),
+    /// A word.
+    Word(String),
+    /// Several numbers.
+    List(Vec<f64>),
+}
+
+impl Value {
+    /// Reads `k=v` text: `true`, `false`, a number, numbers with commas, else a word; `of` says which is meant.
+    #[must_use]
+    pub fn parse(text: &str, of: &Param) -> Value {
+        let numbers =
+            || text.split(',').filter(|p| !p.is_empty()).map(|p| p.trim().parse().ok()).collect::<Option<Vec<f64>>>();
+        let read = match of.kind {
+            ParamKind::Int { .. } | ParamKind::Real { .. } => text.parse().ok().map(Value::Number),
+            ParamKind::Flag { .. } => text.parse().ok().map(Value::Flag),
+            ParamKind::Choice { .. } => None,
+            ParamKind::Layers => numbers().map(Value::List),
+        };
+        read.unwrap_or_else(|| Value::Word(text.to_owned()))
+    }
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Value::Number(n) => write!(f, "{n}"),
+            Value::Flag(b) => write!(f, "{b}"),
+            Value::Word(w) => write!(f, "{w:?}"),
+            Value::List(l) => write!(f, "{l:?}"),
+        }
+    }
+}
+
+/// Checked parameters of one method, complete with defaults.
+#[derive(Debug)]
+pub struct Params {
+    method: &'static str,
+    values: Vec<(&'static str, Value)>,
+}
+
+impl Params {
+    /// Checks what was given against the row.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParam`], or [`Error::Param`] for a value of the wrong type or out of range.
+    pub fn check(row: &'static Row, given: &[(String, Value)], shape: &Shape) -> Result<Params> {
+        let mut values: Vec<_> = row.params.iter().map(|p| (p.name, p.default())).collect();
+        for (name, value) in given {
+            let Some(at) = row.params.iter().position(|p| p.name == name) else {
+                let names: Vec<_> = row.params.iter().map(|p| p.name).collect();
+                let allowed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                return Err(Error::UnknownParam { method: row.name.to_owned(), got: name.clone(), allowed });
+            };
+            values[at].1 = value.clone();
+        }
+        let params = Params { method: row.name, values };
+        // Defaults are not checked: a layer beyond a shallow model just never comes.
+        for param in row.params.iter().filter(|p| given.iter().any(|g| g.0 == p.name)) {
+            params.require(param.name, params.value(param.name, |v| Some(param.accepts(v, shape)))?, || {
+                param.allowed()
+            })?;
+        }
+        Ok(params)
+    }
+
+    /// Fails with the range in words unless `ok`.
+    ///
+    /// # Errors
+    /// [`Error::Param`].
+    pub fn require(&self, name: &str, ok: bool, allowed: impl FnOnce() -> String) -> Result<()> {
+        if ok { Ok(()) } else { Err(self.refuse(name, allowed())) }
+    }
+
+    fn refuse(&self, name: &str, allowed: String) -> Error {
+        let got = self.values.iter().find(|v| v.0 == name).map_or_else(String::new, |v| v.1.to_string());
+        Error::Param { name: format!("{}.{name}", self.method), got, allowed }
+    }
+
+    /// The one lookup; a name the row does not declare is a mistake in the method's file.
+    fn value<'a, T>(&'a self, name: &str, of: impl FnOnce(&'a Value) -> Option<T>) -> Result<T> {
+        let found = self.values.iter().find(|v| v.0 == name).and_then(|v| of(&v.1));
+        found.ok_or_else(|| self.refuse(name, "a declared parameter of this type".to_owned()))
+    }
+
+    /// A whole number.
+    ///
+    /// # Errors
+    /// When the row declares no such parameter; so do the calls below.
+    pub fn int(&self, name: &str) -> Result<u32> {
+        self.value(name, |v| if let Value::Number(n) = v { Some(*n as u32) } else { None })
+    }
+    /// A real number.
+    ///
+    /// # Errors
+    /// See [`int`](Params::int).
+    pub fn real(&self, name: &str) -> Result<f32> {
+        self.value(name, |v| if let Value::Number(n) = v { Some(*n as f32) } else { None })
+    }
+    /// A switch.
+    ///
+    /// # Errors
+    /// See [`int`](Params::int).
+    pub fn flag(&self, name: &str) -> Result<bool> {
+        self.value(name, |v| if let Value::Flag(b) = v { Some(*b) } else { None })
+    }
+    /// One word of several.
+    ///
+    /// # Errors
+    /// See [`int`](Params::int).
+    pub fn choice(&self, name: &str) -> Result<&str> {
+        self.value(name, |v| if let Value::Word(w) = v { Some(w.as_str()) } else { None })
+    }
+    /// A list of layers.
+    ///
+    /// # Errors
+    /// See [`int`](Params::int).
+    pub fn list(&self, name: &str) -> Result<Vec<u32>> {
+        self.value(name, |v| if let Value::List(l) = v { Some(l.iter().map(|&n| n as u32).collect()) } else { None })
+    }
+}

@@ -1,0 +1,126 @@
+//! TidalDecode: two layers look at every key and publish the best positions; the layers after them read only those.
+//!
+//! Paper: arXiv 2410.05076. Reference: DerrickYLJ/TidalDecode d67a1bd, `src/tidal_build/modify_llama.py`
+//! (`llama_tidal_attention_forward`); its CUDA engine is a latency harness and no reference. Nothing is evicted.
+//! The current token is not forced into the set. `share = all_heads` is the rule of LessIsMore (arXiv 2508.07101):
+//! one set for all heads, part of it the newest tokens. The re-selection layer is calibrated per model; the default
+//! is the published layer 13 of 32, scaled to the depth at hand.
+//!
+//! `variant = sketch`: query i reads keys i-w <= j <= i with w = floor(n (1 - sparsity) / 2), in every layer.
+//! Role: reads.
+
+use super::{Param, Params, Role, Row, Shape};
+use crate::{Result, method::*, ops::*};
+
+/// Registry row.
+pub const ROW: Row = Row {
+    name: "tidal_decode",
+    title: "TidalDecode",
+    summary: "Two layers choose the tokens worth reading; all layers after them read only those. Nothing is dropped.",
+    paper: Some("2410.05076"),
+    roles: &[Role::Select],
+    params: &[
+        Param::choice("variant", &["paper", "sketch"], "the paper's algorithm, or a band of newest tokens"),
+        Param::tokens("top_k", 256, 1..=1 << 20, "tokens each head reads in a sparse layer").budget(),
+        Param::layers("start_layer", 2, "first layer that selects; the layers before it read all"),
+        Param::layer_list("reselect_layers", "later layers that select again; empty: one, at 13/32 of the depth"),
+        Param::choice("share", &["query_head", "kv_group", "all_heads"], "which heads share a set"),
+        Param::real("recent_share", "share of top_k", 0.0, 0.0..=1.0, "newest tokens in the set; only for all_heads"),
+        Param::real("sparsity", "share of the text", 0.8, 0.0..=1.0, "sketch: share that is not read"),
+    ],
+    build,
+};
+
+fn build(p: &Params, shape: &Shape) -> Result<Method> {
+    if p.choice("variant")? == "sketch" {
+        return Ok(Method { select: Box::new(Band { sparsity: p.real("sparsity")? }), ..Method::full() });
+    }
+    let start = p.int("start_layer")?;
+    let mut reselect = p.list("reselect_layers")?;
+    if reselect.is_empty() {
+        reselect.push(shape.layers * 13 / 32);
+    }
+    let top_k = p.int("top_k")?;
+    let share = match p.choice("share")? {
+        "query_head" => Share::QueryHead,
+        "kv_group" => Share::KvGroup,
+        _ => Share::AllHeads { recent: (top_k as f32 * p.real("recent_share")?) as u32 },
+    };
+    Ok(Method { select: Box::new(TidalDecode { start, reselect, top_k, share, held: None }), ..Method::full() })
+}
+
+/// Which heads read the same set.
+#[derive(Clone, Copy, Debug)]
+pub enum Share {
+    /// Each query head its own.
+    QueryHead,
+    /// The union of a KV head's group.
+    KvGroup,
+    /// One for all.
+    AllHeads {
+        /// Newest tokens in it.
+        recent: u32,
+    },
+}
+
+/// The select role.
+#[derive(Debug)]
+pub struct TidalDecode {
+    /// First selecting layer.
+    pub start: u32,
+    /// Later selecting layers.
+    pub reselect: Vec<u32>,
+    /// Tokens a head.
+    pub top_k: u32,
+    /// Which heads share.
+    pub share: Share,
+    /// The set in force; a new pass starts with none.
+    pub held: Option<Set>,
+}
+
+impl TidalDecode {
+    fn selects(&self, at: &Site) -> bool {
+        at.kind == PassKind::Decode
+            && (at.layer == self.start || (at.layer > self.start && self.reselect.contains(&at.layer)))
+    }
+}
+
+impl Select for TidalDecode {
+    fn wants(&self, at: &Site) -> Option<Mass> {
+        self.selects(at).then_some(Mass { rows: 1, per: Group::Query })
+    }
+    fn read(&mut self, cx: &mut LayerCx) -> Result<Read> {
+        if cx.site.layer == 0 {
+            self.held = None;
+        }
+        Ok(match self.held {
+            Some(set) if !self.selects(&cx.site) => Read::Slots(set),
+            _ => Read::All,
+        })
+    }
+    fn learn(&mut self, cx: &mut LayerCx, mass: Scores) -> Result<()> {
+        self.held = Some(match self.share {
+            Share::QueryHead => cx.ops.top_k(mass, self.top_k, Pins::default())?,
+            Share::KvGroup => {
+                let own = cx.ops.top_k(mass, self.top_k, Pins::default())?;
+                cx.ops.union_by_kv(own)?
+            }
+            Share::AllHeads { recent } => cx.ops.top_k_shared(mass, self.top_k, Pins { sinks: 0, recent })?,
+        });
+        Ok(())
+    }
+}
+
+/// The sketch: a band that depends on positions alone.
+#[derive(Debug)]
+pub struct Band {
+    /// Share of the text that is not read.
+    pub sparsity: f32,
+}
+
+impl Select for Band {
+    fn read(&mut self, cx: &mut LayerCx) -> Result<Read> {
+        let half = (cx.site.live as f32 * (1.0 - self.sparsity) / 2.0).floor() as u32;
+        Ok(Read::Window(half + 1))
+    }
+}

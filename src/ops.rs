@@ -1,0 +1,133 @@
+//! What may be asked of a back end: [`Ops`] is what a method may compute, [`Dense`] what the model computes.
+//!
+//! Methods hold handles, never numbers: the CPU computes at once, a GPU may record. A handle is good until the end of
+//! its pass. Widths and lengths are tokens; a *column* of a score table is a cache slot.
+
+use crate::{Result, cache::Kept, trace::Tracer};
+use std::ops::Range;
+
+/// One layer's keys and values: for every KV head its live slots, ascending in original position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kv(pub u32);
+
+/// f32 scores, `[groups, columns]`; a group is a query head or a KV head, a column a slot of the layer's cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scores(pub u32);
+
+/// For every group an ascending list of slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Set(pub u32);
+
+/// Which rows of the cache the queries of one layer read. Every read is causal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// Every live slot.
+    All,
+    /// The slots of a set, by query head; only in passes of one row.
+    Slots(Set),
+    /// The newest so many slots as each query sees them, its own included.
+    Window(u32),
+}
+
+/// Whose scores stay apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// One group a query head.
+    Query,
+    /// The query heads of a KV head are summed.
+    Kv,
+}
+
+/// A request for the softmax mass each slot got, which attention leaves behind besides its output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mass {
+    /// Only the newest so many query rows count; `u32::MAX` for all.
+    pub rows: u32,
+    /// How heads are grouped.
+    pub per: Group,
+}
+
+/// Slots that no rule may drop; they count towards a budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pins {
+    /// Oldest slots kept.
+    pub sinks: u32,
+    /// Newest slots kept.
+    pub recent: u32,
+}
+
+/// What a new slot starts with in a score column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fresh {
+    /// This value.
+    Value(f32),
+    /// Its original position.
+    Position,
+}
+
+/// What a method may compute. Each call is one kernel.
+///
+/// *Columns* live in the cache: the cache compacts and cuts them with its slots, so a method never renumbers
+/// anything. Calls that change a table ([`accumulate`](Ops::accumulate), [`stamp`](Ops::stamp),
+/// [`halve`](Ops::halve)) take such a column as `dst`.
+pub trait Ops {
+    /// The cache's own score column `name` of a layer, `[kv_heads, slots]`; made at first use.
+    fn column(&mut self, kv: Kv, name: &'static str, fresh: Fresh) -> Result<Scores>;
+    /// `dst = decay * dst + src`.
+    fn accumulate(&mut self, dst: Scores, src: Scores, decay: f32) -> Result<()>;
+    /// `dst = value` where `at` is not 0.
+    fn stamp(&mut self, dst: Scores, at: Scores, value: f32) -> Result<()>;
+    /// `dst = floor(dst / 2)`.
+    fn halve(&mut self, dst: Scores) -> Result<()>;
+    /// 1 where a slot's score is at least `share / slots`, else 0; the newest `fresh` slots are always 0.
+    fn used(&mut self, scores: Scores, share: f32, fresh: u32) -> Result<Scores>;
+    /// The place (0 first) of every slot of a layer when ordered by `first`, then by `then`, then by position.
+    fn rank(&mut self, kv: Kv, first: Option<Scores>, then: Option<Scores>) -> Result<Scores>;
+    /// The `k` best slots of every group, pins first. Ties go to the lower slot.
+    fn top_k(&mut self, scores: Scores, k: u32, pins: Pins) -> Result<Set>;
+    /// One set of at most `k` slots for all groups: pins, then slots by their best place in any group; ties go to the
+    /// lower slot.
+    fn top_k_shared(&mut self, scores: Scores, k: u32, pins: Pins) -> Result<Set>;
+    /// Every query head gets the union of the sets of its KV head's group.
+    fn union_by_kv(&mut self, set: Set) -> Result<Set>;
+    /// All slots of a layer but those in `gone`, for every KV head.
+    fn except(&mut self, kv: Kv, gone: Range<u32>) -> Result<Set>;
+}
+
+/// A weight of the model, by its place in the back end's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weight(pub u32);
+
+/// What the model computes. A back end has one set of activation buffers, named after their role: the residual
+/// stream, queries (kept for the whole pass), attention output and the MLP's hidden rows. Calls work on a range of
+/// the pass's rows, so a long prompt is done in bounded pieces.
+pub trait Dense: Ops {
+    /// Begins a pass: residual = embeddings of `ids`, the first at position `first`.
+    fn embed(&mut self, table: Weight, ids: &[u32], first: u32) -> Result<()>;
+    /// queries, keys, values = norm(residual) times three matrices; rotates queries, appends keys and values to `kv`.
+    fn project(&mut self, kv: Kv, norm: Weight, qkv: [Weight; 3], rows: Range<u32>) -> Result<()>;
+    /// A zeroed score table for each request, that [`attend`](Dense::attend) of this layer fills.
+    fn open(&mut self, kv: Kv, leave: Mass) -> Result<Scores>;
+    /// output = attention of the queries over `kv`, which already holds all rows of the pass; adds the mass each
+    /// slot got to the tables of `leave`.
+    fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()>;
+    /// residual += output times a matrix.
+    fn add_output(&mut self, w: Weight, rows: Range<u32>) -> Result<()>;
+    /// hidden = silu(gate) * up of norm(residual).
+    fn gate_up(&mut self, norm: Weight, gate: Weight, up: Weight, rows: Range<u32>) -> Result<()>;
+    /// residual += hidden times a matrix.
+    fn add_down(&mut self, w: Weight, rows: Range<u32>) -> Result<()>;
+    /// norm(residual) of the pass's newest row times the output matrix, `[vocabulary]`.
+    fn logits(&mut self, norm: Weight, head: Weight) -> Result<&[f32]>;
+
+    /// Reserves room for `rows` slots in every KV head of every layer and forgets all slots.
+    fn reset(&mut self, rows: u32) -> Result<()>;
+    /// Keeps only the slots of `set` (by KV head) in `kv`, and no more room than was reserved.
+    fn keep(&mut self, kv: Kv, set: Set) -> Result<()>;
+    /// Most live slots of any KV head of `kv`.
+    fn live(&self, kv: Kv) -> u32;
+    /// What the cache holds and what this pass read.
+    fn kept(&self) -> Kept;
+    /// The trace.
+    fn tracer(&mut self) -> &mut Tracer;
+}

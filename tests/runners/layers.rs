@@ -1,0 +1,82 @@
+//! Attention layers without a model: given queries, keys and values go through the CPU back end and the very layer
+//! code the engine runs, keys and values in f32.
+
+use attnscope::{
+    backend::{Cpu, Shape, Weights},
+    cache::Store,
+    engine::{self, LayerRun},
+    method::{Method, PassKind, Site},
+    model::RopeConfig,
+    ops::{Dense, Kv},
+    trace::Detail,
+};
+use std::sync::Arc;
+
+pub struct Layers {
+    pub cpu: Cpu,
+    pub method: Method,
+    shape: Shape,
+    passes: u32,
+}
+
+impl Layers {
+    pub fn new(
+        method: Method,
+        layers: usize,
+        query_heads: usize,
+        kv_heads: usize,
+        head_dim: usize,
+        rope: Option<RopeConfig>,
+    ) -> Layers {
+        let shape = Shape { layers, query_heads, kv_heads, head_dim, rope, eps: 1e-5 };
+        let positions = method.retain.positions();
+        let mut cpu = Cpu::new(shape.clone(), Arc::new(Weights::default()), positions, Store::F32).unwrap();
+        cpu.reset(0).unwrap();
+        cpu.tracer().detail = Detail::Sets;
+        Layers { cpu, method, shape, passes: 0 }
+    }
+
+    /// Begins a pass of `rows` rows at position `first`.
+    pub fn begin(&mut self, first: u32, rows: u32) {
+        self.cpu.begin(first, rows);
+        self.passes += 1;
+    }
+
+    fn site(&self, layer: u32, first: u32, rows: u32) -> Site {
+        Site {
+            layer,
+            layers: self.shape.layers as u32,
+            group: (self.shape.query_heads / self.shape.kv_heads) as u32,
+            kind: if rows > 1 { PassKind::Prefill } else { PassKind::Decode },
+            rows,
+            position: first + rows - 1,
+            step: self.passes - 1,
+            live: self.cpu.live(Kv(layer)),
+        }
+    }
+
+    /// One layer of the pass; returns the attention output, `[rows, query_heads * head_dim]`.
+    pub fn layer(&mut self, layer: u32, first: u32, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+        let rows = (q.len() / (self.shape.query_heads * self.shape.head_dim)) as u32;
+        let site = self.site(layer, first, rows);
+        engine::make_room(&mut self.method, &mut self.cpu, site).unwrap();
+        self.store(layer, q, k, v);
+        let site = self.site(layer, first, rows);
+        let run = LayerRun::begin(&mut self.method, &mut self.cpu, site).unwrap();
+        run.attend(0..rows, &mut self.cpu).unwrap();
+        let out = self.cpu.output().to_vec();
+        run.settle(&mut self.method, &mut self.cpu).unwrap();
+        out
+    }
+
+    /// Only stores rows: a cache that was there before.
+    pub fn store(&mut self, layer: u32, q: &[f32], k: &[f32], v: &[f32]) {
+        let rows = (q.len() / (self.shape.query_heads * self.shape.head_dim)) as u32;
+        self.cpu.store(Kv(layer), q, &mut k.to_vec(), v, 0..rows).unwrap();
+    }
+
+    /// Positions a KV head keeps.
+    pub fn positions(&self, layer: u32, head: usize) -> &[u32] {
+        &self.cpu.cache().layer(Kv(layer))[head].position
+    }
+}
