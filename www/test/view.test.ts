@@ -108,7 +108,7 @@ describe('verdict', () => {
     view.apply(record(Kind.readRun, 255, 0, 5, 1));
     view.apply(record(Kind.evictRun, 0, 0, 8, 1));
     expect(verdict(summarise(view))).toBe(
-      'Reads 75 % of 10 positions: 1 layer read everything, 1 a selection. Keeps 80 %: 8 rows dropped in 1 of 2 layers.',
+      'Reads 75\u00a0% of 10 positions: 1 layer read everything, 1 a selection. Keeps 80\u00a0%: 8 rows dropped in 1 of 2 layers.',
     );
   });
 });
@@ -118,11 +118,11 @@ describe('format', () => {
     expect([count(1163), count(12), count(1234567)]).toEqual(['1\u202f163', '12', '1\u202f234\u202f567']);
     expect([bytes(999), bytes(23_040), bytes(98_000_000)]).toEqual(['999 B', '23.0 kB', '98.0 MB']);
     expect([percent(0), percent(0.004), percent(0.12), percent(0.999), percent(1)]).toEqual([
-      '0 %',
-      '0.4 %',
-      '12 %',
-      '>\u200999 %',
-      '100 %',
+      '0\u00a0%',
+      '0.4\u00a0%',
+      '12\u00a0%',
+      '>\u200999\u00a0%',
+      '100\u00a0%',
     ]);
   });
 });

@@ -19,8 +19,8 @@ class Loader {
   changing = $state(false);
   waiting = $state.raw<Waiting | null>(null);
   problem = $state.raw<Problem | null>(null);
-  /** Size of the default model, null when the server has none. */
-  offered = $state.raw<number | null>(null);
+  /** Size of the model at the address in the settings; `none` when there is no file, null while nobody knows. */
+  offered = $state.raw<number | 'none' | null>(null);
 
   #engine: Engine | null = null;
   #stop: AbortController | null = null;
@@ -47,7 +47,7 @@ class Loader {
       const answer = await fetch(url, { method: 'HEAD' });
       const length = Number(answer.headers.get('content-length'));
       const page = answer.headers.get('content-type')?.startsWith('text/html') ?? false;
-      this.offered = answer.ok && length > 0 && !page ? length : null;
+      this.offered = !answer.ok || page ? 'none' : length > 0 ? length : null;
     } catch {
       this.offered = null;
     }

@@ -24,9 +24,9 @@ export function bytes(n: number): string {
 /** A share as a percentage: no digits that say nothing, and never 0 or 100 when it is not. */
 export function percent(share: number): string {
   const p = share * 100;
-  if (p > 0 && p < 1) return p < 0.1 ? '<\u20090.1 %' : `${p.toFixed(1)} %`;
-  if (p > 99 && p < 100) return '>\u200999 %';
-  return `${Math.round(p)} %`;
+  if (p > 0 && p < 1) return p < 0.1 ? '<\u20090.1\u00a0%' : `${p.toFixed(1)}\u00a0%`;
+  if (p > 99 && p < 100) return '>\u200999\u00a0%';
+  return `${Math.round(p)}\u00a0%`;
 }
 
 export function duration(seconds: number): string {
