@@ -13,7 +13,7 @@ const missing = [!CHROME && 'CHROME', !ATTNSCOPE_MODEL && 'ATTNSCOPE_MODEL'].fil
 const METHODS = ['full', 'h2o', 'tidal_decode'];
 const LONG = 120_000;
 
-describe('the page with a real model', { skip: missing && `not run: ${missing} not set`, timeout: 600_000 }, () => {
+describe('the page with a real model', { skip: missing ? `not run: ${missing} not set` : false, timeout: 600_000 }, () => {
   let server;
   let browser;
   let page;
@@ -54,10 +54,12 @@ describe('the page with a real model', { skip: missing && `not run: ${missing} n
   });
 
   it('loads the model on a tap that shows its size', async () => {
-    await page.getByRole('button', { name: /^Load .*MB\)$/ }).click();
-    await page.getByRole('button', { name: /^Cancel$/ }).waitFor();
-    await page.getByRole('button', { name: /^Load / }).waitFor({ state: 'detached', timeout: LONG });
-    await page.getByText('30 layers').waitFor({ timeout: LONG });
+    const load = page.getByRole('button', { name: /^Load .*MB\)$/ });
+    await load.click();
+    await button('Cancel').click();
+    await load.click();
+    await page.getByText(/^30 layers/).waitFor({ timeout: LONG });
+    await load.waitFor({ state: 'detached' });
   });
 
   it('draws exactly what the trace says', async () => {

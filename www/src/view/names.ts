@@ -1,13 +1,15 @@
-import { Cell, type CellState } from './cells.js';
+import { Cell, type CellState, type Mode } from './cells.js';
 
-/** The states in words, the same everywhere. */
-export const STATE_NAMES: Record<CellState, string> = {
-  [Cell.empty]: 'no text yet',
-  [Cell.evicted]: 'dropped earlier',
-  [Cell.stored]: 'stored, not read',
-  [Cell.dropped]: 'dropped just now',
-  [Cell.read]: 'read',
-};
+/** A state in words, the same everywhere. */
+export function stateName(state: CellState, mode: Mode): string {
+  if (state === Cell.stored) return mode === 'reads' ? 'stored, not read' : 'stored';
+  return {
+    [Cell.empty]: 'no text yet',
+    [Cell.evicted]: 'dropped earlier',
+    [Cell.dropped]: 'dropped just now',
+    [Cell.read]: 'read',
+  }[state];
+}
 
 export const STATE_CLASSES: Record<CellState, string> = {
   [Cell.empty]: 'empty',
