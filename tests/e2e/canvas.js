@@ -33,7 +33,7 @@ export async function readMap(page, method) {
  */
 export async function readTrace(page) {
   const { info, traces } = await page.evaluate(() => {
-    const { blocks, info } = window['__attnscope'];
+    const { blocks, info } = window.__attnscope;
     const text = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
     return { info: info(), traces: blocks().map((t) => ({ method: t.method, blocks: t.blocks.map(text) })) };
   });

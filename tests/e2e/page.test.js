@@ -13,7 +13,10 @@ const missing = [!CHROME && 'CHROME', !ATTNSCOPE_MODEL && 'ATTNSCOPE_MODEL'].fil
 const METHODS = ['full', 'h2o', 'tidal_decode'];
 const LONG = 120_000;
 
-describe('the page with a real model', { skip: missing ? `not run: ${missing} not set` : false, timeout: 600_000 }, () => {
+describe('the page with a real model', {
+  skip: missing ? `not run: ${missing} not set` : false,
+  timeout: 600_000,
+}, () => {
   let server;
   let browser;
   let page;
@@ -66,7 +69,9 @@ describe('the page with a real model', { skip: missing ? `not run: ${missing} no
     await choose(page, METHODS);
     await setBudget(page, 16);
     await page.getByLabel('as a chat message').uncheck();
-    await page.getByLabel('Text of the prompt').fill('One, two, three, four, five, six, seven, eight, nine, ten, eleven, twelve,');
+    await page
+      .getByLabel('Text of the prompt')
+      .fill('One, two, three, four, five, six, seven, eight, nine, ten, eleven, twelve,');
     await page.getByLabel('Tokens to generate').fill('12');
     await button('Run').click();
     await finished();
@@ -147,7 +152,9 @@ describe('the page with a real model', { skip: missing ? `not run: ${missing} no
       await shot(`desktop-${theme}`);
       await page.setViewportSize({ width: 390, height: 844 });
       await page.waitForTimeout(400);
-      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      const overflow = await page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
       assert.ok(overflow <= 0, `${overflow} px wider than a phone`);
       await shot(`phone-${theme}`);
     }

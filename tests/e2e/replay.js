@@ -22,16 +22,18 @@ export function replay(info, blocks) {
       read = make(queryHeads);
       length = Math.max(length, a + b);
     } else if (kind === Kind.append) {
-      for (const h of heads(kvHeads)) for (const p of positions) {
-        stored[layer][h].add(p);
-        evicted[layer][h].delete(p);
-      }
+      for (const h of heads(kvHeads))
+        for (const p of positions) {
+          stored[layer][h].add(p);
+          evicted[layer][h].delete(p);
+        }
     } else if (kind === Kind.evictRun || kind === Kind.evictBits) {
-      for (const h of heads(kvHeads)) for (const p of positions) {
-        if (!stored[layer][h].delete(p)) continue;
-        evicted[layer][h].add(p);
-        dropped[layer][h].add(p);
-      }
+      for (const h of heads(kvHeads))
+        for (const p of positions) {
+          if (!stored[layer][h].delete(p)) continue;
+          evicted[layer][h].add(p);
+          dropped[layer][h].add(p);
+        }
     } else if (kind === Kind.readAll || kind === Kind.readWindow) {
       for (const h of heads(queryHeads)) {
         const all = [...stored[layer][Math.floor(h / group)]].sort((x, y) => y - x);

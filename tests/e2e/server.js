@@ -16,7 +16,10 @@ export async function serve(dist, model) {
     if (!model) return void response.writeHead(404).end();
     response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': statSync(model).size });
     if (request.method === 'HEAD') response.end();
-    else createReadStream(model).pipe(response).on('error', () => response.destroy());
+    else
+      createReadStream(model)
+        .pipe(response)
+        .on('error', () => response.destroy());
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
   const address = server.address();
