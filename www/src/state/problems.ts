@@ -24,7 +24,7 @@ const KNOWN: Record<string, readonly [title: string, advice: string]> = {
 };
 
 /** Codes after which the engine cannot be trusted and must be started anew. */
-export const FATAL = new Set(['engine', 'worker', 'memory', 'closed']);
+export const FATAL = new Set(['engine', 'worker']);
 
 export function codeOf(thrown: unknown): string {
   const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined;

@@ -54,7 +54,8 @@ class Run {
     } catch (thrown) {
       // When one method brings the run down, the others need not go on.
       this.#stop.abort();
-      const stopped = codeOf(thrown) === 'aborted';
+      // Closed: another model took the place of this one.
+      const stopped = ['aborted', 'closed'].includes(codeOf(thrown));
       this.status = stopped ? 'stopped' : 'failed';
       if (stopped) return;
       this.problem = problem(thrown);
@@ -141,7 +142,8 @@ class Run {
       const { value } = await track.steps!.next(choice);
       return value ?? null;
     } catch (thrown) {
-      if (codeOf(thrown) === 'aborted' || FATAL.has(codeOf(thrown)) || track.index === 0) throw thrown;
+      const code = codeOf(thrown);
+      if (code === 'aborted' || code === 'closed' || FATAL.has(code) || track.index === 0) throw thrown;
       track.problem = problem(thrown);
       return null;
     }
