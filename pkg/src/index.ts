@@ -29,7 +29,7 @@ export async function loadWith(
   source: Source,
   { worker, wasm, ...reading }: LoadOptions,
 ): Promise<Model> {
-  reading.onProgress?.({ stage: 'engine', loaded: 0, total: null, detail: 'start the engine' });
+  reading.onProgress?.({ stage: 'engine', loaded: 0, total: null });
   const engine = await opening({ worker, wasm });
   try {
     const model = await engine.load(source, reading);

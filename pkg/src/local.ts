@@ -32,7 +32,7 @@ export class LocalEngine implements Api.Engine {
 
   /** As `load`, for bytes that are already on their way. */
   async loadFrom(incoming: Incoming, options: Api.ReadOptions = {}): Promise<Api.Model> {
-    const model = new LocalModel(await readModel(this.#border, incoming, options), this.methods);
+    const model = new LocalModel(await readModel(this.#border, incoming, options), this.#border);
     this.#models.add(model);
     return model;
   }
@@ -49,9 +49,12 @@ class LocalModel implements Api.Model {
   #wasm: WasmModel | null;
   readonly #sessions = new Set<LocalSession>();
 
-  constructor(wasm: WasmModel, methods: readonly Api.MethodInfo[]) {
+  constructor(
+    wasm: WasmModel,
+    private readonly border: Border,
+  ) {
     this.#wasm = wasm;
-    this.methods = methods;
+    this.methods = border.methods();
     this.info = wasm.info();
   }
 
@@ -63,7 +66,7 @@ class LocalModel implements Api.Model {
     return attempt(() => live(this.#wasm).decode(Uint32Array.from(ids)));
   }
 
-  async chat(messages: readonly Api.Message[]): Promise<string> {
+  async chat(messages: readonly Api.ChatMessage[]): Promise<string> {
     return attempt(() => live(this.#wasm).chat([...messages]));
   }
 
@@ -72,6 +75,7 @@ class LocalModel implements Api.Model {
       attempt(() => live(this.#wasm).session(options)),
       options,
       (prompt) => this.#tokens(prompt),
+      this.border.memoryBytes,
     );
     this.#sessions.add(session);
     return session;
@@ -89,7 +93,7 @@ class LocalModel implements Api.Model {
     if (prompt instanceof Uint32Array) return prompt;
     // An empty list is no prompt in either form; the engine says so.
     if (prompt.every((part) => typeof part === 'number')) return Uint32Array.from(prompt as readonly number[]);
-    return this.encode(await this.chat(prompt as readonly Api.Message[]), { parseSpecial: true });
+    return this.encode(await this.chat(prompt as readonly Api.ChatMessage[]), { parseSpecial: true });
   }
 }
 
@@ -101,6 +105,7 @@ class LocalSession implements Api.Session {
     wasm: WasmSession,
     readonly options: Api.SessionOptions,
     private readonly tokens: (prompt: Api.Prompt) => Promise<Uint32Array>,
+    private readonly memoryBytes: () => number,
   ) {
     this.#wasm = wasm;
   }
@@ -117,7 +122,7 @@ class LocalSession implements Api.Session {
       const report = throttle(100, () => {
         if (prefill) onProgress?.({ ...live(this.#wasm).progress(), trace: this.#records(trace) });
       });
-      report(undefined, true);
+      report(true);
       while (await this.#work(signal, report)) {
         prefill = false;
         const step = attempt((): Api.Step => ({ ...live(this.#wasm).step(), trace: this.#records(trace) }));
@@ -131,7 +136,7 @@ class LocalSession implements Api.Session {
   }
 
   async stats(): Promise<Api.Stats> {
-    return attempt(() => live(this.#wasm).stats());
+    return attempt(() => ({ ...live(this.#wasm).stats(), wasmBytes: this.memoryBytes() }));
   }
 
   async close(): Promise<void> {
@@ -140,7 +145,7 @@ class LocalSession implements Api.Session {
   }
 
   /** Advances in slices until a step is ready (true) or the run is over (false). */
-  async #work(signal: AbortSignal | undefined, report: (_: undefined) => void): Promise<boolean> {
+  async #work(signal: AbortSignal | undefined, report: () => void): Promise<boolean> {
     for (;;) {
       throwIfAborted(signal);
       const until = performance.now() + SLICE_MS;
@@ -149,7 +154,7 @@ class LocalSession implements Api.Session {
         if (state === READY) return true;
         if (state === FINISHED) return false;
       } while (performance.now() < until);
-      attempt(() => report(undefined));
+      attempt(report);
       await breathe();
     }
   }

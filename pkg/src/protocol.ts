@@ -10,7 +10,7 @@ export interface Calls {
   load: { in: { source: RemoteSource }; out: { model: number; info: Api.ModelInfo } };
   encode: { in: { model: number; text: string; parseSpecial: boolean }; out: Uint32Array };
   decode: { in: { model: number; ids: Uint32Array }; out: string };
-  chat: { in: { model: number; messages: Api.Message[] }; out: string };
+  chat: { in: { model: number; messages: Api.ChatMessage[] }; out: string };
   session: { in: { model: number; options: Api.SessionOptions }; out: number };
   generate: { in: { session: number; prompt: Api.Prompt; options: RunOptions }; out: number };
   next: { in: { run: number; choice: number | undefined }; out: Api.Step | null };

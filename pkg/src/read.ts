@@ -13,24 +13,24 @@ export async function readModel(border: Border, incoming: Incoming, options: Rea
   const stage = incoming.remote ? 'download' : 'read';
   const loader = new border.Loader(incoming.total ?? undefined);
   let loaded = 0;
-  const report = throttle(60, (detail: string) => onProgress?.({ stage, loaded, total: incoming.total, detail }));
+  const report = throttle(60, () => onProgress?.({ stage, loaded, total: incoming.total }));
   let model: WasmModel | undefined;
   try {
-    report('start', true);
+    report(true);
     for await (const chunk of incoming.chunks) {
       throwIfAborted(signal);
       if (loaded === 0) checkMagic(chunk);
       loader.push(chunk);
       loaded += chunk.length;
-      report(loader.stage);
+      report();
       // Chunks from memory come without a pause of their own.
       if (!incoming.remote) await breathe();
     }
     throwIfAborted(signal);
     if (incoming.total !== null && loaded < incoming.total) throw cutShort(loaded, incoming.total);
-    report(loader.stage, true);
+    report(true);
     model = loader.finish();
-    onProgress?.({ stage: 'ready', loaded, total: loaded, detail: 'ready' });
+    onProgress?.({ stage: 'ready', loaded, total: loaded });
     return model;
   } catch (thrown) {
     throw toError(thrown);

@@ -75,7 +75,7 @@ class RemoteModel implements Api.Model {
     return this.caller.call('decode', { model: this.handle, ids: Uint32Array.from(ids) });
   }
 
-  chat(messages: readonly Api.Message[]): Promise<string> {
+  chat(messages: readonly Api.ChatMessage[]): Promise<string> {
     return this.caller.call('chat', {
       model: this.handle,
       messages: messages.map(({ role, content }) => ({ role, content })),

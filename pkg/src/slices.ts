@@ -16,13 +16,13 @@ export function breathe(): Promise<void> {
   });
 }
 
-/** Passes values on at most every `ms`, and always when `force` is given. */
-export function throttle<T>(ms: number, emit: (value: T) => void): (value: T, force?: boolean) => void {
+/** Calls `emit` at most every `ms`, and always when forced. */
+export function throttle(ms: number, emit: () => void): (force?: boolean) => void {
   let last = Number.NEGATIVE_INFINITY;
-  return (value, force = false) => {
+  return (force = false) => {
     const now = performance.now();
     if (!force && now - last < ms) return;
     last = now;
-    emit(value);
+    emit();
   };
 }

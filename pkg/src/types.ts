@@ -1,13 +1,12 @@
-import type { Message, MethodInfo, ModelInfo, SessionOptions, Stats, StepInfo } from './wasm/attnscope.js';
+import type { ChatMessage, MethodInfo, ModelInfo, SessionOptions, SessionStats, StepInfo } from './wasm/attnscope.js';
 
 export type {
-  Message,
+  ChatMessage,
   MethodInfo,
   ModelInfo,
   ParamInfo,
   ParamValue,
   SessionOptions,
-  Stats,
   StepInfo,
 } from './wasm/attnscope.js';
 
@@ -22,8 +21,11 @@ export interface LoadProgress {
   stage: 'engine' | 'download' | 'read' | 'ready';
   loaded: number;
   total: number | null;
-  /** What the reader is at, in the words of the engine. */
-  detail: string;
+}
+
+/** Memory in bytes: what the session stores, what is set aside for it, and what the whole engine occupies. */
+export interface Stats extends SessionStats {
+  wasmBytes: number;
 }
 
 export interface OpenOptions {
@@ -68,7 +70,7 @@ export interface Step extends StepInfo {
 }
 
 /** Text, token ids, or messages to which the chat template of the model is applied. */
-export type Prompt = string | Uint32Array | readonly number[] | readonly Message[];
+export type Prompt = string | Uint32Array | readonly number[] | readonly ChatMessage[];
 
 /**
  * The steps of one run. `next(id)` takes the token `id` in place of the one that the last step proposed (teacher
@@ -92,7 +94,7 @@ export interface Model {
   encode(text: string, options?: { parseSpecial?: boolean }): Promise<Uint32Array>;
   decode(ids: Uint32Array | readonly number[]): Promise<string>;
   /** Messages as text, by the chat template of the model. */
-  chat(messages: readonly Message[]): Promise<string>;
+  chat(messages: readonly ChatMessage[]): Promise<string>;
   session(options: SessionOptions): Promise<Session>;
   /** Frees the model and its sessions. */
   close(): Promise<void>;

@@ -22,8 +22,9 @@ export function methods(): Wasm.MethodInfo[] {
   return [{ name: 'full', title: 'Full', summary: 'Reads everything.', paper: null, roles: [], params: [] }];
 }
 
+export const memoryBytes = (): number => 65536;
+
 export class Loader {
-  readonly stage = 'tensors';
   #bytes = 0;
   push(chunk: Uint8Array): void {
     this.#bytes += chunk.length;
@@ -53,6 +54,7 @@ export class Model {
       weightBytes: 1,
       kvBytesPerToken: 64,
       chatTemplate: true,
+      eos: [EOS],
     };
   }
   encode(text: string, parseSpecial: boolean): Uint32Array {
@@ -62,7 +64,7 @@ export class Model {
   decode(ids: Uint32Array): string {
     return String.fromCharCode(...ids);
   }
-  chat(messages: Wasm.Message[]): string {
+  chat(messages: Wasm.ChatMessage[]): string {
     return messages.map(({ role, content }) => `<${role}>${content}`).join('');
   }
   session(options: Wasm.SessionOptions): Session {
@@ -140,8 +142,8 @@ export class Session {
     this.#trace = [];
     return block;
   }
-  stats(): Wasm.Stats {
-    return { kvBytes: 64 * this.#ids.length, allocatedBytes: 4096, wasmBytes: 65536 };
+  stats(): Wasm.SessionStats {
+    return { kvBytes: 64 * this.#ids.length, allocatedBytes: 4096 };
   }
   free(): void {
     seen.freed++;

@@ -60,7 +60,7 @@ class Loader {
     this.#again = () => void this.load(source, label);
     this.problem = null;
     this.status = 'loading';
-    this.waiting = { stage: 'engine', loaded: 0, total: null, detail: '', speed: 0 };
+    this.waiting = { stage: 'engine', loaded: 0, total: null, speed: 0 };
     const pace = new Pace();
     try {
       const onProgress = (p: LoadProgress) => {
