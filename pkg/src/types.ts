@@ -5,9 +5,9 @@ export type {
   MethodInfo,
   ModelInfo,
   ParamInfo,
-  ParamValue,
   SessionOptions,
   StepInfo,
+  Value as ParamValue,
 } from './wasm/attnscope.js';
 
 /** Where the weights come from. A string is a URL (in Node also a path). */

@@ -19,7 +19,7 @@ export default async function init(): Promise<Wasm.InitOutput> {
 }
 
 export function methods(): Wasm.MethodInfo[] {
-  return [{ name: 'full', title: 'Full', summary: 'Reads everything.', paper: null, roles: [], params: [] }];
+  return [{ name: 'full', title: 'Full', summary: 'Reads everything.', paper: undefined, roles: [], params: [] }];
 }
 
 export const memoryBytes = (): number => 65536;

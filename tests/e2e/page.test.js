@@ -137,6 +137,16 @@ describe('the page with a real model', {
     await field.fill(before);
     await field.blur();
     assert.equal(await button('Run').isDisabled(), false);
+    // What only the model knows comes back from the engine, and is marked all the same.
+    const layers = page.locator('#tidal_decode-reselect_layers');
+    await layers.fill('99');
+    await layers.blur();
+    await button('Run').click();
+    await page.locator('#tidal_decode-reselect_layers-why').waitFor();
+    await page.locator('[data-code="param"]').getByLabel('Close this message').click();
+    await layers.fill('');
+    await layers.blur();
+    await page.locator('#tidal_decode-reselect_layers-why').waitFor({ state: 'detached' });
     await page.getByText('Parameters of the chosen methods').click();
   });
 

@@ -2,7 +2,7 @@ import type { MethodInfo, ParamInfo } from 'attnscope';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { headOf, rowOf } from '../src/state/hover.svelte.js';
-import { budgetOf, check, complaints, defaults, parse, show, withBudget } from '../src/state/params.js';
+import { budgetOf, check, complaints, defaults, parse, refused, show, withBudget } from '../src/state/params.js';
 import { PRESETS } from '../src/state/presets.js';
 import { problem } from '../src/state/problems.js';
 
@@ -12,6 +12,7 @@ const int = (name: string, value: number, budget: boolean, max = 1 << 20): Param
   help: '',
   budget,
   kind: 'int',
+  allowed: `a whole number from 1 to ${max}`,
   default: value,
   min: 1,
   max,
@@ -20,7 +21,7 @@ const method = (...params: ParamInfo[]): MethodInfo => ({
   name: 'm',
   title: 'M',
   summary: '',
-  paper: null,
+  paper: undefined,
   roles: ['retain'],
   params,
 });
@@ -48,14 +49,21 @@ describe('budgets', () => {
 });
 
 describe('values', () => {
-  const list: ParamInfo = { ...int('layers', 0, false, 29), kind: 'list', default: [], min: 0 };
+  const list: ParamInfo = {
+    ...int('layers', 0, false, 29),
+    kind: 'list',
+    allowed: 'ascending layers',
+    default: [],
+    min: 0,
+  };
   it('are checked with words that say what is allowed', () => {
-    expect(check(int('a', 4, true, 9), 12)).toBe('Allowed: 1 to 9 tokens.');
-    expect(check(int('a', 4, true), 1.5)).toBe('Needs a whole number.');
-    expect(check(int('a', 4, true), parse(int('a', 4, true), ' '))).toBe('Needs a number.');
+    expect(check(int('a', 4, true, 9), 12)).toBe('Allowed: a whole number from 1 to 9.');
+    expect(check(int('a', 4, true), 1.5)).toMatch(/whole number/);
+    expect(check(int('a', 4, true), parse(int('a', 4, true), ' '))).toMatch(/whole number/);
     expect(check(list, parse(list, '2, 13'))).toBeNull();
-    expect(check(list, parse(list, '2, x'))).toBe('Whole numbers with commas between them.');
-    expect(check(list, [30])).toBe('Allowed: 0 to 29 tokens.');
+    expect(check(list, parse(list, '2, x'))).toBe('Allowed: ascending layers.');
+    expect(check(list, [13, 2])).toBe('Allowed: ascending layers.');
+    expect(refused('h2o.heavy = -1 is out of range; allowed: x')).toBe('h2o.heavy');
   });
 
   it('come back from text', () => {

@@ -6,33 +6,33 @@ export function defaults(method: MethodInfo): Values {
   return Object.fromEntries(method.params.map((param) => [param.name, param.default]));
 }
 
-/** Why a value will not do, or null. */
+/** Why a value will not do, in the words of the registry, or null. What only the model knows, the engine checks. */
 export function check(param: ParamInfo, value: ParamValue | undefined): string | null {
+  return fits(param, value) ? null : `Allowed: ${param.allowed}.`;
+}
+
+function fits(param: ParamInfo, value: ParamValue | undefined): boolean {
   switch (param.kind) {
     case 'int':
+      return Number.isInteger(value) && inRange(param, value as number);
     case 'float':
-      if (typeof value !== 'number' || !Number.isFinite(value)) return 'Needs a number.';
-      if (param.kind === 'int' && !Number.isInteger(value)) return 'Needs a whole number.';
-      return inRange(param, value);
+      return typeof value === 'number' && Number.isFinite(value) && inRange(param, value);
     case 'choice':
-      return param.choices?.includes(String(value)) ? null : `One of ${param.choices?.join(', ')}.`;
-    case 'list': {
-      if (!Array.isArray(value)) return 'Whole numbers with commas between them.';
-      if (!value.every((n) => Number.isInteger(n))) return 'Whole numbers with commas between them.';
-      return value.map((n) => inRange(param, n)).find((why) => why !== null) ?? null;
-    }
+      return param.choices?.includes(String(value)) ?? false;
+    case 'list':
+      return Array.isArray(value) && value.every((n, i) => Number.isInteger(n) && (i === 0 || value[i - 1] < n));
     default:
-      return null;
+      return true;
   }
 }
 
-function inRange({ min, max, unit }: ParamInfo, value: number): string | null {
-  const below = min !== undefined && value < min;
-  const above = max !== undefined && value > max;
-  if (!below && !above) return null;
-  const range =
-    min !== undefined && max !== undefined ? `${min} to ${max}` : below ? `at least ${min}` : `at most ${max}`;
-  return `Allowed: ${range}${unit ? ` ${unit}` : ''}.`;
+function inRange({ min, max }: ParamInfo, value: number): boolean {
+  return value >= (min ?? Number.NEGATIVE_INFINITY) && value <= (max ?? Number.POSITIVE_INFINITY);
+}
+
+/** The parameter that a refusal of the engine names: its message begins with `method.parameter = `. */
+export function refused(message: string): string | null {
+  return /^(\w+\.\w+) = /.exec(message)?.[1] ?? null;
 }
 
 /** What was typed in a text field, as a value; `check` says whether it will do. */

@@ -1,5 +1,6 @@
 import { AttnscopeError, type Model, type Step } from 'attnscope';
 import { loader } from './loader.svelte.js';
+import { refused } from './params.js';
 import { codeOf, FATAL, type Problem, problem } from './problems.js';
 import { settings } from './settings.svelte.js';
 import { Track } from './track.svelte.js';
@@ -59,6 +60,8 @@ class Run {
       this.status = stopped ? 'stopped' : 'failed';
       if (stopped) return;
       this.problem = problem(thrown);
+      const field = this.problem.code === 'param' ? refused(String(thrown instanceof Error && thrown.message)) : null;
+      if (field) settings.refusals[field] = this.problem.detail;
       if (FATAL.has(codeOf(thrown))) await loader.fail(thrown);
     } finally {
       for (const track of this.tracks) track.touch();

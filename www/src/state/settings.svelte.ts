@@ -1,4 +1,4 @@
-import type { MethodInfo } from 'attnscope';
+import type { MethodInfo, ParamValue } from 'attnscope';
 import type { Mode } from '../view/cells.js';
 import { defaults, type Values, withBudget } from './params.js';
 import { PRESETS } from './presets.js';
@@ -44,6 +44,9 @@ class Settings {
   /** False when the browser keeps nothing for this page, as in private windows of some. */
   saved = $state(true);
 
+  /** What the engine refused, by `method.parameter`, until the value is changed. */
+  refusals = $state<Record<string, string>>({});
+
   save(): void {
     try {
       localStorage.setItem(KEY, JSON.stringify(this.all));
@@ -72,7 +75,7 @@ class Settings {
       const first = registry.slice(0, 1);
       // One of each kind: one that only chooses what to read, one that also drops.
       const roles = ['select', 'retain'] as const;
-      const picks = roles.map((role) => limited.findLast((m) => m.roles.includes(role) && m.paper !== null));
+      const picks = roles.map((role) => limited.findLast((m) => m.roles.includes(role) && m.paper));
       this.all.methods = [...new Set([...first, ...picks].flatMap((method) => (method ? [method.name] : [])))];
     }
     for (const method of registry) {
@@ -83,6 +86,16 @@ class Settings {
     }
   }
 
+  setParam(method: string, param: string, value: ParamValue): void {
+    this.all.params[method] = { ...this.all.params[method], [param]: value };
+    delete this.refusals[`${method}.${param}`];
+  }
+
+  resetParams(method: MethodInfo): void {
+    this.all.params[method.name] = defaults(method);
+    this.refusals = {};
+  }
+
   toggle(name: string): void {
     const { methods } = this.all;
     this.all.methods = methods.includes(name) ? methods.filter((other) => other !== name) : [...methods, name];
@@ -91,6 +104,7 @@ class Settings {
   /** Writes one budget to every method that has one. */
   setBudget(registry: readonly MethodInfo[], budget: number): void {
     this.all.budget = budget;
+    this.refusals = {};
     for (const method of registry) {
       this.all.params[method.name] = withBudget(method, this.all.params[method.name] ?? defaults(method), budget);
     }
