@@ -32,10 +32,17 @@ export function makeLut(colours: readonly Rgb[]): Lut {
   return new Uint32Array(bytes.buffer);
 }
 
-/** The look-up table of the theme that is on. */
-export function readLut(root: Element): Lut {
-  const style = getComputedStyle(root);
-  return makeLut(STATE_COLOURS.map((name) => parseHex(style.getPropertyValue(name).trim())));
+const luts = new Map<string, Lut>();
+
+/** The look-up table of the theme that is on, called `theme`. Read once: styles are slow to ask and colours are fixed. */
+export function lutOf(theme: string): Lut {
+  let lut = luts.get(theme);
+  if (!lut) {
+    const style = getComputedStyle(document.documentElement);
+    lut = makeLut(STATE_COLOURS.map((name) => parseHex(style.getPropertyValue(name).trim())));
+    luts.set(theme, lut);
+  }
+  return lut;
 }
 
 export function parseHex(hex: string): Rgb {
