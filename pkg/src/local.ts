@@ -4,7 +4,11 @@ import { readModel } from './read.js';
 import { breathe, SLICE_MS, throttle } from './slices.js';
 import { type Incoming, openSource } from './source.js';
 import type * as Api from './types.js';
-import type { Model as WasmModel, Session as WasmSession } from './wasm/attnscope.js';
+import type {
+  Model as WasmModel,
+  Session as WasmSession,
+  SessionOptions as WasmSessionOptions,
+} from './wasm/attnscope.js';
 
 /** The engine in this thread. The worker serves exactly this. */
 export async function openLocal(wasm?: Api.EngineSource): Promise<LocalEngine> {
@@ -72,7 +76,7 @@ class LocalModel implements Api.Model {
 
   async session(options: Api.SessionOptions): Promise<Api.Session> {
     const session = new LocalSession(
-      attempt(() => live(this.#wasm).session(options)),
+      attempt(() => live(this.#wasm).session(options as WasmSessionOptions)),
       options,
       (prompt) => this.#tokens(prompt),
       this.border.memoryBytes,

@@ -1,11 +1,18 @@
-import type { ChatMessage, MethodInfo, ModelInfo, SessionOptions, SessionStats, StepInfo } from './wasm/attnscope.js';
+import type {
+  ChatMessage,
+  MethodInfo,
+  ModelInfo,
+  SessionStats,
+  StepInfo,
+  Value,
+  SessionOptions as WasmSessionOptions,
+} from './wasm/attnscope.js';
 
 export type {
   ChatMessage,
   MethodInfo,
   ModelInfo,
   ParamInfo,
-  SessionOptions,
   StepInfo,
   Value as ParamValue,
 } from './wasm/attnscope.js';
@@ -40,6 +47,11 @@ export interface ReadOptions {
 }
 
 export type LoadOptions = OpenOptions & ReadOptions;
+
+/** How a session runs: a method, its parameters by name, and how tokens are chosen. */
+export interface SessionOptions extends Omit<WasmSessionOptions, 'params'> {
+  params?: Record<string, Value>;
+}
 
 /** `totals`: counts and bytes. `sets`: and every set of positions read, stored and evicted. */
 export type TraceLevel = 'totals' | 'sets';
