@@ -63,23 +63,14 @@ fn product(layout: Layout, n: usize, rows: usize, cols: usize) -> Case {
             Layout::Half => w.set_half(row, &numbers(cols)),
             Layout::Q8 => (0..cols / BLOCK).for_each(|b| w.set_q8(row, b, f16::from_f32(0.01), &[row as i8; BLOCK])),
             Layout::Q4 => (0..cols / BLOCK).for_each(|b| {
-                w.set_q4(
-                    row,
-                    b,
-                    f16::from_f32(0.01),
-                    f16::from_f32(-0.05),
-                    &[row as u8 & 15; BLOCK],
-                );
+                w.set_q4(row, b, f16::from_f32(0.01), f16::from_f32(-0.05), &[row as u8 & 15; BLOCK]);
             }),
         }
     }
     let values = numbers(n * cols);
     let (mut x, mut out, mut scratch) = (Activations::default(), vec![0.0; n * rows], GemmScratch::default());
     Case {
-        name: format!(
-            "{} {layout:?} {rows}x{cols}, {n} rows",
-            if n <= 3 { "gemv" } else { "gemm" }
-        ),
+        name: format!("{} {layout:?} {rows}x{cols}, {n} rows", if n <= 3 { "gemv" } else { "gemm" }),
         work: (n * rows * cols) as u64,
         run: Box::new(move || {
             x.load(&values, n, cols);
@@ -91,14 +82,7 @@ fn product(layout: Layout, n: usize, rows: usize, cols: usize) -> Case {
 
 const GROUP: usize = 3;
 const HEAD: usize = 64;
-const QUERIES: Queries = Queries {
-    q: &[],
-    stride: GROUP * HEAD,
-    rows: 1,
-    group: GROUP,
-    head_dim: HEAD,
-    scale: 0.125,
-};
+const QUERIES: Queries = Queries { q: &[], stride: GROUP * HEAD, rows: 1, group: GROUP, head_dim: HEAD, scale: 0.125 };
 
 fn stored<E: Element>(slots: usize) -> Vec<E> {
     let mut stored = vec![E::default(); slots * HEAD];
@@ -114,24 +98,9 @@ fn span<E: Element>(element: &str, rows: usize, slots: usize) -> Case {
         name: format!("attend {element}, {rows} rows, {slots} slots"),
         work: (0..rows).map(|row| (slots - row) * GROUP * HEAD * 2).sum::<usize>() as u64,
         run: Box::new(move || {
-            let span = Span {
-                sees: slots - rows + 1,
-                window: usize::MAX,
-            };
-            let kv = Keys {
-                k: &k,
-                v: &v,
-                rotate: None,
-            };
-            attend_span(
-                &Queries { q: &q, rows, ..QUERIES },
-                &kv,
-                span,
-                &mut out,
-                GROUP * HEAD,
-                None,
-                &mut scratch,
-            );
+            let span = Span { sees: slots - rows + 1, window: usize::MAX };
+            let kv = Keys { k: &k, v: &v, rotate: None };
+            attend_span(&Queries { q: &q, rows, ..QUERIES }, &kv, span, &mut out, GROUP * HEAD, None, &mut scratch);
             black_box(&out);
         }),
     }
@@ -141,19 +110,14 @@ fn listed(name: &str, keep: impl Fn(usize, usize) -> bool) -> Case {
     let slots = 2048;
     let (k, v) = (stored::<u16>(slots), stored::<u16>(slots));
     let q = numbers(GROUP * HEAD);
-    let lists: Vec<Vec<u32>> = (0..GROUP)
-        .map(|head| (0..slots as u32).filter(|slot| keep(head, *slot as usize)).collect())
-        .collect();
+    let lists: Vec<Vec<u32>> =
+        (0..GROUP).map(|head| (0..slots as u32).filter(|slot| keep(head, *slot as usize)).collect()).collect();
     let (mut out, mut scratch) = (vec![0.0; q.len()], AttendScratch::default());
     Case {
         name: format!("attend f16, lists {name}, 10% of {slots} slots"),
         work: lists.iter().map(|list| (list.len() * HEAD * 2) as u64).sum(),
         run: Box::new(move || {
-            let kv = Keys {
-                k: &k,
-                v: &v,
-                rotate: None,
-            };
+            let kv = Keys { k: &k, v: &v, rotate: None };
             let lists: [&[u32]; GROUP] = std::array::from_fn(|head| &lists[head][..]);
             attend_listed(&Queries { q: &q, ..QUERIES }, &kv, &lists, &mut out, None, &mut scratch);
             black_box(&out);
@@ -171,11 +135,7 @@ fn rows() -> [Case; 3] {
             work: 576,
             run: Box::new(move || rms_norm(&x, &weight, 1e-5, black_box(&mut out))),
         },
-        Case {
-            name: "swiglu, elements".into(),
-            work: 1536,
-            run: Box::new(move || swiglu(black_box(&mut gate), &up)),
-        },
+        Case { name: "swiglu, elements".into(), work: 1536, run: Box::new(move || swiglu(black_box(&mut gate), &up)) },
         Case {
             name: "top_k 205 of 2048, elements".into(),
             work: 2048,

@@ -1,8 +1,5 @@
 //! The cases of `benches/kernels/cases.rs` for JavaScript to time: see `run.mjs` beside this file.
-#![expect(
-    unsafe_code,
-    reason = "exporting a function by name is unsafe to the compiler: two could share a name"
-)]
+#![expect(unsafe_code, reason = "exporting a function by name is unsafe to the compiler: two could share a name")]
 
 use std::cell::RefCell;
 

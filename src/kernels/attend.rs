@@ -117,10 +117,7 @@ fn run<S: Simd, E: Element>(
     for first in (0..q.rows).step_by(most) {
         let rows = first..q.rows.min(first + most);
         let start = span.of(rows.start).start;
-        let slots = Run {
-            first: start,
-            count: span.of(rows.end - 1).end - start,
-        };
+        let slots = Run { first: start, count: span.of(rows.end - 1).end - start };
         scratch.load(q, rows.clone());
         score(simd, q.head_dim, kv, slots, scratch);
         for (scores, index) in scratch.scores.chunks_exact_mut(slots.count).zip(0..) {
@@ -172,9 +169,7 @@ pub(super) fn score<S: Simd, E: Element>(
     slots: impl Slots,
     scratch: &mut AttendScratch,
 ) {
-    let AttendScratch {
-        tile, queries, scores, ..
-    } = scratch;
+    let AttendScratch { tile, queries, scores, .. } = scratch;
     let m = queries.len() / dim;
     scores.resize(m * slots.count(), 0.0);
     if slots.count() == 0 {
@@ -186,15 +181,9 @@ pub(super) fn score<S: Simd, E: Element>(
     tile.resize(dim);
     for first in (0..slots.count()).step_by(TILE) {
         let count = tile.keys(simd, kv.k, dim, slots, first, kv.rotate);
-        let q = Rows {
-            data: queries,
-            stride: dim,
-        };
+        let q = Rows { data: queries, stride: dim };
         let keys = tile.panels();
-        let out = RowsMut {
-            data: &mut scores[first..],
-            stride: slots.count(),
-        };
+        let out = RowsMut { data: &mut scores[first..], stride: slots.count() };
         block::product(simd, [m, dim, count], q, keys, out, false);
     }
 }
@@ -208,13 +197,7 @@ pub(super) fn weigh<S: Simd, E: Element>(
     slots: impl Slots,
     scratch: &mut AttendScratch,
 ) {
-    let AttendScratch {
-        tile,
-        queries,
-        scores,
-        sums,
-        ..
-    } = scratch;
+    let AttendScratch { tile, queries, scores, sums, .. } = scratch;
     let m = queries.len() / dim;
     sums.clear();
     sums.resize(m * dim, 0.0);
@@ -227,15 +210,9 @@ pub(super) fn weigh<S: Simd, E: Element>(
     tile.resize(dim);
     for first in (0..slots.count()).step_by(TILE) {
         let count = tile.values(simd, kv.v, dim, slots, first);
-        let weights = Rows {
-            data: &scores[first..],
-            stride: slots.count(),
-        };
+        let weights = Rows { data: &scores[first..], stride: slots.count() };
         let values = tile.panels();
-        let out = RowsMut {
-            data: sums,
-            stride: dim,
-        };
+        let out = RowsMut { data: sums, stride: dim };
         block::product(simd, [m, count, dim], weights, values, out, true);
     }
 }
@@ -266,12 +243,7 @@ pub(super) mod tests {
                 if let Some(rope) = kv.rotate {
                     rope.rotate(&mut key, dim, *slot);
                 }
-                query
-                    .iter()
-                    .zip(key)
-                    .map(|(q, k)| f64::from(*q) * f64::from(k))
-                    .sum::<f64>()
-                    * f64::from(scale)
+                query.iter().zip(key).map(|(q, k)| f64::from(*q) * f64::from(k)).sum::<f64>() * f64::from(scale)
             })
             .collect();
         let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -279,9 +251,7 @@ pub(super) mod tests {
         let weights: Vec<f64> = scores.iter().map(|score| (score - top).exp() / sum).collect();
         let mut out = vec![0.0; dim];
         for (slot, weight) in slots.iter().zip(&weights) {
-            out.iter_mut()
-                .zip(row(kv.v, *slot))
-                .for_each(|(out, v)| *out += weight * f64::from(v));
+            out.iter_mut().zip(row(kv.v, *slot)).for_each(|(out, v)| *out += weight * f64::from(v));
         }
         (out, weights)
     }
@@ -299,33 +269,15 @@ pub(super) mod tests {
         };
         let (k, v) = (stored(random.floats(slots * dim)), stored(random.floats(slots * dim)));
         let rope = Rope::new(dim, &vec![0.3; dim / 2], slots, RopeStyle::Interleaved).unwrap();
-        let kv = Keys {
-            k: &k,
-            v: &v,
-            rotate: rotate.then_some(&rope),
-        };
+        let kv = Keys { k: &k, v: &v, rotate: rotate.then_some(&rope) };
         let (stride, out_stride) = (group * dim + 3, group * dim + 1);
         let values = random.floats(rows * stride);
-        let q = Queries {
-            q: &values,
-            stride,
-            rows,
-            group,
-            head_dim: dim,
-            scale: 2.0 / (dim as f32).sqrt(),
-        };
-        let span = Span {
-            sees: slots + 1 - rows,
-            window,
-        };
+        let q = Queries { q: &values, stride, rows, group, head_dim: dim, scale: 2.0 / (dim as f32).sqrt() };
+        let span = Span { sees: slots + 1 - rows, window };
         let first_row = rows / 3;
         let mut masses = vec![0.0; group * (slots + 2)];
         let mut out = vec![f32::NAN; rows * out_stride];
-        let mass = MassOut {
-            columns: &mut masses,
-            stride: slots + 2,
-            first_row,
-        };
+        let mass = MassOut { columns: &mut masses, stride: slots + 2, first_row };
         let mut scratch = AttendScratch::default();
         attend_span(&q, &kv, span, &mut out, out_stride, Some(mass), &mut scratch);
         let mut want_mass = vec![0.0; masses.len()];
@@ -337,10 +289,7 @@ pub(super) mod tests {
                 let got = &out[row * out_stride + head * dim..][..dim];
                 for (got, want) in got.iter().zip(&want) {
                     let error = (f64::from(*got) - want).abs();
-                    assert!(
-                        error < TOLERANCE,
-                        "{name}: {rows} rows, {slots} slots: {got} for {want}"
-                    );
+                    assert!(error < TOLERANCE, "{name}: {rows} rows, {slots} slots: {got} for {want}");
                 }
                 for (slot, weight) in seen.iter().zip(&weights).filter(|_| row >= first_row) {
                     want_mass[head * (slots + 2) + slot] += weight;
@@ -348,10 +297,7 @@ pub(super) mod tests {
             }
         }
         for (got, want) in masses.iter().zip(want_mass) {
-            assert!(
-                (f64::from(*got) - want).abs() < TOLERANCE * rows as f64,
-                "{name}: mass {got} for {want}"
-            );
+            assert!((f64::from(*got) - want).abs() < TOLERANCE * rows as f64, "{name}: mass {got} for {want}");
         }
     }
 

@@ -17,12 +17,7 @@ pub fn attend_listed<E: Element>(
     mass: Option<MassOut>,
     scratch: &mut AttendScratch,
 ) {
-    debug_assert!(
-        q.rows == 1 && lists.len() == q.group,
-        "{} rows, {} lists",
-        q.rows,
-        lists.len()
-    );
+    debug_assert!(q.rows == 1 && lists.len() == q.group, "{} rows, {} lists", q.rows, lists.len());
     dispatch!(lanes::level(), simd => run(simd, q, kv, lists, out, mass, scratch));
 }
 
@@ -94,40 +89,18 @@ mod tests {
 
     fn check(name: &str, slots: usize, group: usize, dim: usize, lists: &[Vec<u32>]) {
         let mut random = Random(slots as u64);
-        let (k, v, query) = (
-            random.floats(slots * dim),
-            random.floats(slots * dim),
-            random.floats(group * dim),
-        );
-        let kv = Keys {
-            k: &k,
-            v: &v,
-            rotate: None,
-        };
-        let q = Queries {
-            q: &query,
-            stride: group * dim,
-            rows: 1,
-            group,
-            head_dim: dim,
-            scale: 0.5,
-        };
+        let (k, v, query) = (random.floats(slots * dim), random.floats(slots * dim), random.floats(group * dim));
+        let kv = Keys { k: &k, v: &v, rotate: None };
+        let q = Queries { q: &query, stride: group * dim, rows: 1, group, head_dim: dim, scale: 0.5 };
         let lists: Vec<&[u32]> = lists.iter().map(Vec::as_slice).collect();
         let (mut out, mut masses) = (vec![f32::NAN; group * dim], vec![0.0; group * slots]);
-        let mass = MassOut {
-            columns: &mut masses,
-            stride: slots,
-            first_row: 0,
-        };
+        let mass = MassOut { columns: &mut masses, stride: slots, first_row: 0 };
         attend_listed(&q, &kv, &lists, &mut out, Some(mass), &mut AttendScratch::default());
         for (head, list) in lists.iter().enumerate() {
             let seen: Vec<usize> = list.iter().map(|slot| *slot as usize).collect();
             let (want, weights) = naive(&query[head * dim..][..dim], q.scale, &kv, &seen);
             for (got, want) in out[head * dim..][..dim].iter().zip(want) {
-                assert!(
-                    (f64::from(*got) - want).abs() < TOLERANCE,
-                    "{name}: head {head}: {got} for {want}"
-                );
+                assert!((f64::from(*got) - want).abs() < TOLERANCE, "{name}: head {head}: {got} for {want}");
             }
             let mut want = vec![0.0; slots];
             seen.iter().zip(weights).for_each(|(slot, weight)| want[*slot] = weight);

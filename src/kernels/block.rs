@@ -50,14 +50,8 @@ fn run<S: Simd>(simd: S, [m, k, n]: [usize; 3], a: Rows, b: Panels, out: RowsMut
     // four rows leave room for the products, as there is no fused multiply-add.
     let most = if S::f32s::LEN == 4 { 4 } else { 6 };
     for row in (0..m).step_by(most) {
-        let a = Rows {
-            data: &a.data[row * a.stride..],
-            ..a
-        };
-        let out = RowsMut {
-            data: &mut out.data[row * out.stride..],
-            ..out
-        };
+        let a = Rows { data: &a.data[row * a.stride..], ..a };
+        let out = RowsMut { data: &mut out.data[row * out.stride..], ..out };
         match most.min(m - row) {
             1 => strip::<S, 1>(simd, k, n, a, b, out, add),
             2 => strip::<S, 2>(simd, k, n, a, b, out, add),

@@ -31,15 +31,9 @@ fn run<S: Simd>(simd: S, w: &Matrix, x: &Activations, out: &mut [f32], panel: &m
                 let start = (first / LANES + group) * w.blocks();
                 unpack(simd, &w.store, start + blocks.start..start + blocks.end, &mut panel[group * LANES..], width);
             }
-            let a = Rows {
-                data: x.values()[depth..].as_flattened(),
-                stride: x.blocks() * BLOCK,
-            };
+            let a = Rows { data: x.values()[depth..].as_flattened(), stride: x.blocks() * BLOCK };
             let b = Panels { data: panel, stride: 0 };
-            let out = RowsMut {
-                data: &mut out[first..],
-                stride: w.rows(),
-            };
+            let out = RowsMut { data: &mut out[first..], stride: w.rows() };
             block::product(simd, [x.rows(), k, columns], a, b, out, depth > 0);
         }
     }
@@ -74,11 +68,7 @@ fn q8<S: Simd>(simd: S, scale: &Eight, words: &[Words; 8], mut lines: RowsMut) {
         let words = u16x16::from_slice(simd, words).bitcast::<i32x8<S>>();
         // Byte by byte of a lane: columns 0, 2, 1, 3.
         for (column, shift) in [(0, 24), (2, 16), (1, 8), (3, 0)] {
-            set(
-                &mut lines,
-                4 * step + column,
-                ((words << shift) >> 24).to_float::<f32x8<S>>() * scale,
-            );
+            set(&mut lines, 4 * step + column, ((words << shift) >> 24).to_float::<f32x8<S>>() * scale);
         }
     }
 }

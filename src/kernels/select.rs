@@ -68,16 +68,7 @@ mod tests {
     #[test]
     fn top_k_is_the_stable_sort() {
         let mut random = crate::kernels::matrix::tests::Random(3);
-        let special = [
-            0.0,
-            -0.0,
-            1.0,
-            -1.0,
-            f32::NAN,
-            -f32::NAN,
-            f32::INFINITY,
-            f32::NEG_INFINITY,
-        ];
+        let special = [0.0, -0.0, 1.0, -1.0, f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
         for case in 0..3000 {
             let len = random.bits() as usize % 80;
             // From all different to nearly all equal.
@@ -92,10 +83,7 @@ mod tests {
             let (mut out, mut scratch) = (vec![7], Vec::new());
             top_k(&scores, k, &mut out, &mut scratch);
             assert_eq!(out, naive(&scores, k), "{k} of {scores:?}");
-            let first = naive(&scores, 1)
-                .first()
-                .map(|i| *i as usize)
-                .filter(|i| !scores[*i].is_nan());
+            let first = naive(&scores, 1).first().map(|i| *i as usize).filter(|i| !scores[*i].is_nan());
             assert_eq!(argmax(&scores), first, "{scores:?}");
         }
     }

@@ -67,10 +67,7 @@ impl Tile {
     }
 
     pub(super) fn panels(&self) -> Panels<'_> {
-        Panels {
-            data: &self.panels,
-            stride: self.panel,
-        }
+        Panels { data: &self.panels, stride: self.panel }
     }
 
     /// Takes in keys `[dim, slots]` of `stored` `[slots, dim]`, those that are read `first`-th and after it; how many.
@@ -103,12 +100,8 @@ impl Tile {
                 );
                 let (ik, jl) = ([i.zip_low(k), i.zip_high(k)], [j.zip_low(l), j.zip_high(l)]);
                 for half in 0..2 {
-                    ik[half]
-                        .zip_low(jl[half])
-                        .store_slice(&mut panel[(c + 2 * half) * width..][..4]);
-                    ik[half]
-                        .zip_high(jl[half])
-                        .store_slice(&mut panel[(c + 2 * half + 1) * width..][..4]);
+                    ik[half].zip_low(jl[half]).store_slice(&mut panel[(c + 2 * half) * width..][..4]);
+                    ik[half].zip_high(jl[half]).store_slice(&mut panel[(c + 2 * half + 1) * width..][..4]);
                 }
             }
         }
