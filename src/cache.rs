@@ -332,7 +332,8 @@ mod tests {
     fn dropping_moves_rows_positions_and_columns_together() {
         let mut cache = filled(6);
         let column = cache.column(Kv(0), "age", Fresh::Position);
-        let mut tracer = Tracer { detail: Detail::Sets, ..Tracer::default() };
+        let mut tracer = Tracer::default();
+        tracer.detail = Detail::Sets;
         let lists: [&[u32]; 2] = [&[0, 3, 5], &[1, 2, 4]];
         cache.keep(Kv(0), |h| lists[h], &mut tracer);
         for (h, kept) in lists.iter().enumerate() {

@@ -6,7 +6,7 @@ use attnscope::kernels::Matrix;
 use serde_json::Value;
 
 fn cases() -> Vec<(GgmlType, Vec<u8>, Vec<f32>)> {
-    let text = include_str!("golden/gguf/blocks.json");
+    let text = include_str!("blocks/blocks.json");
     let json: Value = serde_json::from_str(text).unwrap();
     let cases = json["cases"].as_array().unwrap().iter().map(|case| {
         let kind = GgmlType::all().find(|kind| kind.name() == case["kind"].as_str().unwrap()).unwrap();
