@@ -9,11 +9,11 @@ use std::{env, fs, process};
 
 use attnscope::trace::{ALL_HEADS, Kind, KindSpec, RECORD, SCHEMA};
 
-/// A generated file: its path from the root, and what makes its text. `docs/methods.md` will be a row here.
-const FILES: &[(&str, fn() -> String)] = &[
-    ("pkg/src/trace.gen.ts", trace_ts),
-    ("docs/trace.md", trace_md),
-];
+/// A generated file: its path from the root, and what makes its text.
+type Generated = (&'static str, fn() -> String);
+
+/// `docs/methods.md`, from the registry of methods, will be a row here.
+const FILES: &[Generated] = &[("pkg/src/trace.gen.ts", trace_ts), ("docs/trace.md", trace_md)];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let check = env::args().any(|arg| arg == "--check");
@@ -42,14 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn trace_ts() -> String {
     let mut kinds = String::new();
     let mut rows = String::new();
-    for KindSpec {
-        kind,
-        name,
-        head,
-        fields: [aux, a, b],
-        payload,
-    } in SCHEMA
-    {
+    for KindSpec { kind, name, head, fields: [aux, a, b], payload } in SCHEMA {
         let number = *kind as u8;
         let _ = writeln!(kinds, "  {name}: {number},");
         let _ = writeln!(
@@ -57,11 +50,7 @@ fn trace_ts() -> String {
             "  {name}: {{ kind: {number}, head: {head:?}, aux: {aux:?}, a: {a:?}, b: {b:?}, payload: {payload} }},"
         );
     }
-    let payload: Vec<_> = SCHEMA
-        .iter()
-        .filter(|spec| spec.payload)
-        .map(|spec| spec.kind as u8)
-        .collect();
+    let payload: Vec<_> = SCHEMA.iter().filter(|spec| spec.payload).map(|spec| spec.kind as u8).collect();
     format!(
         r#"// Made by `cargo xtask gen` from src/trace.rs. Do not edit.
 
@@ -115,26 +104,12 @@ fn trace_md() -> String {
         {RECORD} bytes. All positions are original positions in the text.\n\n\
         | kind | name | `head` counts | `aux` | `a` | `b` | payload |\n|---|---|---|---|---|---|---|\n"
     );
-    for KindSpec {
-        kind,
-        name,
-        head,
-        fields: [aux, a, b],
-        payload,
-    } in SCHEMA
-    {
+    for KindSpec { kind, name, head, fields: [aux, a, b], payload } in SCHEMA {
         let cell = |text: &'static str| if text.is_empty() { "–" } else { text };
-        let head = if head.is_empty() {
-            "–".into()
-        } else {
-            format!("{head} heads")
-        };
+        let head = if head.is_empty() { "–".into() } else { format!("{head} heads") };
         let payload = if *payload { "yes" } else { "–" };
         let (number, aux, a, b) = (*kind as u8, cell(aux), cell(a), cell(b));
-        let _ = writeln!(
-            text,
-            "| {number} | `{name}` | {head} | {aux} | {a} | {b} | {payload} |"
-        );
+        let _ = writeln!(text, "| {number} | `{name}` | {head} | {aux} | {a} | {b} | {payload} |");
     }
     text
 }

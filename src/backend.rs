@@ -2,4 +2,4 @@
 
 mod cpu;
 
-pub use cpu::{Cpu, Shape, Weights};
+pub use cpu::{Cpu, Shape, WeightData, Weights};

@@ -18,5 +18,8 @@ pub mod model;
 pub mod backend;
 pub mod sampler;
 pub mod engine;
+pub mod loader;
+#[cfg(target_arch = "wasm32")]
+pub mod web;
 
 pub use error::{Error, Result};

@@ -3,12 +3,14 @@
 mod classic;
 mod full;
 mod h2o;
+mod listing;
 mod params;
 mod streaming_llm;
 mod tidal_decode;
 
 pub use classic::{Classic, Policy};
 pub use h2o::H2o;
+pub use listing::{MethodInfo, ParamInfo, listing};
 pub use params::{Param, ParamKind, Params, Value};
 pub use streaming_llm::StreamingLlm;
 pub use tidal_decode::{Share, TidalDecode};

@@ -119,8 +119,9 @@ impl Parser {
             Stop::Bad(error) => return Err(error),
             Stop::More(bytes) => self.need = self.consumed + bytes as u64,
         }
-        if self.file_bytes.is_some_and(|bytes| self.need > bytes) {
-            return Err(self.truncated());
+        if let Some(got) = self.file_bytes.filter(|&bytes| self.need > bytes) {
+            let (what, want) = (self.place(), self.need);
+            return Err(Error::Truncated { what, want, got });
         }
         if self.need > limits::HEADER_BYTES {
             return Err(bad(self.place(), format!("the header is longer than {} bytes", limits::HEADER_BYTES)));

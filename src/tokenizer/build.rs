@@ -1,10 +1,10 @@
 //! A tokenizer from metadata. Everything is checked here: the BPE of the `tokenizers` crate indexes and allocates by
 //! what it is given.
 
+use super::Tokenizer;
 use super::bytes::Bytes;
 use super::pre::Pre;
 use super::specials::Specials;
-use super::{Tokenizer, tokenizer_error};
 use crate::gguf::{Metadata, Strings, bad};
 use crate::{Error, Result};
 use tokenizers::models::bpe::{BPE, Merges, Vocab};
@@ -100,8 +100,9 @@ fn bpe(tokens: &Strings, merges: &Strings, ignore_merges: bool) -> Result<BPE> {
         // Of equal tokens the first is the one that text becomes; the others decode only.
         vocabulary.entry(token.to_owned()).or_insert(id as u32);
     }
+    // The crate refuses parts and results that are no tokens, but joins them in a buffer as long as the longest token.
+    let longest = tokens.iter().map(str::len).max().unwrap_or_default();
     let mut pairs: Merges = Vec::with_capacity(merges.len());
-    let mut joined = String::new();
     for (rank, merge) in merges.iter().enumerate() {
         let refused = |why: &str| bad(MERGES, format!("merge {rank} {merge:?}: {why}"));
         // From the second byte on: a token may itself begin with a space.
@@ -109,10 +110,7 @@ fn bpe(tokens: &Strings, merges: &Strings, ignore_merges: bool) -> Result<BPE> {
         let Some((left, right)) = space.map(|(at, _)| (&merge[..at], &merge[at + 1..])) else {
             return Err(refused("needs two parts with a space between"));
         };
-        joined.clear();
-        joined.push_str(left);
-        joined.push_str(right);
-        if right.is_empty() || ![left, right, &joined].into_iter().all(|part| vocabulary.contains_key(part)) {
+        if right.is_empty() || left.len() + right.len() > longest {
             return Err(refused("both parts and what they make must be tokens"));
         }
         pairs.push((left.to_owned(), right.to_owned()));
@@ -123,5 +121,5 @@ fn bpe(tokens: &Strings, merges: &Strings, ignore_merges: bool) -> Result<BPE> {
         .cache_capacity(0)
         .ignore_merges(ignore_merges)
         .build()
-        .map_err(tokenizer_error)
+        .map_err(|error| bad(MERGES, error.to_string()))
 }

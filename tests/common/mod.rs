@@ -1,1 +1,77 @@
-//! x
+//! What tests share: where the model file is and how to read it.
+#![allow(dead_code, reason = "every test binary uses its own part")]
+
+use attnscope::Result;
+use attnscope::gguf::{Header, Metadata, Sink, Stream};
+use std::path::PathBuf;
+
+/// The model file: `$ATTNSCOPE_MODEL`, else in the user's cache folder.
+///
+/// Panics when it is missing: a test that did not run must not pass.
+pub fn model_path() -> PathBuf {
+    let path = std::env::var_os("ATTNSCOPE_MODEL").map_or_else(cached_model, PathBuf::from);
+    assert!(path.is_file(), "{} is missing: run cargo xtask model", path.display());
+    path
+}
+
+fn cached_model() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache"), PathBuf::from);
+    cache.join("attnscope/models/SmolLM2-135M-Instruct.Q4_1.gguf")
+}
+
+/// Everything a stream gave.
+#[derive(Default, PartialEq, Debug)]
+pub struct Collected {
+    pub header: Option<Header>,
+    /// `(tensor, row, bytes)`.
+    pub rows: Vec<(usize, u64, Vec<u8>)>,
+}
+
+impl Sink for Collected {
+    fn header(&mut self, header: Header) -> Result<()> {
+        assert!(self.header.replace(header).is_none(), "one header");
+        Ok(())
+    }
+
+    fn row(&mut self, tensor: usize, row: u64, bytes: &[u8]) -> Result<()> {
+        self.rows.push((tensor, row, bytes.to_vec()));
+        Ok(())
+    }
+}
+
+/// Reads `file` in the given portions, the last repeated.
+pub fn collect(file: &[u8], portions: &[usize], size: Option<u64>) -> Result<Collected> {
+    let mut collected = Collected::default();
+    let mut stream = Stream::with_size(size);
+    let mut rest = file;
+    let mut portions =
+        portions.iter().copied().chain(std::iter::repeat(portions.last().copied().unwrap_or(usize::MAX)));
+    while !rest.is_empty() {
+        let (portion, after) = rest.split_at(portions.next().unwrap_or(1).clamp(1, rest.len()));
+        stream.push(portion, &mut collected)?;
+        rest = after;
+    }
+    stream.finish()?;
+    Ok(collected)
+}
+
+/// The metadata of the real model.
+pub fn model_metadata() -> Metadata {
+    struct Stop(Option<Header>);
+    impl Sink for Stop {
+        fn header(&mut self, header: Header) -> Result<()> {
+            self.0 = Some(header);
+            Ok(())
+        }
+        fn row(&mut self, _: usize, _: u64, _: &[u8]) -> Result<()> {
+            Ok(())
+        }
+    }
+    let mut file = std::fs::File::open(model_path()).unwrap();
+    let mut start = vec![0; 4 << 20];
+    std::io::Read::read_exact(&mut file, &mut start).unwrap();
+    let mut sink = Stop(None);
+    Stream::new().push(&start, &mut sink).unwrap();
+    sink.0.expect("the header is within 4 MB").metadata
+}

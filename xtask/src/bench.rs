@@ -55,14 +55,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if wants("attnscope_native") {
         sh::step("Building the command line", || {
-            sh::run_aside(sh::cargo().args([
-                "build",
-                "--release",
-                "--features",
-                "cli",
-                "--bin",
-                "attnscope",
-            ]))
+            sh::run_aside(sh::cargo().args(["build", "--release", "--features", "cli", "--bin", "attnscope"]))
         })?;
     }
     packages()?;
@@ -70,48 +63,28 @@ pub fn run(args: &Args) -> Result<()> {
     let mut command = sh::node();
     command.arg("benches/peers/run.mjs");
     command.args(["--prompt-tokens", &lengths.join(",")]);
-    command.args([
-        "--decode",
-        &args.decode.to_string(),
-        "--runs",
-        &args.runs.to_string(),
-    ]);
+    command.args(["--decode", &args.decode.to_string(), "--runs", &args.runs.to_string()]);
     command.args(["--only", &args.only.join(",")]);
     if let Some(json) = &args.json {
         // Taken from where the user stands; the script runs in the root.
         command.arg("--json").arg(std::path::absolute(json)?);
     }
-    let cli = sh::target_dir()?
-        .join("release")
-        .join(format!("attnscope{}", std::env::consts::EXE_SUFFIX));
-    command
-        .env("CHROME", browser.chrome)
-        .env("ATTNSCOPE_MODEL", model)
-        .env("ATTNSCOPE_CLI", cli);
+    let cli = sh::target_dir()?.join("release").join(format!("attnscope{}", std::env::consts::EXE_SUFFIX));
+    command.env("CHROME", browser.chrome).env("ATTNSCOPE_MODEL", model).env("ATTNSCOPE_CLI", cli);
     sh::run(&mut command)
 }
 
 fn packages() -> Result<()> {
     setup::node()?;
     let folder = "benches/peers";
-    let stamp = Stamp::new(
-        "peers",
-        "benches/peers/node_modules/.package-lock.json",
-        &["benches/peers/package-lock.json"],
-        "",
-    )?;
+    let stamp =
+        Stamp::new("peers", "benches/peers/node_modules/.package-lock.json", &["benches/peers/package-lock.json"], "")?;
     if stamp.fresh() {
         return Ok(());
     }
     sh::step("Installing the other runtimes", || {
         // No install scripts: node-llama-cpp's would compile llama.cpp when it dislikes its own binary.
-        let ci = [
-            "ci",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--loglevel=error",
-        ];
+        let ci = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
         sh::run_aside(sh::npm().current_dir(sh::root().join(folder)).args(ci))
     })?;
     stamp.write()

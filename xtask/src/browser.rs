@@ -9,13 +9,7 @@ use serde_json::json;
 
 use crate::sh;
 
-const CHROMES: [&str; 5] = [
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "chrome",
-];
+const CHROMES: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 const MAC: &str = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome";
 /// WebGPU on a processor alone, no sandbox because containers run as root, no talk with the network.
 const FLAGS: [&str; 10] = [
@@ -47,20 +41,8 @@ pub fn find() -> Result<Browser> {
     if let Some(apt) = apt() {
         sh::step("Installing Chromium and its driver", || {
             sh::run_aside(sh::in_root(apt[0]).args(&apt[1..]).args(["update", "-qq"]))?;
-            let packages = [
-                "install",
-                "-y",
-                "-qq",
-                "--no-install-recommends",
-                "chromium",
-                "chromium-driver",
-            ];
-            sh::run_aside(
-                sh::in_root(apt[0])
-                    .args(&apt[1..])
-                    .args(packages)
-                    .env("DEBIAN_FRONTEND", "noninteractive"),
-            )
+            let packages = ["install", "-y", "-qq", "--no-install-recommends", "chromium", "chromium-driver"];
+            sh::run_aside(sh::in_root(apt[0]).args(&apt[1..]).args(packages).env("DEBIAN_FRONTEND", "noninteractive"))
         })?;
     }
     match look() {
@@ -81,8 +63,7 @@ pub fn webdriver_json(chrome: &Path) -> Result<PathBuf> {
 }
 
 fn look() -> Option<Browser> {
-    let chrome =
-        named("CHROME").or_else(|| CHROMES.iter().find_map(|name| which::which(name).ok()));
+    let chrome = named("CHROME").or_else(|| CHROMES.iter().find_map(|name| which::which(name).ok()));
     let chrome = chrome.or_else(|| Some(PathBuf::from(MAC)).filter(|mac| mac.is_file()))?;
     let driver = named("CHROMEDRIVER").or_else(|| which::which("chromedriver").ok())?;
     Some(Browser { chrome, driver })

@@ -25,9 +25,7 @@ const OPT: [&str; 8] = [
 
 /// How to build.
 #[derive(clap::Args, Default)]
-#[command(
-    after_help = "Examples:\n  cargo xtask build\n  cargo xtask build --dev    quick to build, slow to run"
-)]
+#[command(after_help = "Examples:\n  cargo xtask build\n  cargo xtask build --dev    quick to build, slow to run")]
 pub struct Args {
     /// Neither link-time optimisation nor wasm-opt
     #[arg(long)]
@@ -56,38 +54,19 @@ pub fn wasm(dev: bool) -> Result<()> {
     fs::create_dir_all(&out)?;
     let settings = format!("{} {dev} {OPT:?}", bin.display());
     let inputs = [&module.to_string_lossy(), "package-lock.json"];
-    let stamp = Stamp::new(
-        "wasm",
-        "pkg/dist/wasm/attnscope_bg.wasm",
-        &inputs,
-        &settings,
-    )?;
+    let stamp = Stamp::new("wasm", "pkg/dist/wasm/attnscope_bg.wasm", &inputs, &settings)?;
     if stamp.fresh() {
         return Ok(());
     }
     sh::step("wasm-bindgen", || {
         let flags = ["--target", "web", "--out-name", "attnscope", "--out-dir"];
-        sh::run_aside(
-            sh::in_root(bin.join("wasm-bindgen"))
-                .arg(&module)
-                .args(flags)
-                .arg(&out),
-        )
+        sh::run_aside(sh::in_root(bin.join("wasm-bindgen")).arg(&module).args(flags).arg(&out))
     })?;
     if !dev {
         let file = out.join("attnscope_bg.wasm");
         // Through npm: the `binaryen` package is wasm-opt compiled to JavaScript, the same on every system.
         let opt = sh::root().join("node_modules/binaryen/bin/wasm-opt");
-        sh::step("wasm-opt", || {
-            sh::run_aside(
-                sh::node()
-                    .arg(opt)
-                    .args(OPT)
-                    .arg(&file)
-                    .arg("-o")
-                    .arg(&file),
-            )
-        })?;
+        sh::step("wasm-opt", || sh::run_aside(sh::node().arg(opt).args(OPT).arg(&file).arg("-o").arg(&file)))?;
     }
     stamp.write()
 }
@@ -98,23 +77,12 @@ pub fn compile(dev: bool) -> Result<PathBuf> {
     setup::wasm_target()?;
     let profile = if dev { "dev" } else { "release" };
     sh::step(&format!("Compiling to wasm ({profile})"), || {
-        let what = [
-            "rustc",
-            "--lib",
-            "--crate-type",
-            "cdylib",
-            "--target",
-            "wasm32-unknown-unknown",
-            "--profile",
-        ];
+        let what = ["rustc", "--lib", "--crate-type", "cdylib", "--target", "wasm32-unknown-unknown", "--profile"];
         // RUSTFLAGS would replace the SIMD flags of .cargo/config.toml.
         sh::run_aside(sh::cargo().args(what).arg(profile).env_remove("RUSTFLAGS"))
     })?;
     let folder = if dev { "debug" } else { "release" };
-    Ok(sh::target_dir()?
-        .join("wasm32-unknown-unknown")
-        .join(folder)
-        .join("attnscope.wasm"))
+    Ok(sh::target_dir()?.join("wasm32-unknown-unknown").join(folder).join("attnscope.wasm"))
 }
 
 /// `npm run build` in a workspace, unless it and what it builds on are unchanged.

@@ -46,9 +46,7 @@ pub fn run(args: &Args) -> Result<()> {
 /// Opens the page once the server answers. Not being able to is no error: the address is on the screen.
 fn open(port: u16) {
     let start = Instant::now();
-    while TcpStream::connect(("localhost", port)).is_err()
-        && start.elapsed() < Duration::from_secs(5)
-    {
+    while TcpStream::connect(("localhost", port)).is_err() && start.elapsed() < Duration::from_secs(5) {
         thread::sleep(Duration::from_millis(50));
     }
     let url = format!("http://localhost:{port}/");

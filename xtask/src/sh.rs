@@ -22,17 +22,9 @@ pub fn cache() -> Result<PathBuf> {
 
 /// Cargo's target folder, wherever the user's settings put it.
 pub fn target_dir() -> Result<PathBuf> {
-    let out = capture(cargo().args([
-        "metadata",
-        "--no-deps",
-        "--offline",
-        "--format-version",
-        "1",
-    ]))?;
+    let out = capture(cargo().args(["metadata", "--no-deps", "--offline", "--format-version", "1"]))?;
     let meta: serde_json::Value = serde_json::from_str(&out).context("cargo metadata")?;
-    let dir = meta["target_directory"]
-        .as_str()
-        .context("cargo metadata names no target_directory")?;
+    let dir = meta["target_directory"].as_str().context("cargo metadata names no target_directory")?;
     Ok(PathBuf::from(dir))
 }
 
@@ -62,10 +54,7 @@ pub fn in_root(program: impl AsRef<std::ffi::OsStr>) -> Command {
 pub fn run(command: &mut Command) -> Result<()> {
     let line = show(command);
     eprintln!("    $ {line}");
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| format!("cannot start `{line}`"))?;
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot start `{line}`"))?;
     if !status.success() {
         bail!("`{line}` failed ({status})");
     }
@@ -80,28 +69,16 @@ pub fn run_aside(command: &mut Command) -> Result<()> {
 /// What a command prints.
 pub fn capture(command: &mut Command) -> Result<String> {
     let line = show(command);
-    let out = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start `{line}`"))?;
+    let out = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{line}`"))?;
     if !out.status.success() {
-        bail!(
-            "`{line}` failed ({}): {}",
-            out.status,
-            String::from_utf8_lossy(&out.stderr).trim()
-        );
+        bail!("`{line}` failed ({}): {}", out.status, String::from_utf8_lossy(&out.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
 
 /// True when the command starts and succeeds; prints nothing.
 pub fn succeeds(command: &mut Command) -> bool {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|s| s.success())
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
 }
 
 /// Says what is being done, does it, says how long it took.
@@ -115,11 +92,7 @@ pub fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
 
 fn show(command: &Command) -> String {
     let program = Path::new(command.get_program());
-    let mut line = program
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let mut line = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for arg in command.get_args() {
         line.push(' ');
         line.push_str(&arg.to_string_lossy());

@@ -25,11 +25,7 @@ pub fn run() -> Result<()> {
     println!("Code by crate, before wasm-opt (inlined code counts where it was inlined)");
     let (mut small, by_crate) = (0, by_crate(&fs::read(&module)?)?);
     for (name, bytes) in &by_crate {
-        if *bytes < SMALL {
-            small += bytes
-        } else {
-            println!("  {name:<28} {bytes:>9}")
-        }
+        if *bytes < SMALL { small += bytes } else { println!("  {name:<28} {bytes:>9}") }
     }
     println!("  {:<28} {small:>9}", "smaller ones");
 
@@ -61,10 +57,7 @@ pub fn run() -> Result<()> {
 
 fn limit(what: &str, bytes: usize, limit: usize) -> bool {
     let kept = bytes <= limit;
-    println!(
-        "  {what:<28} {bytes:>9} of {limit:>9}  {}",
-        if kept { "kept" } else { "PASSED OVER" }
-    );
+    println!("  {what:<28} {bytes:>9} of {limit:>9}  {}", if kept { "kept" } else { "PASSED OVER" });
     kept
 }
 
@@ -98,9 +91,7 @@ fn by_crate(wasm: &[u8]) -> Result<Vec<(String, usize)>> {
     }
     let mut sums = BTreeMap::from([("(data: tables, strings)".to_owned(), data)]);
     for (index, bytes) in (imports..).zip(&sizes) {
-        let name = names
-            .get(&index)
-            .map_or("(no name)".to_owned(), |name| krate(name));
+        let name = names.get(&index).map_or("(no name)".to_owned(), |name| krate(name));
         *sums.entry(name).or_default() += bytes;
     }
     let mut sums: Vec<_> = sums.into_iter().collect();
@@ -116,14 +107,9 @@ fn length(range: &Range<u64>) -> usize {
 fn krate(mangled: &str) -> String {
     let name = format!("{:#}", rustc_demangle::demangle(mangled));
     let path = name.trim_start_matches(['<', '&', '*', '[', '(']);
-    let path = path
-        .trim_start_matches("mut ")
-        .trim_start_matches("const ")
-        .trim_start_matches("dyn ");
+    let path = path.trim_start_matches("mut ").trim_start_matches("const ").trim_start_matches("dyn ");
     match path.split_once("::") {
-        Some((krate, _)) if krate.chars().all(|c| c.is_alphanumeric() || c == '_') => {
-            krate.to_owned()
-        }
+        Some((krate, _)) if krate.chars().all(|c| c.is_alphanumeric() || c == '_') => krate.to_owned(),
         _ => "(other)".to_owned(),
     }
 }
@@ -138,11 +124,7 @@ fn files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
-        if path.is_dir() {
-            found.extend(files(&path)?)
-        } else {
-            found.push(path)
-        }
+        if path.is_dir() { found.extend(files(&path)?) } else { found.push(path) }
     }
     found.sort();
     Ok(found)

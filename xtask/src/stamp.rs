@@ -27,18 +27,10 @@ impl Stamp {
         for input in inputs {
             add(&mut sha, &sh::root().join(input))?;
         }
-        let now = sha
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let now = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         let folder = sh::target_dir()?.join("xtask-stamps");
         fs::create_dir_all(&folder)?;
-        Ok(Self {
-            file: folder.join(name),
-            result: sh::root().join(result),
-            now,
-        })
+        Ok(Self { file: folder.join(name), result: sh::root().join(result), now })
     }
 
     /// True when the last good run had the same inputs and its result is still there.
@@ -54,16 +46,10 @@ impl Stamp {
 
 fn add(sha: &mut Sha256, path: &Path) -> Result<()> {
     if path.is_dir() {
-        let mut entries: Vec<_> = fs::read_dir(path)?
-            .flatten()
-            .map(|entry| entry.path())
-            .collect();
+        let mut entries: Vec<_> = fs::read_dir(path)?.flatten().map(|entry| entry.path()).collect();
         entries.sort();
         for entry in entries {
-            if !entry
-                .file_name()
-                .is_some_and(|name| NOT_INPUT.iter().any(|skip| name == *skip))
-            {
+            if !entry.file_name().is_some_and(|name| NOT_INPUT.iter().any(|skip| name == *skip)) {
                 add(sha, &entry)?;
             }
         }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::browser::{self, Browser};
 use crate::{build, generate, model, setup, sh, size};
@@ -43,61 +43,29 @@ enum Part {
 use Part::{E2e, Page, Rust, Wasm};
 
 /// A check: its part, its name, the files it needs, what it does.
-struct Check(
-    Part,
-    &'static str,
-    &'static [&'static str],
-    fn(&Found) -> Result<()>,
-);
+struct Check(Part, &'static str, &'static [&'static str], fn(&Found) -> Result<()>);
 
 const CHECKS: &[Check] = &[
     Check(Rust, "format", &[], |_| cargo(&["fmt", "--all", "--check"])),
-    Check(Rust, "lint, native", &[], |_| {
-        lint(&["--workspace", "--all-targets", "--features", "cli"])
-    }),
+    Check(Rust, "lint, native", &[], |_| lint(&["--workspace", "--all-targets", "--features", "cli"])),
     Check(Rust, "lint, wasm", &[], |_| {
         setup::wasm_target()?;
         lint(&["--lib", "--target", "wasm32-unknown-unknown"])
     }),
     Check(Rust, "native tests", &[], |found| {
-        sh::run(
-            sh::cargo()
-                .args(["test", "--features", "cli"])
-                .env("ATTNSCOPE_MODEL", found.model()?),
-        )
+        sh::run(sh::cargo().args(["test", "--features", "cli"]).env("ATTNSCOPE_MODEL", found.model()?))
     }),
-    Check(Rust, "generated files", &["examples/gen.rs"], |_| {
-        generate::check()
-    }),
+    Check(Rust, "generated files", &["examples/gen.rs"], |_| generate::check()),
     Check(Wasm, "build the .wasm", &[], |_| build::wasm(false)),
     Check(Wasm, "tests in the browser", &["tests/web.rs"], wasm_pack),
-    Check(
-        Page,
-        "build the page",
-        &["pkg/package.json", "www/package.json"],
-        |_| build::run(&build::Args::default()),
-    ),
-    Check(Page, "limits of size", &["pkg/package.json"], |_| {
-        size::run()
+    Check(Page, "build the page", &["pkg/package.json", "www/package.json"], |_| build::run(&build::Args::default())),
+    Check(Page, "limits of size", &["pkg/package.json"], |_| size::run()),
+    Check(Page, "package pkg", &["pkg/package.json"], |_| npm("pkg", &[])),
+    Check(Page, "page www", &["www/package.json"], |_| npm("www", &[])),
+    Check(E2e, "page with the model", &["tests/e2e/package.json"], |found| {
+        build::run(&build::Args::default())?;
+        npm("tests/e2e", &[("CHROME", &found.browser()?.chrome), ("ATTNSCOPE_MODEL", found.model()?)])
     }),
-    Check(Page, "package pkg", &["pkg/package.json"], |_| npm("pkg")),
-    Check(Page, "page www", &["www/package.json"], |_| npm("www")),
-    Check(
-        E2e,
-        "page with the model",
-        &["tests/e2e/package.json"],
-        |found| {
-            build::run(&build::Args::default())?;
-            let chrome = &found.browser()?.chrome;
-            let test = ["test", "--workspace", "tests/e2e"];
-            sh::run(
-                sh::npm()
-                    .args(test)
-                    .env("CHROME", chrome)
-                    .env("ATTNSCOPE_MODEL", found.model()?),
-            )
-        },
-    ),
 ];
 
 /// Runs the checks; the last line on stdout counts them.
@@ -137,11 +105,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         println!("{name:<22} {:>7} s  {state}", seconds(*time));
     }
     println!("\n{passed} passed, {failed} failed");
-    Ok(if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What several checks need, looked for once and only when one of them runs.
@@ -173,59 +137,36 @@ fn cargo(args: &[&str]) -> Result<()> {
 }
 
 fn lint(what: &[&str]) -> Result<()> {
-    sh::run(
-        sh::cargo()
-            .arg("clippy")
-            .args(what)
-            .args(["--", "-D", "warnings"]),
-    )
+    sh::run(sh::cargo().arg("clippy").args(what).args(["--", "-D", "warnings"]))
 }
 
 fn wasm_pack(found: &Found) -> Result<()> {
     let browser = found.browser()?;
     let (bindgen, pack) = (setup::wasm_bindgen()?, setup::wasm_pack()?);
     // `no-install`: with the right wasm-bindgen on the PATH it needs to fetch nothing.
-    let test = [
-        "test",
-        "--headless",
-        "--chrome",
-        "--mode",
-        "no-install",
-        "--chromedriver",
-    ];
+    let test = ["test", "--headless", "--chrome", "--mode", "no-install", "--chromedriver"];
     let mut command: Command = sh::in_root(pack.join("wasm-pack"));
-    command
-        .args(test)
-        .arg(&browser.driver)
-        .args(["--", "--test", "web"]);
-    command
-        .env("PATH", build::path_with(&bindgen)?)
-        .env_remove("RUSTFLAGS");
-    command.env(
-        "WASM_BINDGEN_TEST_WEBDRIVER_JSON",
-        browser::webdriver_json(&browser.chrome)?,
-    );
+    command.args(test).arg(&browser.driver).args(["--", "--test", "web"]);
+    command.env("PATH", build::path_with(&bindgen)?).env_remove("RUSTFLAGS");
+    command.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser::webdriver_json(&browser.chrome)?);
     if env::var_os("WASM_BINDGEN_TEST_TIMEOUT").is_none() {
         command.env("WASM_BINDGEN_TEST_TIMEOUT", "300");
     }
     sh::run(&mut command)
 }
 
-/// Types and unit tests of a workspace; a script it does not have is not run.
-fn npm(workspace: &str) -> Result<()> {
+/// The scripts `check` (types, style) and `test` of a workspace, as far as it has them.
+fn npm(workspace: &str, variables: &[(&str, &PathBuf)]) -> Result<()> {
     setup::node_modules()?;
     let manifest = fs::read_to_string(sh::root().join(workspace).join("package.json"))?;
     let manifest: serde_json::Value = serde_json::from_str(&manifest)?;
-    let scripts: Vec<_> = ["check", "test"]
-        .into_iter()
-        .filter(|s| manifest["scripts"][s].is_string())
-        .collect();
+    let scripts: Vec<_> = ["check", "test"].into_iter().filter(|s| manifest["scripts"][s].is_string()).collect();
     if scripts.is_empty() {
-        anyhow::bail!("{workspace}/package.json has neither a script `check` nor a script `test`");
+        bail!("{workspace}/package.json has neither a script `check` nor a script `test`");
     }
-    scripts
-        .iter()
-        .try_for_each(|script| sh::run(sh::npm().args(["run", script, "--workspace", workspace])))
+    scripts.iter().try_for_each(|script| {
+        sh::run(sh::npm().args(["run", script, "--workspace", workspace]).envs(variables.iter().copied()))
+    })
 }
 
 fn seconds(time: Duration) -> String {

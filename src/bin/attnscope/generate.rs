@@ -1,0 +1,153 @@
+//! `attnscope generate`.
+
+use crate::model::ModelArgs;
+use attnscope::{
+    Error, Result,
+    chat::Message,
+    engine::{Options, Progress, Step},
+    loader::Loaded,
+    sampler::Sampling,
+    tokenizer::Detokenizer,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{fs, io::Write, path::PathBuf, time::Instant};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    prompt: PromptArgs,
+    /// Tokens to generate
+    #[arg(long, default_value_t = 64)]
+    max_tokens: u32,
+    /// 0: always the most probable token
+    #[arg(long, default_value_t = 0.0)]
+    temperature: f32,
+    /// Seed for a temperature above 0
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Go on after the model has ended its text
+    #[arg(long)]
+    ignore_eos: bool,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct PromptArgs {
+    /// Prompt, as it is
+    #[arg(long)]
+    prompt: Option<String>,
+    /// Question, put into the model's chat template
+    #[arg(long)]
+    chat: Option<String>,
+    /// File with the prompt as it is
+    #[arg(long, value_name = "FILE")]
+    prompt_file: Option<PathBuf>,
+    /// File with a JSON array of token ids
+    #[arg(long, value_name = "FILE")]
+    ids: Option<PathBuf>,
+}
+
+impl PromptArgs {
+    fn ids(&self, loaded: &Loaded) -> Result<Vec<u32>> {
+        let read = |path: &PathBuf| {
+            fs::read_to_string(path).map_err(|e| Error::File { what: path.display().to_string(), why: e.to_string() })
+        };
+        if let Some(path) = &self.ids {
+            let why = |e: serde_json::Error| Error::File {
+                what: path.display().to_string(),
+                why: format!("{e}; wants a JSON array of token ids, e.g. [1, 2, 3]"),
+            };
+            return serde_json::from_str(&read(path)?).map_err(why);
+        }
+        let text = match (&self.prompt, &self.chat, &self.prompt_file) {
+            (_, Some(question), _) => {
+                let none = || Error::Template("the model file has none; use --prompt".to_owned());
+                loaded.chat.as_ref().ok_or_else(none)?.render(&[Message::new("user", question)], true)?
+            }
+            (_, _, Some(path)) => read(path)?,
+            (prompt, ..) => prompt.clone().unwrap_or_default(),
+        };
+        loaded.tokenizer.encode_prompt(&text)
+    }
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let loaded = args.model.load()?;
+    let prompt = args.prompt.ids(&loaded)?;
+    let mut engine = args.model.engine(&loaded)?;
+    let eos = if args.ignore_eos { Vec::new() } else { loaded.tokenizer.eos().to_vec() };
+    let sampling = Sampling { temperature: args.temperature, seed: args.seed, ..Sampling::default() };
+    engine.start(&prompt, Options { max_tokens: args.max_tokens, sampling, eos, ..Options::default() })?;
+
+    let bar = ProgressBar::new(1).with_style(
+        ProgressStyle::with_template("reading the prompt {bar:32} {percent}%")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let (mut text, mut steps, mut ids) = (Detokenizer::default(), Vec::new(), Vec::new());
+    let mut out = String::new();
+    let begun = Instant::now();
+    let mut first = None;
+    loop {
+        match engine.advance()? {
+            Progress::Done => break,
+            Progress::Working if first.is_none() => {
+                let (done, total) = engine.progress();
+                bar.set_length(total.into());
+                bar.set_position(done.into());
+            }
+            Progress::Working => {}
+            Progress::Step(step) => {
+                first.get_or_insert_with(Instant::now);
+                bar.finish_and_clear();
+                let piece = if loaded.tokenizer.is_control(step.id) {
+                    String::new()
+                } else {
+                    text.push(loaded.tokenizer.piece(step.id))
+                };
+                if !args.json {
+                    print!("{piece}");
+                    let _ = std::io::stdout().flush();
+                }
+                out.push_str(&piece);
+                ids.push(step.id);
+                steps.push(counts(&step, engine.model()));
+                engine.tracer().take(|_| ());
+            }
+        }
+    }
+    let tail = text.flush();
+    out.push_str(&tail);
+    let (prefilled, ended) = (first.unwrap_or(begun), Instant::now());
+    let prefill_tps = prompt.len() as f64 / (prefilled - begun).as_secs_f64();
+    let decoded = ids.len().saturating_sub(1);
+    let decode_tps = (decoded > 0).then(|| decoded as f64 / (ended - prefilled).as_secs_f64());
+    if args.json {
+        let all = serde_json::json!({ "ids": ids, "text": out, "steps": steps, "prefill_tps": prefill_tps, "decode_tps": decode_tps });
+        println!("{all}");
+    } else {
+        println!("{tail}");
+        let kept = engine.kept();
+        eprintln!(
+            "{}: {} prompt tokens at {prefill_tps:.1}/s, {decoded} decoded at {:.1}/s; KV cache {:.1} MB",
+            args.model.method(),
+            prompt.len(),
+            decode_tps.unwrap_or(0.0),
+            kept.bytes as f64 / 1e6
+        );
+    }
+    Ok(())
+}
+
+fn counts(step: &Step, model: &attnscope::model::Model) -> serde_json::Value {
+    let c = &model.config;
+    serde_json::json!({
+        "read": step.kept.rows_read as f64 / f64::from(c.layers * c.query_heads),
+        "kept": step.kept.rows as f64 / f64::from(c.layers * c.kv_heads),
+        "kv_bytes": step.kept.bytes,
+    })
+}

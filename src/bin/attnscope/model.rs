@@ -1,0 +1,77 @@
+//! What several commands share: loading a model file and choosing a method.
+
+use attnscope::{
+    Error, Result,
+    cache::Store,
+    engine::Engine,
+    loader::{Loaded, Loader},
+    methods::{self, Value},
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{fs::File, path::PathBuf};
+
+/// Bytes handed to the loader at once.
+const PORTION: usize = 1 << 20;
+
+/// The model file and the method to run on it.
+#[derive(clap::Args)]
+pub struct ModelArgs {
+    /// GGUF file of a llama model
+    #[arg(long, value_name = "FILE", env = "ATTNSCOPE_MODEL")]
+    model: PathBuf,
+    /// Method; `attnscope methods` lists them
+    #[arg(long, default_value = "full")]
+    method: String,
+    /// A parameter of the method; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    param: Vec<String>,
+    /// Most tokens of prompt and answer together [default: the model's]
+    #[arg(long, value_name = "TOKENS")]
+    context: Option<u32>,
+}
+
+impl ModelArgs {
+    pub fn load(&self) -> Result<Loaded> {
+        let what = || self.model.display().to_string();
+        let fail = |e: std::io::Error| Error::File { what: what(), why: e.to_string() };
+        let file = File::open(&self.model).map_err(fail)?;
+        // SAFETY: the map is read once, in order; a file that shrinks meanwhile ends the process, as it would any
+        // reader of mapped files, and cannot corrupt it.
+        #[expect(unsafe_code, reason = "mapping spares a copy of the file")]
+        let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(fail)?;
+        let bar = ProgressBar::new(bytes.len() as u64).with_style(
+            ProgressStyle::with_template("loading {bar:32} {bytes}/{total_bytes}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        let mut loader = Loader::new(Some(bytes.len() as u64));
+        for portion in bytes.chunks(PORTION) {
+            loader.push(portion)?;
+            bar.inc(portion.len() as u64);
+        }
+        bar.finish_and_clear();
+        loader.finish()
+    }
+
+    pub fn engine(&self, loaded: &Loaded) -> Result<Engine> {
+        let row = methods::find(&self.method)?;
+        let pairs = self.param.iter().map(|text| {
+            let (name, value) = text.split_once('=').ok_or_else(|| Error::Param {
+                name: "--param".to_owned(),
+                got: text.clone(),
+                allowed: "NAME=VALUE, e.g. --param recent=64".to_owned(),
+            })?;
+            // A name the method does not have is refused, with those it has, when the method is built.
+            let value = row
+                .params
+                .iter()
+                .find(|p| p.name == name)
+                .map_or(Value::Word(value.to_owned()), |p| Value::parse(value, p));
+            Ok((name.to_owned(), value))
+        });
+        loaded.engine(&self.method, &pairs.collect::<Result<Vec<_>>>()?, self.context, Store::F16)
+    }
+
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+}

@@ -1,0 +1,247 @@
+//! From a model file, in portions of any size, to everything a session needs. Rows are unpacked as they arrive, so the
+//! file is never held whole.
+
+use crate::{
+    Error, Result,
+    backend::{Cpu, WeightData, Weights},
+    cache::Store,
+    chat::ChatTemplate,
+    engine::Engine,
+    gguf::{Header, Sink, Stream, transcode},
+    kernels::Matrix,
+    methods::{self, Value},
+    model::{Config, Layer, Model},
+    ops::Weight,
+    tokenizer::Tokenizer,
+};
+use std::sync::Arc;
+
+/// A loaded model file: shape, numbers, tokenizer and chat template.
+pub struct Loaded {
+    /// `general.name`, or the architecture.
+    pub name: String,
+    /// Shape and places of weights.
+    pub model: Arc<Model>,
+    /// The numbers, shared by all sessions.
+    pub weights: Arc<Weights>,
+    /// Text to ids and back.
+    pub tokenizer: Tokenizer,
+    /// Present when the file has one.
+    pub chat: Option<ChatTemplate>,
+}
+
+impl Loaded {
+    /// An engine with a method of the registry on the CPU. `context` limits the text, in tokens; `None`: as many as
+    /// the model was trained for.
+    ///
+    /// # Errors
+    /// For an unknown method or parameter, and [`Error::Param`] for a context of 0 or beyond the model's.
+    pub fn engine(
+        &self,
+        method: &str,
+        params: &[(String, Value)],
+        context: Option<u32>,
+        store: Store,
+    ) -> Result<Engine> {
+        let config = &self.model.config;
+        let context = context.unwrap_or(config.context);
+        if !(1..=config.context).contains(&context) {
+            let allowed = format!("1 to {}", config.context);
+            return Err(Error::Param { name: "context".into(), got: context.to_string(), allowed });
+        }
+        let method = methods::build(method, params, &methods::Shape { layers: config.layers })?;
+        let cpu = Cpu::new(config.into(), self.weights.clone(), method.retain.positions(), store)?;
+        Ok(Engine::new(self.model.clone(), Box::new(cpu), method, context))
+    }
+}
+
+/// Takes a model file in portions.
+#[derive(Default)]
+pub struct Loader {
+    stream: Stream,
+    build: Builder,
+}
+
+impl Loader {
+    /// A loader; `file_bytes` (when known) lets a file that is too short be refused at its header.
+    #[must_use]
+    pub fn new(file_bytes: Option<u64>) -> Loader {
+        Loader { stream: Stream::with_size(file_bytes), build: Builder::default() }
+    }
+
+    /// The next bytes of the file.
+    ///
+    /// # Errors
+    /// At the first byte that is wrong, naming the key or tensor; the loader is then of no further use.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stream.push(bytes, &mut self.build)
+    }
+
+    /// The model, when all bytes are in.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`].
+    pub fn finish(self) -> Result<Loaded> {
+        self.stream.finish()?;
+        self.build.finish()
+    }
+}
+
+#[derive(Default)]
+struct Builder {
+    header: Option<Header>,
+    name: String,
+    places: Vec<Place>,
+    weights: Weights,
+    transcoder: transcode::Transcoder,
+    model: Option<Model>,
+    tokenizer: Option<Tokenizer>,
+    chat: Option<ChatTemplate>,
+}
+
+/// Where the rows of a tensor go.
+#[derive(Clone, Copy)]
+enum Place {
+    Weight(Weight),
+    RopeDivisors,
+}
+
+/// Claims the tensors of a model one by one, checking their shapes.
+struct Claims<'a> {
+    header: &'a Header,
+    places: Vec<Option<Place>>,
+    list: Vec<WeightData>,
+}
+
+impl Claims<'_> {
+    fn find(&mut self, name: &str, want: &[u64]) -> Result<Option<usize>> {
+        let Some((index, tensor)) = self.header.tensor(name) else { return Ok(None) };
+        if tensor.dims != want {
+            let why = format!("dimensions {:?}, the model's shape asks for {want:?}", tensor.dims);
+            return Err(Error::File { what: name.to_owned(), why });
+        }
+        Ok(Some(index))
+    }
+
+    fn put(&mut self, index: usize, data: WeightData) -> Weight {
+        let weight = Weight(self.list.len() as u32);
+        self.list.push(data);
+        self.places[index] = Some(Place::Weight(weight));
+        weight
+    }
+
+    fn optional_matrix(&mut self, name: &str, rows: u32, cols: u32) -> Result<Option<Weight>> {
+        let Some(index) = self.find(name, &[cols.into(), rows.into()])? else { return Ok(None) };
+        let layout = transcode::layout_for(self.header.tensors[index].kind);
+        let matrix = Matrix::new(layout, rows as usize, cols as usize)?;
+        Ok(Some(self.put(index, WeightData::Matrix(matrix))))
+    }
+
+    fn matrix(&mut self, name: &str, rows: u32, cols: u32) -> Result<Weight> {
+        self.optional_matrix(name, rows, cols)?.ok_or_else(|| missing(name))
+    }
+
+    fn vector(&mut self, name: &str, len: u32) -> Result<Weight> {
+        let index = self.find(name, &[len.into()])?.ok_or_else(|| missing(name))?;
+        Ok(self.put(index, WeightData::Vector(vec![0.0; len as usize])))
+    }
+}
+
+fn missing(name: &str) -> Error {
+    Error::File { what: name.to_owned(), why: "the tensor is missing".to_owned() }
+}
+
+impl Builder {
+    fn claim(header: &Header, config: &mut Config) -> Result<(Vec<Place>, Weights, Model)> {
+        let mut claims = Claims { header, places: vec![None; header.tensors.len()], list: Vec::new() };
+        let (width, hidden) = (config.width, config.hidden);
+        let (q, kv) = (config.query_heads * config.head_dim, config.kv_heads * config.head_dim);
+        if let Some(index) = claims.find("rope_freqs.weight", &[u64::from(config.rope.dim / 2)])? {
+            claims.places[index] = Some(Place::RopeDivisors);
+        }
+        let embedding = claims.matrix("token_embd.weight", config.vocabulary, width)?;
+        let norm = claims.vector("output_norm.weight", width)?;
+        let head = claims.optional_matrix("output.weight", config.vocabulary, width)?.unwrap_or(embedding);
+        let mut layer = |l: u32| -> Result<Layer> {
+            let name = |part: &str| format!("blk.{l}.{part}.weight");
+            Ok(Layer {
+                attention_norm: claims.vector(&name("attn_norm"), width)?,
+                qkv: [
+                    claims.matrix(&name("attn_q"), q, width)?,
+                    claims.matrix(&name("attn_k"), kv, width)?,
+                    claims.matrix(&name("attn_v"), kv, width)?,
+                ],
+                output: claims.matrix(&name("attn_output"), width, q)?,
+                mlp_norm: claims.vector(&name("ffn_norm"), width)?,
+                gate: claims.matrix(&name("ffn_gate"), hidden, width)?,
+                up: claims.matrix(&name("ffn_up"), hidden, width)?,
+                down: claims.matrix(&name("ffn_down"), width, hidden)?,
+            })
+        };
+        let layers = (0..config.layers).map(&mut layer).collect::<Result<_>>()?;
+        let unclaimed = claims.places.iter().position(Option::is_none);
+        if let Some(index) = unclaimed {
+            let supported = "the tensors of a plain llama model, without biases".to_owned();
+            return Err(Error::Unsupported { what: "tensor", got: header.tensors[index].name.clone(), supported });
+        }
+        let places = claims.places.into_iter().flatten().collect();
+        let model = Model { config: config.clone(), embedding, layers, norm, head };
+        Ok((places, Weights { list: claims.list }, model))
+    }
+
+    fn finish(self) -> Result<Loaded> {
+        let (Some(model), Some(tokenizer)) = (self.model, self.tokenizer) else {
+            return Err(Error::State("the model file has no header yet"));
+        };
+        let divisors = &model.config.rope.divisors;
+        if let Some(bad) = divisors.iter().find(|d| !d.is_finite() || **d <= 0.0) {
+            let why = format!("holds {bad}; divisors are positive numbers");
+            return Err(Error::File { what: "rope_freqs.weight".to_owned(), why });
+        }
+        Ok(Loaded {
+            name: self.name,
+            model: Arc::new(model),
+            weights: Arc::new(self.weights),
+            tokenizer,
+            chat: self.chat,
+        })
+    }
+}
+
+impl Sink for Builder {
+    fn header(&mut self, mut header: Header) -> Result<()> {
+        let mut config = Config::from_header(&header)?;
+        // Before the weights, so that what it needs while it is built is free again when they come.
+        let tokenizer = Tokenizer::from_metadata(&header.metadata)?;
+        if tokenizer.vocabulary() > config.vocabulary {
+            let why = format!("{} tokens, but the embedding has {} rows", tokenizer.vocabulary(), config.vocabulary);
+            return Err(Error::File { what: "tokenizer.ggml.tokens".to_owned(), why });
+        }
+        self.chat = ChatTemplate::from_metadata(&header.metadata)?;
+        self.name = header.metadata.string_opt("general.name")?.unwrap_or("llama").to_owned();
+        header.metadata = Default::default();
+        let (places, weights, model) = Builder::claim(&header, &mut config)?;
+        (self.places, self.weights, self.model) = (places, weights, Some(model));
+        self.tokenizer = Some(tokenizer);
+        self.header = Some(header);
+        Ok(())
+    }
+
+    fn row(&mut self, index: usize, row: u64, bytes: &[u8]) -> Result<()> {
+        let (Some(header), Some(model)) = (&self.header, &mut self.model) else {
+            return Err(Error::State("a row before the header"));
+        };
+        let tensor = &header.tensors[index];
+        match self.places[index] {
+            Place::RopeDivisors => {
+                let divisors = &mut model.config.rope.divisors;
+                divisors.resize(tensor.cols(), 0.0);
+                tensor.dequantise(row, bytes, divisors)
+            }
+            Place::Weight(w) => match &mut self.weights.list[w.0 as usize] {
+                WeightData::Matrix(m) => self.transcoder.put(tensor, row, bytes, m, row as usize),
+                WeightData::Vector(v) => tensor.dequantise(row, bytes, v),
+            },
+        }
+    }
+}
