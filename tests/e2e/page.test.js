@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { launch, openPage } from './browser.js';
@@ -54,6 +54,17 @@ describe('the page with a real model', {
     await shot('wrong-file');
     await banner.getByLabel('Close this message').click();
     assert.equal(await page.getByLabel('Text of the prompt').inputValue(), 'The lighthouse keeper found');
+  });
+
+  it('refuses a file that was cut short', async () => {
+    const start = Buffer.alloc(1 << 20);
+    const file = openSync(ATTNSCOPE_MODEL, 'r');
+    readSync(file, start);
+    closeSync(file);
+    await page.getByLabel('Model file').setInputFiles({ name: 'cut.gguf', mimeType: '', buffer: start });
+    const banner = page.locator('[data-code="truncated"]');
+    await banner.waitFor();
+    await banner.getByLabel('Close this message').click();
   });
 
   it('loads the model on a tap that shows its size', async () => {
