@@ -6,6 +6,7 @@
 
 use fearless_simd::{dispatch, prelude::*};
 
+use super::attend_listed::Union;
 use super::block::{self, Rows, RowsMut};
 use super::direct;
 use super::softmax::softmax;
@@ -82,8 +83,9 @@ pub struct AttendScratch {
     pub(super) scores: Vec<f32>,
     /// `[queries, head_dim]`, before the division by the sum of the weights.
     pub(super) sums: Vec<f32>,
-    /// The slots in any of the lists, ascending, and one head's scores of its own.
-    pub(super) union: Vec<u32>,
+    /// What the lists of the heads come to.
+    pub(super) union: Union,
+    /// Of a span one over the sum of each query's weights, of lists one head's scores.
     pub(super) own: Vec<f32>,
 }
 

@@ -32,53 +32,82 @@ fn run<S: Simd, E: Element>(
     scratch: &mut AttendScratch,
 ) {
     let mut union = std::mem::take(&mut scratch.union);
-    unite(lists, &mut union);
-    let slots = &union[..];
+    union.unite(lists);
+    let slots = &union.slots[..];
     scratch.load(q, 0..1);
     score(simd, q.head_dim, kv, slots, scratch);
+    let mut own = std::mem::take(&mut scratch.own);
+    let mut places = &union.places[..];
     for (head, list) in lists.iter().enumerate() {
         // A head has a say in its own slots only: the others' weights are zero.
+        let (here, rest) = places.split_at(list.len());
+        places = rest;
         let scores = &mut scratch.scores[head * slots.len()..][..slots.len()];
-        let mut own = std::mem::take(&mut scratch.own);
         own.clear();
-        own.extend(places(list, slots).map(|place| scores[place]));
+        own.extend(here.iter().map(|place| scores[*place as usize]));
         let inverse = 1.0 / softmax(simd, &mut own);
         scores.fill(0.0);
-        for (place, weight) in places(list, slots).zip(&own) {
-            scores[place] = weight * inverse;
+        for (place, weight) in here.iter().zip(&own) {
+            scores[*place as usize] = weight * inverse;
         }
         if let Some(mass) = mass.as_mut().filter(|mass| mass.first_row == 0) {
             for (slot, weight) in list.iter().zip(&own) {
                 mass.columns[head * mass.stride + *slot as usize] += weight * inverse;
             }
         }
-        scratch.own = own;
     }
+    scratch.own = own;
     weigh(simd, q.head_dim, kv, slots, scratch);
     out[..scratch.sums.len()].copy_from_slice(&scratch.sums);
     scratch.union = union;
 }
 
-/// The slots that are in any list, ascending.
-fn unite(lists: &[&[u32]], union: &mut Vec<u32>) {
-    union.clear();
-    if let [first, rest @ ..] = lists {
-        union.extend_from_slice(first);
-        if rest.iter().any(|list| list != first) {
-            union.extend(rest.iter().copied().flatten());
-            union.sort_unstable();
-            union.dedup();
-        }
-    }
+/// Several ascending lists as one; reusable.
+#[derive(Debug, Default)]
+pub(super) struct Union {
+    /// The slots that are in any list, ascending.
+    slots: Vec<u32>,
+    /// Where each list's slots are among them, list after list.
+    places: Vec<u32>,
+    /// How far each list has been read, and where its places start.
+    cursors: Vec<(usize, usize)>,
 }
 
-/// Where the members of `list` are in `union`.
-fn places(list: &[u32], union: &[u32]) -> impl Iterator<Item = usize> {
-    let mut place = 0;
-    list.iter().map(move |slot| {
-        place += union[place..].iter().take_while(|other| *other < slot).count();
-        place
-    })
+impl Union {
+    fn unite(&mut self, lists: &[&[u32]]) {
+        let Union { slots, places, cursors } = self;
+        slots.clear();
+        places.clear();
+        if let [first, rest @ ..] = lists
+            && rest.iter().all(|list| list == first)
+        {
+            slots.extend_from_slice(first);
+            lists.iter().for_each(|list| places.extend(0..list.len() as u32));
+            return;
+        }
+        cursors.clear();
+        for list in lists {
+            cursors.push((0, places.len()));
+            places.resize(places.len() + list.len(), 0);
+        }
+        let least = |cursors: &[(usize, usize)]| {
+            lists
+                .iter()
+                .zip(cursors)
+                .filter_map(|(list, (read, _))| list.get(*read))
+                .min()
+                .copied()
+        };
+        while let Some(slot) = least(cursors) {
+            for (list, (read, start)) in lists.iter().zip(cursors.iter_mut()) {
+                if list.get(*read) == Some(&slot) {
+                    places[*start + *read] = slots.len() as u32;
+                    *read += 1;
+                }
+            }
+            slots.push(slot);
+        }
+    }
 }
 
 #[cfg(test)]
