@@ -91,12 +91,7 @@ impl Union {
             places.resize(places.len() + list.len(), 0);
         }
         let least = |cursors: &[(usize, usize)]| {
-            lists
-                .iter()
-                .zip(cursors)
-                .filter_map(|(list, (read, _))| list.get(*read))
-                .min()
-                .copied()
+            lists.iter().zip(cursors).filter_map(|(list, (read, _))| list.get(*read)).min().copied()
         };
         while let Some(slot) = least(cursors) {
             for (list, (read, start)) in lists.iter().zip(cursors.iter_mut()) {

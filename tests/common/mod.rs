@@ -1,6 +1,8 @@
 //! What tests share: where the model file is and how to read it.
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+pub mod tiny;
+
 use attnscope::Result;
 use attnscope::gguf::{Header, Metadata, Sink, Stream};
 use std::path::PathBuf;

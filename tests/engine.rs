@@ -1,0 +1,159 @@
+//! The engine's border on a tiny model: bad input, forced tokens, sampling, work per call, allocations.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
+
+mod common;
+
+use attnscope::{
+    Error,
+    cache::Store,
+    engine::{CHUNK, End, Engine, Options, Progress, Step},
+    methods::{REGISTRY, Value},
+    sampler::Sampling,
+};
+use common::tiny;
+
+fn engine(method: &str) -> Engine {
+    tiny::load().engine(method, &[], None, Store::F16).unwrap()
+}
+
+fn next(engine: &mut Engine) -> Option<Step> {
+    loop {
+        match engine.advance().unwrap() {
+            Progress::Working => engine.tracer().take(|_| ()),
+            Progress::Step(step) => return Some(step),
+            Progress::Done => return None,
+        }
+    }
+}
+
+#[test]
+fn bad_prompts_are_refused_and_lose_nothing() {
+    let mut engine = engine("full");
+    let options = |max_tokens| Options { max_tokens, ..Options::default() };
+    engine.start(&tiny::prompt(9), options(5)).unwrap();
+    let first = next(&mut engine).unwrap();
+    let long = tiny::prompt(tiny::CONTEXT as usize);
+    for (prompt, tokens, code) in [
+        (&[][..], 5, "empty_prompt"),
+        (&[1, 999][..], 5, "token_id"),
+        (&long[..], 1, "context"),
+        (&[1][..], 0, "param"),
+    ] {
+        assert_eq!(engine.start(prompt, options(tokens)).unwrap_err().code(), code);
+    }
+    let error = engine.start(&long, options(1)).unwrap_err();
+    assert_eq!(error, Error::Context { prompt: tiny::CONTEXT, generate: 1, context: tiny::CONTEXT });
+    // The run that was there goes on.
+    assert_eq!(next(&mut engine).unwrap().index, first.index + 1);
+    engine.start(&long[1..], options(1)).unwrap();
+}
+
+#[test]
+fn a_context_beyond_the_model_is_refused() {
+    let loaded = tiny::load();
+    for context in [0, tiny::CONTEXT + 1] {
+        assert_eq!(loaded.engine("full", &[], Some(context), Store::F16).err().unwrap().code(), "param");
+    }
+    let mut short = loaded.engine("full", &[], Some(16), Store::F16).unwrap();
+    assert_eq!(
+        short.start(&tiny::prompt(16), Options { max_tokens: 1, ..Options::default() }).unwrap_err().code(),
+        "context"
+    );
+}
+
+#[test]
+fn streaming_goes_on_beyond_the_context() {
+    let window = [("sinks".to_owned(), Value::Number(4.0)), ("recent".to_owned(), Value::Number(12.0))];
+    let mut engine = tiny::load().engine("streaming_llm", &window, Some(64), Store::F16).unwrap();
+    engine.start(&tiny::prompt(40), Options { max_tokens: 200, ..Options::default() }).unwrap();
+    let mut steps = 0;
+    while let Some(step) = next(&mut engine) {
+        steps += 1;
+        assert_eq!(step.kept.rows, u64::from(16 * tiny::LAYERS * tiny::KV_HEADS));
+    }
+    assert_eq!(steps, 200);
+}
+
+#[test]
+fn a_chosen_token_takes_the_place_of_the_proposed_one() {
+    let mut a = engine("full");
+    let mut b = engine("full");
+    let options = Options { max_tokens: 6, ..Options::default() };
+    assert_eq!(a.choose(1).unwrap_err().code(), "state");
+    a.start(&tiny::prompt(20), options.clone()).unwrap();
+    assert_eq!(a.choose(1).unwrap_err().code(), "state");
+    let proposed = next(&mut a).unwrap().id;
+    let other = (proposed + 1) % 256;
+    a.choose(other).unwrap();
+    assert_eq!(a.choose(9999).unwrap_err().code(), "token_id");
+    let mut prompt = tiny::prompt(20);
+    prompt.push(other);
+    b.start(&prompt, options).unwrap();
+    let (a_id, b_id) = (next(&mut a).unwrap().id, next(&mut b).unwrap().id);
+    // One was fed row by row, one as a prompt: equal but for rounding of activations.
+    let (a, b) = (a.logits().unwrap().to_vec(), b.logits().unwrap().to_vec());
+    let far = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let spread = a.iter().map(|x| x.abs()).fold(0.0, f32::max);
+    assert!(a_id == b_id || far < 0.05 * spread, "{far} of {spread}");
+    assert!(far < 0.05 * spread, "{far} of {spread}");
+}
+
+#[test]
+fn a_text_ends_at_its_end_or_at_its_length() {
+    let mut engine = engine("full");
+    engine.start(&tiny::prompt(20), Options { max_tokens: 4, ..Options::default() }).unwrap();
+    let steps: Vec<Step> = std::iter::from_fn(|| next(&mut engine)).collect();
+    assert_eq!(steps.iter().map(|s| s.end).collect::<Vec<_>>(), [None, None, None, Some(End::Length)]);
+    let eos = vec![steps[1].id];
+    engine.start(&tiny::prompt(20), Options { max_tokens: 4, eos, ..Options::default() }).unwrap();
+    let until: Vec<Step> = std::iter::from_fn(|| next(&mut engine)).collect();
+    let first = steps.iter().position(|s| s.id == steps[1].id).unwrap();
+    assert_eq!(until.len(), first + 1);
+    assert_eq!(until[first].end, Some(End::Eos));
+}
+
+#[test]
+fn a_seed_means_the_same_text_again() {
+    let mut engine = engine("full");
+    let mut text = |seed| {
+        let sampling = Sampling { temperature: 1.0, seed, ..Sampling::default() };
+        engine.start(&tiny::prompt(20), Options { max_tokens: 12, sampling, ..Options::default() }).unwrap();
+        std::iter::from_fn(|| next(&mut engine)).map(|s| s.id).collect::<Vec<_>>()
+    };
+    assert_eq!(text(3), text(3));
+    assert_ne!(text(3), text(4));
+}
+
+#[test]
+fn a_call_is_one_chunk_of_one_layer_at_most() {
+    let mut engine = engine("full");
+    let prompt = 3 * CHUNK + 1;
+    engine.start(&tiny::prompt(prompt as usize), Options { max_tokens: 1, ..Options::default() }).unwrap();
+    let (mut calls, mut last) = (0, 0);
+    while let Progress::Working = engine.advance().unwrap() {
+        calls += 1;
+        let (done, total) = engine.progress();
+        assert_eq!(total, prompt * tiny::LAYERS);
+        assert!(done >= last && done - last <= CHUNK, "from {last} to {done}");
+        last = done;
+    }
+    // One to begin; two halves of four chunks a layer, but only the last chunk after the last layer's attention.
+    assert_eq!(calls, 1 + 8 * tiny::LAYERS - 3 - 1);
+}
+
+#[test]
+fn decoding_does_not_allocate() {
+    let loaded = tiny::load();
+    for row in REGISTRY {
+        let budget: Vec<(String, Value)> =
+            row.params.iter().filter(|p| p.is_budget).map(|p| (p.name.to_owned(), Value::Number(20.0))).collect();
+        let mut engine = loaded.engine(row.name, &budget, None, Store::F16).unwrap();
+        engine.start(&tiny::prompt(100), Options { max_tokens: 80, ..Options::default() }).unwrap();
+        (0..12).for_each(|_| drop(next(&mut engine)));
+        let count = allocation_counter::measure(|| (0..40).for_each(|_| drop(next(&mut engine)))).count_total;
+        // Score tables of a method that keeps everything grow with the text, by doubling.
+        assert!(count <= 12, "{}: {count} allocations in 40 tokens", row.name);
+        println!("{}: {count} allocations in 40 tokens", row.name);
+    }
+}
