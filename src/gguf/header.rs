@@ -23,6 +23,7 @@ pub struct Header {
 
 /// A tensor: what it is and where it lies.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TensorInfo {
     /// E.g. `"blk.0.attn_q.weight"`.
     pub name: String,

@@ -1,8 +1,8 @@
 //! The header as a state machine: takes bytes in any portions and keeps only what it has not understood yet.
 
 use super::cursor::{Cursor, Read, Stop};
-use super::metadata::{NumberType, Numbers};
-use super::{GgmlType, Header, Metadata, Strings, TensorInfo, Value, bad, limits};
+use super::numbers::NumberType;
+use super::{GgmlType, Header, Metadata, Numbers, Strings, TensorInfo, Value, bad, limits};
 use crate::{Error, Result};
 
 /// Bytes looked at in one go. Bounds what is copied when a whole file is pushed at once.
