@@ -9,8 +9,11 @@ use std::{env, fs, process};
 
 use attnscope::trace::{ALL_HEADS, Kind, KindSpec, RECORD, SCHEMA};
 
-/// A generated file: its path from the root, and what makes its text. `docs/methods.md` will be a row here.
-const FILES: &[(&str, fn() -> String)] = &[("pkg/src/trace.gen.ts", trace_ts), ("docs/trace.md", trace_md)];
+/// A generated file: its path from the root, and what makes its text.
+type Generated = (&'static str, fn() -> String);
+
+/// `docs/methods.md`, from the registry of methods, will be a row here.
+const FILES: &[Generated] = &[("pkg/src/trace.gen.ts", trace_ts), ("docs/trace.md", trace_md)];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let check = env::args().any(|arg| arg == "--check");

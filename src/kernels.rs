@@ -6,6 +6,7 @@ mod add;
 mod attend;
 mod attend_listed;
 mod block;
+mod direct;
 mod element;
 mod exp;
 mod gemm;
@@ -16,7 +17,9 @@ mod matrix;
 mod norm;
 mod rope;
 mod select;
+mod softmax;
 mod swiglu;
+mod tile;
 
 pub use activations::Activations;
 pub use add::add_assign;

@@ -19,5 +19,7 @@ pub mod backend;
 pub mod sampler;
 pub mod engine;
 pub mod loader;
+#[cfg(target_arch = "wasm32")]
+pub mod web;
 
 pub use error::{Error, Result};

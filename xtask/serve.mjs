@@ -16,7 +16,8 @@ export function handler(mounts) {
     });
   return (request, response) => {
     const url = request.url ?? '/';
-    const route = routes.find(({ prefix }) => url.startsWith(prefix));
+    const path = url.split('?', 1)[0];
+    const route = routes.find(({ prefix, file }) => (file ? path === prefix : path.startsWith(prefix)));
     const missing = () => response.writeHead(404, { 'Content-Type': 'text/plain' }).end(`nothing at ${url}\n`);
     if (!route) return missing();
     request.url = '/' + (route.file ? encodeURIComponent(route.file) : url.slice(route.prefix.length));
@@ -33,7 +34,8 @@ export function listen(mounts, port) {
   });
 }
 
-function headers(response) {
+function headers(response, path) {
+  if (path.endsWith('.gguf')) response.setHeader('Content-Type', 'application/octet-stream');
   response.setHeader('Cache-Control', 'no-store');
   response.setHeader('X-Content-Type-Options', 'nosniff');
 }

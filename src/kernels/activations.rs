@@ -110,7 +110,7 @@ fn round<S: Simd>(simd: S, block: &[f32; BLOCK]) -> Rounded {
     for (q, x) in q.chunks_exact_mut(S::f32s::LEN).zip(block.chunks_exact(S::f32s::LEN)) {
         (S::f32s::from_slice(simd, x) * inverse).round_ties_even().to_int::<S::i32s>().store_slice(q);
     }
-    let pair = |p: usize, factor: i32| (q[2 * p] * factor & 0xffff) | (q[2 * p + 1] * factor) << 16;
+    let pair = |p: usize, factor: i32| ((q[2 * p] * factor) & 0xffff) | (q[2 * p + 1] * factor) << 16;
     Rounded {
         scale: top / 127.0,
         sum,

@@ -1,6 +1,20 @@
 //! Attention of one KV head for its group of query heads over a span of slots.
+//!
+//! Two passes over tiles of slots, one for the scores and one for the values: each key and value is read and converted
+//! once for all the queries of the pass, and the probabilities are there for whoever asks for their mass. Rows are
+//! taken so many at a time that their scores stay in the second-level cache.
 
+use fearless_simd::{dispatch, prelude::*};
+
+use super::block::{self, Rows, RowsMut};
+use super::direct;
+use super::softmax::softmax;
+use super::tile::{Run, Slots, TILE, Tile};
 use super::{Element, Rope};
+use crate::lanes;
+
+/// Scores kept between the passes: 512 kB.
+const SCORES: usize = 128 * 1024;
 
 /// Keys and values of one KV head, `[slots, head_dim]` each.
 #[derive(Clone, Copy)]
@@ -44,7 +58,7 @@ impl Span {
     #[must_use]
     pub fn of(&self, row: usize) -> std::ops::Range<usize> {
         let end = self.sees + row;
-        end.saturating_sub(self.window)..end
+        end.saturating_sub(self.window.max(1))..end
     }
 }
 
@@ -61,8 +75,16 @@ pub struct MassOut<'a> {
 /// Buffers of the attention kernels, reused from call to call.
 #[derive(Debug, Default)]
 pub struct AttendScratch {
-    pub(super) key: Vec<f32>,
+    tile: Tile,
+    /// `[queries, head_dim]`, scaled.
+    queries: Vec<f32>,
+    /// `[queries, slots]`
     pub(super) scores: Vec<f32>,
+    /// `[queries, head_dim]`, before the division by the sum of the weights.
+    pub(super) sums: Vec<f32>,
+    /// The slots in any of the lists, ascending, and one head's scores of its own.
+    pub(super) union: Vec<u32>,
+    pub(super) own: Vec<f32>,
 }
 
 /// Attention of every row over its span, into `out` `[rows, out_stride]`, head g at `g * head_dim` of the row.
@@ -72,60 +94,230 @@ pub fn attend_span<E: Element>(
     span: Span,
     out: &mut [f32],
     out_stride: usize,
-    mut mass: Option<MassOut>,
+    mass: Option<MassOut>,
     scratch: &mut AttendScratch,
 ) {
     debug_assert!(span.sees >= 1, "a row sees at least itself");
-    for row in 0..q.rows {
-        for head in 0..q.group {
-            let out = &mut out[row * out_stride + head * q.head_dim..][..q.head_dim];
-            let query = &q.q[row * q.stride + head * q.head_dim..][..q.head_dim];
-            let column = mass
-                .as_mut()
-                .filter(|mass| row >= mass.first_row)
-                .map(|mass| &mut mass.columns[head * mass.stride..][..mass.stride]);
-            attend_one(query, q.scale, kv, span.of(row), out, column, scratch);
+    dispatch!(lanes::level(), simd => run(simd, q, kv, span, out, out_stride, mass, scratch));
+}
+
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "those of attend_span and the instruction set")]
+fn run<S: Simd, E: Element>(
+    simd: S,
+    q: &Queries,
+    kv: &Keys<E>,
+    span: Span,
+    out: &mut [f32],
+    out_stride: usize,
+    mut mass: Option<MassOut>,
+    scratch: &mut AttendScratch,
+) {
+    let most = (SCORES / (q.group * span.of(q.rows).end)).max(1);
+    for first in (0..q.rows).step_by(most) {
+        let rows = first..q.rows.min(first + most);
+        let start = span.of(rows.start).start;
+        let slots = Run { first: start, count: span.of(rows.end - 1).end - start };
+        scratch.load(q, rows.clone());
+        score(simd, q.head_dim, kv, slots, scratch);
+        for (scores, index) in scratch.scores.chunks_exact_mut(slots.count).zip(0..) {
+            let seen = span.of(first + index / q.group);
+            scores[..seen.start - start].fill(0.0);
+            scores[seen.end - start..].fill(0.0);
+            let sum = softmax(simd, &mut scores[seen.start - start..seen.end - start]);
+            scratch.own.push(1.0 / sum);
+        }
+        weigh(simd, q.head_dim, kv, slots, scratch);
+        for ((sums, inverse), index) in scratch.sums.chunks_exact(q.head_dim).zip(&scratch.own).zip(0..) {
+            let (row, head) = (first + index / q.group, index % q.group);
+            for (out, sum) in out[row * out_stride + head * q.head_dim..].iter_mut().zip(sums) {
+                *out = sum * inverse;
+            }
+            if let Some(mass) = mass.as_mut().filter(|mass| row >= mass.first_row) {
+                let column = &mut mass.columns[head * mass.stride + start..][..slots.count];
+                let scores = &scratch.scores[index * slots.count..][..slots.count];
+                lanes::map2(
+                    simd,
+                    column,
+                    scores,
+                    #[inline(always)]
+                    |mass, weight| mass + weight * *inverse,
+                );
+            }
         }
     }
 }
 
-/// One query over `slots`.
-pub(super) fn attend_one<E: Element>(
-    query: &[f32],
-    scale: f32,
+impl AttendScratch {
+    /// Takes the queries of `rows` in, scaled.
+    pub(super) fn load(&mut self, q: &Queries, rows: std::ops::Range<usize>) {
+        self.own.clear();
+        self.queries.clear();
+        for row in rows {
+            let heads = &q.q[row * q.stride..][..q.group * q.head_dim];
+            self.queries.extend(heads.iter().map(|component| component * q.scale));
+        }
+    }
+}
+
+/// The scores of the loaded queries with every key of `slots`.
+#[inline(always)]
+pub(super) fn score<S: Simd, E: Element>(
+    simd: S,
+    dim: usize,
     kv: &Keys<E>,
-    slots: impl Iterator<Item = usize> + Clone,
-    out: &mut [f32],
-    column: Option<&mut [f32]>,
+    slots: impl Slots,
     scratch: &mut AttendScratch,
 ) {
-    let dim = query.len();
-    scratch.key.resize(dim, 0.0);
-    scratch.scores.clear();
-    for slot in slots.clone() {
-        E::fetch(&kv.k[slot * dim..][..dim], &mut scratch.key);
-        if let Some(rope) = kv.rotate {
-            rope.rotate(&mut scratch.key, dim, slot);
-        }
-        scratch.scores.push(scale * query.iter().zip(&scratch.key).map(|(q, k)| q * k).sum::<f32>());
+    let AttendScratch { tile, queries, scores, .. } = scratch;
+    let m = queries.len() / dim;
+    scores.resize(m * slots.count(), 0.0);
+    if slots.count() == 0 {
+        return;
     }
-    let top = scratch.scores.iter().fold(f32::NEG_INFINITY, |top, score| top.max(*score));
-    let mut sum = 0.0;
-    for score in &mut scratch.scores {
-        *score = (*score - top).exp();
-        sum += *score;
+    if kv.rotate.is_none() && direct::serves::<S>(m, dim) {
+        return direct::score(simd, dim, queries, kv.k, slots, scores);
     }
-    out.fill(0.0);
-    for (slot, score) in slots.clone().zip(&mut scratch.scores) {
-        *score /= sum;
-        E::fetch(&kv.v[slot * dim..][..dim], &mut scratch.key);
-        for (out, v) in out.iter_mut().zip(&scratch.key) {
-            *out += *score * v;
+    tile.resize(dim);
+    for first in (0..slots.count()).step_by(TILE) {
+        let count = tile.keys(simd, kv.k, dim, slots, first, kv.rotate);
+        let q = Rows { data: queries, stride: dim };
+        let keys = tile.panels();
+        let out = RowsMut { data: &mut scores[first..], stride: slots.count() };
+        block::product(simd, [m, dim, count], q, keys, out, false);
+    }
+}
+
+/// The sums of the values of `slots`, weighted by the scores.
+#[inline(always)]
+pub(super) fn weigh<S: Simd, E: Element>(
+    simd: S,
+    dim: usize,
+    kv: &Keys<E>,
+    slots: impl Slots,
+    scratch: &mut AttendScratch,
+) {
+    let AttendScratch { tile, queries, scores, sums, .. } = scratch;
+    let m = queries.len() / dim;
+    sums.clear();
+    sums.resize(m * dim, 0.0);
+    if slots.count() == 0 {
+        return;
+    }
+    if direct::serves::<S>(m, dim) {
+        return direct::weigh(simd, dim, scores, kv.v, slots, sums);
+    }
+    tile.resize(dim);
+    for first in (0..slots.count()).step_by(TILE) {
+        let count = tile.values(simd, kv.v, dim, slots, first);
+        let weights = Rows { data: &scores[first..], stride: slots.count() };
+        let values = tile.panels();
+        let out = RowsMut { data: sums, stride: dim };
+        block::product(simd, [m, count, dim], weights, values, out, true);
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::kernels::RopeStyle;
+    use crate::kernels::matrix::tests::Random;
+
+    /// One query over `slots`, in f64: its output and probabilities.
+    pub(in crate::kernels) fn naive<E: Element>(
+        query: &[f32],
+        scale: f32,
+        kv: &Keys<E>,
+        slots: &[usize],
+    ) -> (Vec<f64>, Vec<f64>) {
+        let dim = query.len();
+        let row = |stored: &[E], slot: usize| {
+            let mut row = vec![0.0; dim];
+            E::fetch(&stored[slot * dim..][..dim], &mut row);
+            row
+        };
+        let scores: Vec<f64> = slots
+            .iter()
+            .map(|slot| {
+                let mut key = row(kv.k, *slot);
+                if let Some(rope) = kv.rotate {
+                    rope.rotate(&mut key, dim, *slot);
+                }
+                query.iter().zip(key).map(|(q, k)| f64::from(*q) * f64::from(k)).sum::<f64>() * f64::from(scale)
+            })
+            .collect();
+        let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = scores.iter().map(|score| (score - top).exp()).sum();
+        let weights: Vec<f64> = scores.iter().map(|score| (score - top).exp() / sum).collect();
+        let mut out = vec![0.0; dim];
+        for (slot, weight) in slots.iter().zip(&weights) {
+            out.iter_mut().zip(row(kv.v, *slot)).for_each(|(out, v)| *out += weight * f64::from(v));
+        }
+        (out, weights)
+    }
+
+    /// f32 sums of values below 1 with weights that add up to 1; scores up to 8 with an error of 1e-7 each.
+    pub(in crate::kernels) const TOLERANCE: f64 = 2e-6;
+
+    #[allow(clippy::too_many_arguments)]
+    fn check<E: Element>(name: &str, rows: usize, group: usize, dim: usize, slots: usize, window: usize, rotate: bool) {
+        let mut random = Random((rows * 31 + slots) as u64);
+        let stored = |values: Vec<f32>| {
+            let mut stored = vec![E::default(); values.len()];
+            E::store(&values, &mut stored);
+            stored
+        };
+        let (k, v) = (stored(random.floats(slots * dim)), stored(random.floats(slots * dim)));
+        let rope = Rope::new(dim, &vec![0.3; dim / 2], slots, RopeStyle::Interleaved).unwrap();
+        let kv = Keys { k: &k, v: &v, rotate: rotate.then_some(&rope) };
+        let (stride, out_stride) = (group * dim + 3, group * dim + 1);
+        let values = random.floats(rows * stride);
+        let q = Queries { q: &values, stride, rows, group, head_dim: dim, scale: 2.0 / (dim as f32).sqrt() };
+        let span = Span { sees: slots + 1 - rows, window };
+        let first_row = rows / 3;
+        let mut masses = vec![0.0; group * (slots + 2)];
+        let mut out = vec![f32::NAN; rows * out_stride];
+        let mass = MassOut { columns: &mut masses, stride: slots + 2, first_row };
+        let mut scratch = AttendScratch::default();
+        attend_span(&q, &kv, span, &mut out, out_stride, Some(mass), &mut scratch);
+        let mut want_mass = vec![0.0; masses.len()];
+        for row in 0..rows {
+            let seen: Vec<usize> = span.of(row).collect();
+            assert!(seen.last() == Some(&(span.sees + row - 1)));
+            for head in 0..group {
+                let (want, weights) = naive(&values[row * stride + head * dim..][..dim], q.scale, &kv, &seen);
+                let got = &out[row * out_stride + head * dim..][..dim];
+                for (got, want) in got.iter().zip(&want) {
+                    let error = (f64::from(*got) - want).abs();
+                    assert!(error < TOLERANCE, "{name}: {rows} rows, {slots} slots: {got} for {want}");
+                }
+                for (slot, weight) in seen.iter().zip(&weights).filter(|_| row >= first_row) {
+                    want_mass[head * (slots + 2) + slot] += weight;
+                }
+            }
+        }
+        for (got, want) in masses.iter().zip(want_mass) {
+            assert!((f64::from(*got) - want).abs() < TOLERANCE * rows as f64, "{name}: mass {got} for {want}");
         }
     }
-    if let Some(column) = column {
-        for (slot, score) in slots.zip(&scratch.scores) {
-            column[slot] += score;
-        }
+
+    #[test]
+    fn spans_are_as_in_the_definition() {
+        lanes::each::run(|name| {
+            for (rows, group, dim, slots, window, rotate) in [
+                (1, 3, 64, 1, usize::MAX, false),
+                (1, 3, 64, 200, usize::MAX, false),
+                (1, 1, 64, 131, usize::MAX, true),
+                (1, 8, 16, 65, 20, false),
+                (1, 3, 64, 70, 0, false),
+                (7, 3, 64, 7, usize::MAX, false),
+                (33, 2, 80, 170, usize::MAX, true),
+                (50, 7, 4, 60, 5, false),
+                (128, 4, 18, 600, 100, false),
+            ] {
+                check::<f32>(name, rows, group, dim, slots, window, rotate);
+                check::<u16>(name, rows, group, dim, slots, window, rotate);
+            }
+        });
     }
 }

@@ -1,11 +1,29 @@
 //! Attention of one KV head over listed slots, a list per query head.
 
-use super::attend::attend_one;
+use fearless_simd::{dispatch, prelude::*};
+
+use super::attend::{score, weigh};
+use super::softmax::softmax;
 use super::{AttendScratch, Element, Keys, MassOut, Queries};
+use crate::lanes;
 
 /// Attention of one row whose head g reads the slots `lists[g]` (ascending), into `out` `[group * head_dim]`. An empty
-/// list gives zeros.
+/// list gives zeros. Each key and value is read once, however many heads list it.
 pub fn attend_listed<E: Element>(
+    q: &Queries,
+    kv: &Keys<E>,
+    lists: &[&[u32]],
+    out: &mut [f32],
+    mass: Option<MassOut>,
+    scratch: &mut AttendScratch,
+) {
+    debug_assert!(q.rows == 1 && lists.len() == q.group, "{} rows, {} lists", q.rows, lists.len());
+    dispatch!(lanes::level(), simd => run(simd, q, kv, lists, out, mass, scratch));
+}
+
+#[inline(always)]
+fn run<S: Simd, E: Element>(
+    simd: S,
     q: &Queries,
     kv: &Keys<E>,
     lists: &[&[u32]],
@@ -13,15 +31,97 @@ pub fn attend_listed<E: Element>(
     mut mass: Option<MassOut>,
     scratch: &mut AttendScratch,
 ) {
-    debug_assert!(q.rows == 1 && lists.len() == q.group, "{} rows, {} lists", q.rows, lists.len());
+    let mut union = std::mem::take(&mut scratch.union);
+    unite(lists, &mut union);
+    let slots = &union[..];
+    scratch.load(q, 0..1);
+    score(simd, q.head_dim, kv, slots, scratch);
     for (head, list) in lists.iter().enumerate() {
-        let slots = list.iter().map(|slot| *slot as usize);
-        let query = &q.q[head * q.head_dim..][..q.head_dim];
-        let out = &mut out[head * q.head_dim..][..q.head_dim];
-        let column = mass
-            .as_mut()
-            .filter(|mass| mass.first_row == 0)
-            .map(|mass| &mut mass.columns[head * mass.stride..][..mass.stride]);
-        attend_one(query, q.scale, kv, slots, out, column, scratch);
+        // A head has a say in its own slots only: the others' weights are zero.
+        let scores = &mut scratch.scores[head * slots.len()..][..slots.len()];
+        let mut own = std::mem::take(&mut scratch.own);
+        own.clear();
+        own.extend(places(list, slots).map(|place| scores[place]));
+        let inverse = 1.0 / softmax(simd, &mut own);
+        scores.fill(0.0);
+        for (place, weight) in places(list, slots).zip(&own) {
+            scores[place] = weight * inverse;
+        }
+        if let Some(mass) = mass.as_mut().filter(|mass| mass.first_row == 0) {
+            for (slot, weight) in list.iter().zip(&own) {
+                mass.columns[head * mass.stride + *slot as usize] += weight * inverse;
+            }
+        }
+        scratch.own = own;
+    }
+    weigh(simd, q.head_dim, kv, slots, scratch);
+    out[..scratch.sums.len()].copy_from_slice(&scratch.sums);
+    scratch.union = union;
+}
+
+/// The slots that are in any list, ascending.
+fn unite(lists: &[&[u32]], union: &mut Vec<u32>) {
+    union.clear();
+    if let [first, rest @ ..] = lists {
+        union.extend_from_slice(first);
+        if rest.iter().any(|list| list != first) {
+            union.extend(rest.iter().copied().flatten());
+            union.sort_unstable();
+            union.dedup();
+        }
+    }
+}
+
+/// Where the members of `list` are in `union`.
+fn places(list: &[u32], union: &[u32]) -> impl Iterator<Item = usize> {
+    let mut place = 0;
+    list.iter().map(move |slot| {
+        place += union[place..].iter().take_while(|other| *other < slot).count();
+        place
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attend::tests::{TOLERANCE, naive};
+    use super::*;
+    use crate::kernels::matrix::tests::Random;
+
+    fn check(name: &str, slots: usize, group: usize, dim: usize, lists: &[Vec<u32>]) {
+        let mut random = Random(slots as u64);
+        let (k, v, query) = (random.floats(slots * dim), random.floats(slots * dim), random.floats(group * dim));
+        let kv = Keys { k: &k, v: &v, rotate: None };
+        let q = Queries { q: &query, stride: group * dim, rows: 1, group, head_dim: dim, scale: 0.5 };
+        let lists: Vec<&[u32]> = lists.iter().map(Vec::as_slice).collect();
+        let (mut out, mut masses) = (vec![f32::NAN; group * dim], vec![0.0; group * slots]);
+        let mass = MassOut { columns: &mut masses, stride: slots, first_row: 0 };
+        attend_listed(&q, &kv, &lists, &mut out, Some(mass), &mut AttendScratch::default());
+        for (head, list) in lists.iter().enumerate() {
+            let seen: Vec<usize> = list.iter().map(|slot| *slot as usize).collect();
+            let (want, weights) = naive(&query[head * dim..][..dim], q.scale, &kv, &seen);
+            for (got, want) in out[head * dim..][..dim].iter().zip(want) {
+                assert!((f64::from(*got) - want).abs() < TOLERANCE, "{name}: head {head}: {got} for {want}");
+            }
+            let mut want = vec![0.0; slots];
+            seen.iter().zip(weights).for_each(|(slot, weight)| want[*slot] = weight);
+            for (got, want) in masses[head * slots..][..slots].iter().zip(want) {
+                assert!(
+                    (f64::from(*got) - want).abs() < TOLERANCE && (want > 0.0 || *got == 0.0),
+                    "{name}: mass {got}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn lists_are_as_in_the_definition() {
+        lanes::each::run(|name| {
+            let every = |step: u32, from: u32| (from..300).step_by(step as usize).collect::<Vec<u32>>();
+            check(name, 300, 3, 64, &[every(7, 0), every(7, 0), every(7, 0)]);
+            check(name, 300, 3, 64, &[every(7, 3), every(1, 0), vec![299]]);
+            check(name, 300, 2, 16, &[vec![], every(2, 1)]);
+            check(name, 300, 1, 16, &[vec![]]);
+            check(name, 300, 4, 8, &[every(4, 0), every(4, 1), every(4, 2), every(4, 3)]);
+        });
     }
 }

@@ -5,7 +5,7 @@
 
 use fearless_simd::{dispatch, f32x8, i16x8, i16x16, i32x8, prelude::*, u16x8, u16x16, u32x8};
 
-use super::block::{self, Rows, WIDEST};
+use super::block::{self, Panels, Rows, RowsMut, WIDEST};
 use super::matrix::{BLOCK, Eight, LANES, Store, Words};
 use super::{Activations, GemmScratch, Matrix};
 use crate::lanes::{self, widened_half};
@@ -32,22 +32,10 @@ fn run<S: Simd>(simd: S, w: &Matrix, x: &Activations, out: &mut [f32], panel: &m
                 unpack(simd, &w.store, start + blocks.start..start + blocks.end, &mut panel[group * LANES..], width);
             }
             let a = Rows { data: x.values()[depth..].as_flattened(), stride: x.blocks() * BLOCK };
-            let b = Rows { data: panel, stride: width };
-            block::product(simd, [x.rows(), k, columns], a, b, &mut out[first..], w.rows(), depth > 0);
+            let b = Panels { data: panel, stride: 0 };
+            let out = RowsMut { data: &mut out[first..], stride: w.rows() };
+            block::product(simd, [x.rows(), k, columns], a, b, out, depth > 0);
         }
-    }
-}
-
-/// Where a block goes: column c of the matrix at `c * stride`.
-struct Lines<'a> {
-    data: &'a mut [f32],
-    stride: usize,
-}
-
-impl Lines<'_> {
-    #[inline(always)]
-    fn set<S: Simd>(&mut self, column: usize, values: f32x8<S>) {
-        values.store_slice(&mut self.data[column * self.stride..][..LANES]);
     }
 }
 
@@ -55,7 +43,7 @@ impl Lines<'_> {
 #[inline(always)]
 fn unpack<S: Simd>(simd: S, store: &Store, blocks: std::ops::Range<usize>, panel: &mut [f32], stride: usize) {
     for (at, data) in blocks.zip(panel.chunks_mut(BLOCK * stride)) {
-        let lines = Lines { data, stride };
+        let lines = RowsMut { data, stride };
         match store {
             Store::Half(columns) => half(simd, &columns[at], lines),
             Store::Q8 { scale, words } => q8(simd, &scale[at], &words[at], lines),
@@ -65,28 +53,28 @@ fn unpack<S: Simd>(simd: S, store: &Store, blocks: std::ops::Range<usize>, panel
 }
 
 #[inline(always)]
-fn half<S: Simd>(simd: S, columns: &[Eight; BLOCK], mut lines: Lines) {
+fn half<S: Simd>(simd: S, columns: &[Eight; BLOCK], mut lines: RowsMut) {
     for (column, bits) in columns.iter().enumerate() {
         let (low, high) = u16x8::from_slice(simd, bits).bitcast::<i16x8<S>>().widen();
-        lines.set(column, widened_half!(low.combine(high), f32x8<S>));
+        set(&mut lines, column, widened_half!(low.combine(high), f32x8<S>));
     }
 }
 
 #[inline(always)]
-fn q8<S: Simd>(simd: S, scale: &Eight, words: &[Words; 8], mut lines: Lines) {
+fn q8<S: Simd>(simd: S, scale: &Eight, words: &[Words; 8], mut lines: RowsMut) {
     let (low, high) = u16x8::from_slice(simd, scale).bitcast::<i16x8<S>>().widen();
     let scale = widened_half!(low.combine(high), f32x8<S>);
     for (step, words) in words.iter().enumerate() {
         let words = u16x16::from_slice(simd, words).bitcast::<i32x8<S>>();
         // Byte by byte of a lane: columns 0, 2, 1, 3.
         for (column, shift) in [(0, 24), (2, 16), (1, 8), (3, 0)] {
-            lines.set(4 * step + column, ((words << shift) >> 24).to_float::<f32x8<S>>() * scale);
+            set(&mut lines, 4 * step + column, ((words << shift) >> 24).to_float::<f32x8<S>>() * scale);
         }
     }
 }
 
 #[inline(always)]
-fn q4<S: Simd>(simd: S, affine: &Words, words: &[Words; 4], mut lines: Lines) {
+fn q4<S: Simd>(simd: S, affine: &Words, words: &[Words; 4], mut lines: RowsMut) {
     let (scale, min) = u16x16::from_slice(simd, affine).bitcast::<i16x16<S>>().widen();
     let (scale, min) = (widened_half!(scale, f32x8<S>), widened_half!(min, f32x8<S>));
     for (step, words) in words.iter().enumerate() {
@@ -94,7 +82,13 @@ fn q4<S: Simd>(simd: S, affine: &Words, words: &[Words; 4], mut lines: Lines) {
         // Nibble by nibble of a lane: the even columns, then the odd ones.
         for (column, shift) in [(0, 0), (2, 4), (4, 8), (6, 12), (1, 16), (3, 20), (5, 24), (7, 28)] {
             let q = ((words >> shift) & 15).bitcast::<i32x8<S>>().to_float::<f32x8<S>>();
-            lines.set(8 * step + column, q.mul_add(scale, min));
+            set(&mut lines, 8 * step + column, q.mul_add(scale, min));
         }
     }
+}
+
+/// Column `column` of a block.
+#[inline(always)]
+fn set<S: Simd>(lines: &mut RowsMut, column: usize, values: f32x8<S>) {
+    values.store_slice(&mut lines.data[column * lines.stride..][..LANES]);
 }

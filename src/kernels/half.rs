@@ -3,7 +3,8 @@
 use ::half::f16;
 use fearless_simd::{dispatch, prelude::*};
 
-use crate::lanes::{self, widened_half};
+use super::Element;
+use crate::lanes;
 
 /// Rounds `values` to f16, ties to even; beyond f16's range gives an infinity.
 pub fn encode(values: &[f32], bits: &mut [u16]) {
@@ -16,19 +17,17 @@ pub fn encode(values: &[f32], bits: &mut [u16]) {
 /// The exact values of finite f16.
 pub fn decode(bits: &[u16], values: &mut [f32]) {
     debug_assert_eq!(values.len(), bits.len(), "f16 decode");
-    dispatch!(lanes::level(), simd => decode_on(simd, bits, values));
+    dispatch!(lanes::level(), simd => run(simd, bits, values));
 }
 
-/// [`decode`] inside a kernel.
 #[inline(always)]
-pub(super) fn decode_on<S: Simd>(simd: S, bits: &[u16], values: &mut [f32]) {
-    let mut whole = values.chunks_exact_mut(S::i16s::LEN);
-    let mut stored = bits.chunks_exact(S::i16s::LEN);
+fn run<S: Simd>(simd: S, bits: &[u16], values: &mut [f32]) {
+    let mut whole = values.chunks_exact_mut(S::u16s::LEN);
+    let mut stored = bits.chunks_exact(S::u16s::LEN);
     for (values, bits) in whole.by_ref().zip(stored.by_ref()) {
-        let (low, high) = S::u16s::from_slice(simd, bits).bitcast::<S::i16s>().widen();
-        let (first, second) = values.split_at_mut(S::f32s::LEN);
-        widened_half!(low, S::f32s).store_slice(first);
-        widened_half!(high, S::f32s).store_slice(second);
+        let (first, second) = u16::pair(simd, bits);
+        first.store_slice(&mut values[..S::f32s::LEN]);
+        second.store_slice(&mut values[S::f32s::LEN..]);
     }
     for (value, bits) in whole.into_remainder().iter_mut().zip(stored.remainder()) {
         *value = f16::from_bits(*bits).to_f32();

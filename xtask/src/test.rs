@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::browser::{self, Browser};
 use crate::{build, generate, model, setup, sh, size};
@@ -60,13 +60,11 @@ const CHECKS: &[Check] = &[
     Check(Wasm, "tests in the browser", &["tests/web.rs"], wasm_pack),
     Check(Page, "build the page", &["pkg/package.json", "www/package.json"], |_| build::run(&build::Args::default())),
     Check(Page, "limits of size", &["pkg/package.json"], |_| size::run()),
-    Check(Page, "package pkg", &["pkg/package.json"], |_| npm("pkg")),
-    Check(Page, "page www", &["www/package.json"], |_| npm("www")),
+    Check(Page, "package pkg", &["pkg/package.json"], |_| npm("pkg", &[])),
+    Check(Page, "page www", &["www/package.json"], |_| npm("www", &[])),
     Check(E2e, "page with the model", &["tests/e2e/package.json"], |found| {
         build::run(&build::Args::default())?;
-        let chrome = &found.browser()?.chrome;
-        let test = ["test", "--workspace", "tests/e2e"];
-        sh::run(sh::npm().args(test).env("CHROME", chrome).env("ATTNSCOPE_MODEL", found.model()?))
+        npm("tests/e2e", &[("CHROME", &found.browser()?.chrome), ("ATTNSCOPE_MODEL", found.model()?)])
     }),
 ];
 
@@ -157,16 +155,18 @@ fn wasm_pack(found: &Found) -> Result<()> {
     sh::run(&mut command)
 }
 
-/// Types and unit tests of a workspace; a script it does not have is not run.
-fn npm(workspace: &str) -> Result<()> {
+/// The scripts `check` (types, style) and `test` of a workspace, as far as it has them.
+fn npm(workspace: &str, variables: &[(&str, &PathBuf)]) -> Result<()> {
     setup::node_modules()?;
     let manifest = fs::read_to_string(sh::root().join(workspace).join("package.json"))?;
     let manifest: serde_json::Value = serde_json::from_str(&manifest)?;
     let scripts: Vec<_> = ["check", "test"].into_iter().filter(|s| manifest["scripts"][s].is_string()).collect();
     if scripts.is_empty() {
-        anyhow::bail!("{workspace}/package.json has neither a script `check` nor a script `test`");
+        bail!("{workspace}/package.json has neither a script `check` nor a script `test`");
     }
-    scripts.iter().try_for_each(|script| sh::run(sh::npm().args(["run", script, "--workspace", workspace])))
+    scripts.iter().try_for_each(|script| {
+        sh::run(sh::npm().args(["run", script, "--workspace", workspace]).envs(variables.iter().copied()))
+    })
 }
 
 fn seconds(time: Duration) -> String {

@@ -1,0 +1,145 @@
+//! What is timed, in the shapes of SmolLM2-135M: the native benchmark and the one in wasm run the same cases.
+#![expect(clippy::expect_used, reason = "a benchmark may panic")]
+
+use std::hint::black_box;
+
+use attnscope::kernels::{
+    Activations, AttendScratch, BLOCK, Element, GemmScratch, Keys, Layout, Matrix, Queries, Span, attend_listed,
+    attend_span, matmul, rms_norm, swiglu, top_k,
+};
+use half::f16;
+
+/// Something to time.
+pub struct Case {
+    /// Kernel, layout and shape.
+    pub name: String,
+    /// Multiply-adds of one run, or elements where `name` says so.
+    pub work: u64,
+    /// One run.
+    pub run: Box<dyn FnMut()>,
+}
+
+/// All cases.
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for layout in [Layout::Q4, Layout::Q8, Layout::Half] {
+        cases.push(product(layout, 1, 1536, 576));
+    }
+    cases.push(product(Layout::Q4, 1, 576, 1536));
+    cases.push(product(Layout::Q4, 1, 49152, 576));
+    cases.push(product(Layout::Q8, 1, 49152, 576));
+    for n in [2, 3, 4, 8, 32] {
+        cases.push(product(Layout::Q4, n, 1536, 576));
+    }
+    for layout in [Layout::Q4, Layout::Q8, Layout::Half] {
+        cases.push(product(layout, 128, 1536, 576));
+    }
+    cases.push(product(Layout::Q4, 128, 576, 1536));
+    cases.push(span::<u16>("f16", 1, 330));
+    cases.push(span::<u16>("f16", 1, 2048));
+    cases.push(span::<f32>("f32", 1, 2048));
+    cases.push(listed("shared", |_, slot| slot % 10 == 0));
+    cases.push(listed("apart", |head, slot| slot % 10 == head));
+    cases.push(span::<u16>("f16", 128, 330));
+    cases.push(span::<u16>("f16", 128, 2048));
+    cases.push(span::<f32>("f32", 128, 2048));
+    cases.extend(rows());
+    cases
+}
+
+fn numbers(len: usize) -> Vec<f32> {
+    let mut state = len as u32 | 1;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn product(layout: Layout, n: usize, rows: usize, cols: usize) -> Case {
+    let mut w = Matrix::new(layout, rows, cols).expect("fits");
+    for row in 0..rows {
+        match layout {
+            Layout::Half => w.set_half(row, &numbers(cols)),
+            Layout::Q8 => (0..cols / BLOCK).for_each(|b| w.set_q8(row, b, f16::from_f32(0.01), &[row as i8; BLOCK])),
+            Layout::Q4 => (0..cols / BLOCK).for_each(|b| {
+                w.set_q4(row, b, f16::from_f32(0.01), f16::from_f32(-0.05), &[row as u8 & 15; BLOCK]);
+            }),
+        }
+    }
+    let values = numbers(n * cols);
+    let (mut x, mut out, mut scratch) = (Activations::default(), vec![0.0; n * rows], GemmScratch::default());
+    Case {
+        name: format!("{} {layout:?} {rows}x{cols}, {n} rows", if n <= 3 { "gemv" } else { "gemm" }),
+        work: (n * rows * cols) as u64,
+        run: Box::new(move || {
+            x.load(&values, n, cols);
+            matmul(&w, &x, &mut out, &mut scratch);
+            black_box(&out);
+        }),
+    }
+}
+
+const GROUP: usize = 3;
+const HEAD: usize = 64;
+const QUERIES: Queries = Queries { q: &[], stride: GROUP * HEAD, rows: 1, group: GROUP, head_dim: HEAD, scale: 0.125 };
+
+fn stored<E: Element>(slots: usize) -> Vec<E> {
+    let mut stored = vec![E::default(); slots * HEAD];
+    E::store(&numbers(slots * HEAD), &mut stored);
+    stored
+}
+
+fn span<E: Element>(element: &str, rows: usize, slots: usize) -> Case {
+    let (k, v) = (stored::<E>(slots), stored::<E>(slots));
+    let q = numbers(rows * GROUP * HEAD);
+    let (mut out, mut scratch) = (vec![0.0; q.len()], AttendScratch::default());
+    Case {
+        name: format!("attend {element}, {rows} rows, {slots} slots"),
+        work: (0..rows).map(|row| (slots - row) * GROUP * HEAD * 2).sum::<usize>() as u64,
+        run: Box::new(move || {
+            let span = Span { sees: slots - rows + 1, window: usize::MAX };
+            let kv = Keys { k: &k, v: &v, rotate: None };
+            attend_span(&Queries { q: &q, rows, ..QUERIES }, &kv, span, &mut out, GROUP * HEAD, None, &mut scratch);
+            black_box(&out);
+        }),
+    }
+}
+
+fn listed(name: &str, keep: impl Fn(usize, usize) -> bool) -> Case {
+    let slots = 2048;
+    let (k, v) = (stored::<u16>(slots), stored::<u16>(slots));
+    let q = numbers(GROUP * HEAD);
+    let lists: Vec<Vec<u32>> =
+        (0..GROUP).map(|head| (0..slots as u32).filter(|slot| keep(head, *slot as usize)).collect()).collect();
+    let (mut out, mut scratch) = (vec![0.0; q.len()], AttendScratch::default());
+    Case {
+        name: format!("attend f16, lists {name}, 10% of {slots} slots"),
+        work: lists.iter().map(|list| (list.len() * HEAD * 2) as u64).sum(),
+        run: Box::new(move || {
+            let kv = Keys { k: &k, v: &v, rotate: None };
+            let lists: [&[u32]; GROUP] = std::array::from_fn(|head| &lists[head][..]);
+            attend_listed(&Queries { q: &q, ..QUERIES }, &kv, &lists, &mut out, None, &mut scratch);
+            black_box(&out);
+        }),
+    }
+}
+
+fn rows() -> [Case; 3] {
+    let (x, weight, mut out) = (numbers(576), numbers(576), vec![0.0; 576]);
+    let (mut gate, up) = (numbers(1536), numbers(1536));
+    let (scores, mut chosen, mut scratch) = (numbers(2048), Vec::new(), Vec::new());
+    [
+        Case {
+            name: "rms_norm, elements".into(),
+            work: 576,
+            run: Box::new(move || rms_norm(&x, &weight, 1e-5, black_box(&mut out))),
+        },
+        Case { name: "swiglu, elements".into(), work: 1536, run: Box::new(move || swiglu(black_box(&mut gate), &up)) },
+        Case {
+            name: "top_k 205 of 2048, elements".into(),
+            work: 2048,
+            run: Box::new(move || top_k(&scores, 205, black_box(&mut chosen), &mut scratch)),
+        },
+    ]
+}

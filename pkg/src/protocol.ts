@@ -1,0 +1,55 @@
+import type { PlainError } from './errors.js';
+import type * as Api from './types.js';
+
+/**
+ * What crosses the worker border. A call has an id and gets one answer; on the way it may report progress, be aborted,
+ * and ask for chunks of a file. Trace blocks and file chunks are transferred, never cloned.
+ */
+export interface Calls {
+  open: { in: { wasm?: Exclude<Api.EngineSource, Response> }; out: { methods: readonly Api.MethodInfo[] } };
+  load: { in: { source: RemoteSource }; out: { model: number; info: Api.ModelInfo } };
+  encode: { in: { model: number; text: string; parseSpecial: boolean }; out: Uint32Array };
+  decode: { in: { model: number; ids: Uint32Array }; out: string };
+  chat: { in: { model: number; messages: Api.ChatMessage[] }; out: string };
+  session: { in: { model: number; options: Api.SessionOptions }; out: number };
+  generate: { in: { session: number; prompt: Api.Prompt; options: RunOptions }; out: number };
+  next: { in: { run: number; choice: number | undefined }; out: Api.Step | null };
+  return: { in: { run: number }; out: null };
+  stats: { in: { session: number }; out: Api.Stats };
+  close: { in: { kind: 'engine' | 'model' | 'session'; handle: number }; out: null };
+}
+
+export type RunOptions = Pick<Api.GenerateOptions, 'maxTokens' | 'trace'>;
+
+/** A URL or a Blob is opened by the worker; everything else is read by the caller and sent chunk by chunk. */
+export type RemoteSource =
+  | { kind: 'url'; url: string }
+  | { kind: 'blob'; blob: Blob }
+  | { kind: 'chunks'; total: number | null; remote: boolean };
+
+export type Progress = Api.LoadProgress | Api.GenerateProgress;
+
+export type ToWorker =
+  | { [K in keyof Calls]: { id: number; call: K; input: Calls[K]['in'] } }[keyof Calls]
+  | { id: number; abort: true }
+  | { id: number; chunk: Uint8Array | null }
+  | { id: number; failed: PlainError };
+
+export type FromWorker =
+  | { id: number; value: unknown }
+  | { id: number; error: PlainError }
+  | { id: number; progress: Progress }
+  | { id: number; wants: true };
+
+/** What a Worker, a worker's own scope and a MessagePort have in common. */
+export interface Port {
+  postMessage(message: unknown, transfer: Transferable[]): void;
+  addEventListener(type: 'message', listener: (event: MessageEvent) => void): void;
+  removeEventListener(type: 'message', listener: (event: MessageEvent) => void): void;
+}
+
+/** The buffer of a trace block, to transfer it. */
+export function blocksOf(value: { trace: Uint8Array | null } | object | null): Transferable[] {
+  if (value === null || !('trace' in value) || !(value.trace instanceof Uint8Array)) return [];
+  return [value.trace.buffer as ArrayBuffer];
+}

@@ -1,0 +1,167 @@
+import { AttnscopeError, toError, toPlain } from './errors.js';
+import { type LocalEngine, openLocal } from './local.js';
+import {
+  blocksOf,
+  type Calls,
+  type FromWorker,
+  type Port,
+  type Progress,
+  type RemoteSource,
+  type ToWorker,
+} from './protocol.js';
+import type { Incoming } from './source.js';
+import type * as Api from './types.js';
+
+/** What a call gets beside its input. */
+interface Context {
+  id: number;
+  signal: AbortSignal;
+  progress: (progress: Progress) => void;
+}
+
+type Handlers = { [K in keyof Calls]: (input: Calls[K]['in'], context: Context) => Promise<Calls[K]['out']> };
+
+interface Run {
+  steps: Api.Steps;
+  stop: AbortController;
+  /** The call that waits for the next step; reports of progress go there. */
+  waiting: Context | null;
+}
+
+/** Answers the calls of one client on `port`. Calls interleave: each `next` works in slices and lets messages in. */
+export function serve(port: Port): void {
+  const send = (message: FromWorker, transfer: Transferable[] = []) => port.postMessage(message, transfer);
+  const running = new Map<number, AbortController>();
+  const feeds = new Map<number, Feed>();
+  const models = table<Api.Model>();
+  const sessions = table<Api.Session>();
+  const runs = table<Run>();
+  let engine: LocalEngine | null = null;
+
+  const handlers: Handlers = {
+    async open({ wasm }) {
+      engine = await openLocal(wasm);
+      return { methods: engine.methods };
+    },
+    async load({ source }, { id, signal, progress }) {
+      if (!engine) throw new AttnscopeError('closed', 'The engine is not open.');
+      const options = { signal, onProgress: progress };
+      const model = await (source.kind === 'chunks'
+        ? engine.loadFrom(feed(id, source, signal), options)
+        : engine.load(source.kind === 'url' ? source.url : source.blob, options));
+      return { model: models.add(model), info: model.info };
+    },
+    encode: ({ model, text, parseSpecial }) => models.get(model).encode(text, { parseSpecial }),
+    decode: ({ model, ids }) => models.get(model).decode(ids),
+    chat: ({ model, messages }) => models.get(model).chat(messages),
+    session: async ({ model, options }) => sessions.add(await models.get(model).session(options)),
+    async generate({ session, prompt, options }) {
+      const stop = new AbortController();
+      const onProgress = (progress: Api.GenerateProgress) => run.waiting?.progress(progress);
+      const steps = sessions.get(session).generate(prompt, { ...options, signal: stop.signal, onProgress });
+      const run: Run = { steps, stop, waiting: null };
+      return runs.add(run);
+    },
+    async next({ run: handle, choice }, context) {
+      const run = runs.get(handle);
+      context.signal.addEventListener('abort', () => run.stop.abort(), { once: true });
+      run.waiting = context;
+      const { value } = await run.steps.next(choice);
+      return value ?? null;
+    },
+    async return({ run }) {
+      await runs.take(run)?.steps.return();
+      return null;
+    },
+    stats: ({ session }) => sessions.get(session).stats(),
+    async close({ kind, handle }) {
+      if (kind === 'engine') await engine?.close();
+      else await (kind === 'model' ? models : sessions).take(handle)?.close();
+      return null;
+    },
+  };
+
+  async function answer<K extends keyof Calls>(id: number, call: K, input: Calls[K]['in']): Promise<void> {
+    const stop = new AbortController();
+    running.set(id, stop);
+    const progress = (value: Progress) => send({ id, progress: value }, blocksOf(value));
+    try {
+      const value = await handlers[call](input, { id, signal: stop.signal, progress });
+      send({ id, value }, call === 'next' ? blocksOf(value as Api.Step | null) : []);
+    } catch (thrown) {
+      send({ id, error: toPlain(thrown) });
+    } finally {
+      running.delete(id);
+      feeds.delete(id);
+    }
+  }
+
+  function feed(id: number, source: RemoteSource & { kind: 'chunks' }, signal: AbortSignal): Incoming {
+    const incoming = new Feed(() => send({ id, wants: true }), signal);
+    feeds.set(id, incoming);
+    return { chunks: incoming.chunks(), total: source.total, remote: source.remote };
+  }
+
+  port.addEventListener('message', ({ data }: MessageEvent<ToWorker>) => {
+    if ('call' in data) void answer(data.id, data.call, data.input);
+    else if ('abort' in data) running.get(data.id)?.abort();
+    else if ('chunk' in data) feeds.get(data.id)?.give(data.chunk);
+    else feeds.get(data.id)?.fail(toError(data.failed));
+  });
+}
+
+/** Chunks that the client sends one at a time, each only when it is wanted. */
+class Feed {
+  #settle: { resolve: (chunk: Uint8Array | null) => void; reject: (error: Error) => void } | null = null;
+
+  constructor(
+    private readonly want: () => void,
+    private readonly signal: AbortSignal,
+  ) {
+    signal.addEventListener('abort', () => this.fail(toError(new DOMException('stopped', 'AbortError'))), {
+      once: true,
+    });
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    while (!this.signal.aborted) {
+      const next = new Promise<Uint8Array | null>((resolve, reject) => {
+        this.#settle = { resolve, reject };
+      });
+      this.want();
+      const chunk = await next;
+      if (chunk === null) return;
+      yield chunk;
+    }
+  }
+
+  give(chunk: Uint8Array | null): void {
+    this.#settle?.resolve(chunk);
+  }
+
+  fail(error: Error): void {
+    this.#settle?.reject(error);
+  }
+}
+
+/** Things the client names by number. */
+function table<T>() {
+  const items = new Map<number, T>();
+  let last = 0;
+  return {
+    add(item: T): number {
+      items.set(++last, item);
+      return last;
+    },
+    get(handle: number): T {
+      const item = items.get(handle);
+      if (item === undefined) throw new AttnscopeError('closed', 'This model or session was closed.');
+      return item;
+    },
+    take(handle: number): T | undefined {
+      const item = items.get(handle);
+      items.delete(handle);
+      return item;
+    },
+  };
+}

@@ -1,0 +1,121 @@
+import type {
+  ChatMessage,
+  MethodInfo,
+  ModelInfo,
+  SessionStats,
+  StepInfo,
+  Value,
+  SessionOptions as WasmSessionOptions,
+} from './wasm/attnscope.js';
+
+export type {
+  ChatMessage,
+  MethodInfo,
+  ModelInfo,
+  ParamInfo,
+  StepInfo,
+  Value as ParamValue,
+} from './wasm/attnscope.js';
+
+/** Where the weights come from. A string is a URL (in Node also a path). */
+export type Source = string | URL | Request | Response | Blob | ArrayBuffer | Uint8Array | ReadableStream<Uint8Array>;
+
+/** Where the engine comes from; by default the file beside this module. */
+export type EngineSource = string | URL | Response | BufferSource | WebAssembly.Module;
+
+/** What `load` is doing. `total` is null when nobody said how much there is. Bytes, except in `engine` and `ready`. */
+export interface LoadProgress {
+  stage: 'engine' | 'download' | 'read' | 'ready';
+  loaded: number;
+  total: number | null;
+}
+
+/** Memory in bytes: what the session stores, what is set aside for it, and what the whole engine occupies. */
+export interface Stats extends SessionStats {
+  wasmBytes: number;
+}
+
+export interface OpenOptions {
+  /** Run in a worker: yes / no, one you made, or how to make one. Default: yes where `Worker` exists, no in Node. */
+  worker?: boolean | Worker | (() => Worker);
+  wasm?: EngineSource;
+}
+
+export interface ReadOptions {
+  signal?: AbortSignal;
+  onProgress?: (progress: LoadProgress) => void;
+}
+
+export type LoadOptions = OpenOptions & ReadOptions;
+
+/** How a session runs: a method, its parameters by name, and how tokens are chosen. */
+export interface SessionOptions extends Omit<WasmSessionOptions, 'params'> {
+  params?: Record<string, Value>;
+}
+
+/** `totals`: counts and bytes. `sets`: and every set of positions read, stored and evicted. */
+export type TraceLevel = 'totals' | 'sets';
+
+/** Prefill so far, in row-layers. `trace` holds the records since the last report, when a trace was asked for. */
+export interface GenerateProgress {
+  done: number;
+  total: number;
+  trace: Uint8Array | null;
+}
+
+export interface GenerateOptions {
+  /** Default 64. */
+  maxTokens?: number;
+  signal?: AbortSignal;
+  /** Default: no trace blocks. */
+  trace?: TraceLevel;
+  /**
+   * Called during prefill, some ten times a second. With a trace, records are handed out here as they come and each is
+   * handed out once, so feed both these blocks and the blocks of the steps to a `CacheView`.
+   */
+  onProgress?: (progress: GenerateProgress) => void;
+}
+
+/** One generated token. `trace` is a block of 16-byte records of its own (see `attnscope/trace`), safe to transfer. */
+export interface Step extends StepInfo {
+  trace: Uint8Array | null;
+}
+
+/** Text, token ids, or messages to which the chat template of the model is applied. */
+export type Prompt = string | Uint32Array | readonly number[] | readonly ChatMessage[];
+
+/**
+ * The steps of one run. `next(id)` takes the token `id` in place of the one that the last step proposed (teacher
+ * forcing) and goes on even where that step had ended the text.
+ */
+export type Steps = AsyncGenerator<Step, void, number | undefined>;
+
+/** A method with its parameters and its own KV cache. */
+export interface Session {
+  readonly options: SessionOptions;
+  /** Runs a prompt from an empty cache. One run at a time; sessions of one model may run side by side. */
+  generate(prompt: Prompt, options?: GenerateOptions): Steps;
+  stats(): Promise<Stats>;
+  close(): Promise<void>;
+}
+
+export interface Model {
+  readonly info: ModelInfo;
+  readonly methods: readonly MethodInfo[];
+  /** Text to token ids; with `parseSpecial`, markers such as `<|im_start|>` become their token. */
+  encode(text: string, options?: { parseSpecial?: boolean }): Promise<Uint32Array>;
+  decode(ids: Uint32Array | readonly number[]): Promise<string>;
+  /** Messages as text, by the chat template of the model. */
+  chat(messages: readonly ChatMessage[]): Promise<string>;
+  session(options: SessionOptions): Promise<Session>;
+  /** Frees the model and its sessions. */
+  close(): Promise<void>;
+}
+
+/** The engine without a model: knows the methods and reads models. */
+export interface Engine {
+  readonly methods: readonly MethodInfo[];
+  load(source: Source, options?: ReadOptions): Promise<Model>;
+  /** Frees everything; ends the worker if this package made it. */
+  close(): Promise<void>;
+}

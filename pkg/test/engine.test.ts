@@ -1,0 +1,152 @@
+import { MessageChannel } from 'node:worker_threads';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { openLocal } from '../src/local.js';
+import type { Port } from '../src/protocol.js';
+import { openRemote } from '../src/remote.js';
+import { serve } from '../src/serve.js';
+import { CacheView } from '../src/trace.js';
+import type { Engine, GenerateProgress, LoadProgress, Model, Step } from '../src/types.js';
+import { EOS, PREFILL_SLICES, seen } from './stub-engine.js';
+
+const FILE = new Uint8Array(100);
+FILE.set(new TextEncoder().encode('GGUF'));
+const code = (value: string) => expect.objectContaining({ name: 'AttnscopeError', code: value });
+
+/** A worker's border without a worker: the two ends of a channel. */
+async function openOverPort(): Promise<Engine> {
+  const { port1, port2 } = new MessageChannel();
+  serve(port2 as unknown as Port);
+  port1.ref();
+  port2.start();
+  port1.start();
+  return openRemote(port1 as unknown as Port, undefined, () => port1.close());
+}
+
+describe.each([
+  ['in this thread', () => openLocal()],
+  ['over a port', openOverPort],
+])('the engine %s', (_, open) => {
+  let engine: Engine;
+  let model: Model;
+  beforeEach(async () => {
+    engine = await open();
+    model = await engine.load(FILE);
+    return () => engine.close();
+  });
+
+  it('loads bytes, blobs, streams and responses, and says how far it is', async () => {
+    const stream = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(FILE.slice(0, 60));
+        controller.enqueue(FILE.slice(60));
+        controller.close();
+      },
+    });
+    for (const source of [FILE, FILE.buffer, new Blob([FILE]), stream, new Response(FILE)]) {
+      const stages: LoadProgress[] = [];
+      seen.pushed = 0;
+      const loaded = await engine.load(source, { onProgress: (p) => stages.push(p) });
+      expect(seen.pushed).toBe(FILE.length);
+      expect(stages.at(-1)).toMatchObject({ stage: 'ready', loaded: 100 });
+      expect(loaded.info.name).toBe('stub');
+    }
+    expect(FILE.length).toBe(100);
+  });
+
+  it('refuses what is not a model', async () => {
+    await expect(engine.load(new TextEncoder().encode('<!doctype html>'))).rejects.toThrow(code('not_gguf'));
+    await expect(engine.load(FILE.slice(0, 6))).rejects.toThrow(code('truncated'));
+    await expect(engine.load(new Response('no', { status: 404 }))).rejects.toThrow(code('http'));
+    await expect(engine.load(42 as unknown as string)).rejects.toThrow(code('source'));
+    const broken = new ReadableStream<Uint8Array>({ pull: (c) => c.error(new TypeError('reset')) });
+    await expect(engine.load(broken)).rejects.toThrow(code('network'));
+  });
+
+  it('stops a load on request', async () => {
+    const stop = new AbortController();
+    const endless = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        controller.enqueue(FILE.slice());
+        if (seen.pushed > 1000) stop.abort();
+      },
+    });
+    await expect(engine.load(endless, { signal: stop.signal })).rejects.toThrow(code('aborted'));
+    await expect(engine.load(FILE, { signal: AbortSignal.abort() })).rejects.toThrow(code('aborted'));
+  });
+
+  it('takes text, ids and messages as a prompt', async () => {
+    const session = await model.session({ method: 'full' });
+    seen.started = [];
+    for (const prompt of ['ab', [5, 6], Uint32Array.of(8), [{ role: 'user', content: 'x' }]]) {
+      for await (const _ of session.generate(prompt, { maxTokens: 1 }));
+    }
+    const chat = [...new TextEncoder().encode('<user>x')];
+    expect(seen.started).toEqual([[97, 98], [5, 6], [8], [1, ...chat]]);
+  });
+
+  it('yields steps with trace blocks of their own, and progress before them', async () => {
+    const session = await model.session({ method: 'full' });
+    const view = new CacheView(model.info);
+    const progress: GenerateProgress[] = [];
+    const steps: Step[] = [];
+    const onProgress = (p: GenerateProgress) => {
+      progress.push(p);
+      if (p.trace) view.apply(p.trace);
+    };
+    for await (const step of session.generate([50, 51], { maxTokens: 3, trace: 'sets', onProgress })) {
+      expect(step.trace?.buffer.byteLength).toBe(step.trace?.byteLength);
+      view.apply(step.trace!);
+      steps.push(step);
+    }
+    expect(steps.map((s) => s.id)).toEqual([52, 53, 54]);
+    expect(steps.at(-1)?.end).toBe('length');
+    expect(progress[0]).toMatchObject({ done: 0, total: PREFILL_SLICES });
+    expect(view.storedRows[0]).toBe(4);
+  });
+
+  it('takes another token than the proposed one', async () => {
+    const session = await model.session({ method: 'full' });
+    const steps = session.generate([3], { maxTokens: 9 });
+    expect((await steps.next()).value).toMatchObject({ id: 4 });
+    expect((await steps.next(EOS - 1)).value).toMatchObject({ id: EOS, end: 'eos' });
+    // Past the end of its own text, because the caller says so.
+    expect((await steps.next(100)).value).toMatchObject({ id: 101, end: null });
+    expect(await steps.return()).toMatchObject({ done: true });
+  });
+
+  it('ends at the end of the text', async () => {
+    const session = await model.session({ method: 'full' });
+    const ids: number[] = [];
+    for await (const step of session.generate([EOS - 2], { maxTokens: 9 })) ids.push(step.id);
+    expect(ids).toEqual([EOS - 1, EOS]);
+  });
+
+  it('stops in prefill and stays usable', async () => {
+    const session = await model.session({ method: 'full' });
+    const stop = new AbortController();
+    seen.advances = 0;
+    const steps = session.generate([1], { signal: stop.signal });
+    const first = steps.next();
+    setTimeout(() => stop.abort(), 5);
+    await expect(first).rejects.toThrow(code('aborted'));
+    expect(seen.advances).toBeLessThan(PREFILL_SLICES);
+    const { value } = await session.generate([1]).next();
+    expect(value).toMatchObject({ id: 2 });
+  });
+
+  it('runs sessions side by side, and each session once at a time', async () => {
+    const sessions = await Promise.all([1, 2].map(() => model.session({ method: 'full' })));
+    const firsts = await Promise.all(sessions.map((s, i) => s.generate([i + 20]).next()));
+    expect(firsts.map((f) => (f.value as Step).id)).toEqual([21, 22]);
+    await expect(sessions[0].generate([1]).next()).rejects.toThrow(code('state'));
+  });
+
+  it('passes on the errors of the engine', async () => {
+    const session = await model.session({ method: 'full' });
+    await expect(model.session({ method: 'none' })).rejects.toThrow(code('unknown_method'));
+    await expect(session.generate('').next()).rejects.toThrow(code('empty_prompt'));
+    await expect(session.generate([]).next()).rejects.toThrow(code('empty_prompt'));
+    await session.close();
+    await expect(session.generate('x').next()).rejects.toThrow(code('closed'));
+  });
+});

@@ -1,0 +1,147 @@
+//! Scores and weighted values for the few queries of a decode step, straight from storage.
+//!
+//! A tile laid out for block products pays off when many queries read it. Here a key serves one to four, so it is
+//! converted in registers and used at once.
+
+use fearless_simd::{f32x4, prelude::*};
+
+use super::Element;
+use super::tile::Slots;
+
+/// Most queries of a pass: with four slots each their sums fit the registers of AVX2.
+const PASS: usize = 4;
+/// Up to so many queries two passes beat a tile.
+const FEW: usize = 2 * PASS;
+/// Slots scored together, the lanes of one result.
+const SLOTS: usize = 4;
+
+/// Whether `queries` of `dim` components can be served here: rows must be whole pairs of vectors, others need the
+/// padding of a tile.
+#[inline(always)]
+pub(super) fn serves<S: Simd>(queries: usize, dim: usize) -> bool {
+    queries <= FEW && dim.is_multiple_of(2 * S::f32s::LEN)
+}
+
+/// The scores `[queries, slots]` of `q` `[queries, dim]` with the keys of `slots`.
+#[inline(always)]
+pub(super) fn score<S: Simd, E: Element>(
+    simd: S,
+    dim: usize,
+    q: &[f32],
+    keys: &[E],
+    slots: impl Slots,
+    out: &mut [f32],
+) {
+    for (q, out) in q.chunks(PASS * dim).zip(out.chunks_mut(PASS * slots.count())) {
+        match q.len() / dim {
+            1 => score_pass::<S, E, 1>(simd, dim, q, keys, slots, out),
+            2 => score_pass::<S, E, 2>(simd, dim, q, keys, slots, out),
+            3 => score_pass::<S, E, 3>(simd, dim, q, keys, slots, out),
+            _ => score_pass::<S, E, PASS>(simd, dim, q, keys, slots, out),
+        }
+    }
+}
+
+/// The sums `[queries, dim]` of the values of `slots`, weighted by `weights` `[queries, slots]`.
+#[inline(always)]
+pub(super) fn weigh<S: Simd, E: Element>(
+    simd: S,
+    dim: usize,
+    weights: &[f32],
+    values: &[E],
+    slots: impl Slots,
+    out: &mut [f32],
+) {
+    for (weights, out) in weights.chunks(PASS * slots.count()).zip(out.chunks_mut(PASS * dim)) {
+        match out.len() / dim {
+            1 => weigh_pass::<S, E, 1>(simd, dim, weights, values, slots, out),
+            2 => weigh_pass::<S, E, 2>(simd, dim, weights, values, slots, out),
+            3 => weigh_pass::<S, E, 3>(simd, dim, weights, values, slots, out),
+            _ => weigh_pass::<S, E, PASS>(simd, dim, weights, values, slots, out),
+        }
+    }
+}
+
+#[inline(always)]
+fn score_pass<S: Simd, E: Element, const G: usize>(
+    simd: S,
+    dim: usize,
+    q: &[f32],
+    keys: &[E],
+    slots: impl Slots,
+    out: &mut [f32],
+) {
+    let count = slots.count();
+    let q: [&[f32]; G] = std::array::from_fn(|g| &q[g * dim..][..dim]);
+    for first in (0..count).step_by(SLOTS) {
+        // Past the end the last key again; its scores are dropped.
+        let keys: [&[E]; SLOTS] = std::array::from_fn(|i| &keys[slots.slot((first + i).min(count - 1)) * dim..][..dim]);
+        let mut sums = [[S::f32s::splat(simd, 0.0); SLOTS]; G];
+        for at in (0..dim).step_by(2 * S::f32s::LEN) {
+            let q = q.map(
+                #[inline(always)]
+                |q| f32::pair(simd, &q[at..][..2 * S::f32s::LEN]),
+            );
+            for (slot, key) in keys.iter().enumerate() {
+                let key = E::pair(simd, &key[at..][..2 * S::f32s::LEN]);
+                for (sums, q) in sums.iter_mut().zip(&q) {
+                    sums[slot] = key.1.mul_add(q.1, key.0.mul_add(q.0, sums[slot]));
+                }
+            }
+        }
+        for (sums, out) in sums.iter().zip(out.chunks_exact_mut(count)) {
+            let there = SLOTS.min(count - first);
+            out[first..][..there].copy_from_slice(&totals(simd, sums).as_slice()[..there]);
+        }
+    }
+}
+
+/// The sums across the lanes of four vectors.
+#[inline(always)]
+fn totals<S: Simd>(simd: S, sums: &[S::f32s; SLOTS]) -> f32x4<S> {
+    let [a, b, c, d] = sums.map(
+        #[inline(always)]
+        |sum| {
+            let blocks = sum.as_slice().chunks_exact(4);
+            blocks
+                .map(
+                    #[inline(always)]
+                    |block| f32x4::from_slice(simd, block),
+                )
+                .reduce(
+                    #[inline(always)]
+                    |a, b| a + b,
+                )
+                .unwrap_or(f32x4::splat(simd, 0.0))
+        },
+    );
+    let (ac, bd) = (a.zip_low(c) + a.zip_high(c), b.zip_low(d) + b.zip_high(d));
+    ac.zip_low(bd) + ac.zip_high(bd)
+}
+
+#[inline(always)]
+fn weigh_pass<S: Simd, E: Element, const G: usize>(
+    simd: S,
+    dim: usize,
+    weights: &[f32],
+    values: &[E],
+    slots: impl Slots,
+    out: &mut [f32],
+) {
+    let (count, step) = (slots.count(), 2 * S::f32s::LEN);
+    let weights: [&[f32]; G] = std::array::from_fn(|g| &weights[g * count..][..count]);
+    for at in (0..dim).step_by(step) {
+        let mut sums = [(S::f32s::splat(simd, 0.0), S::f32s::splat(simd, 0.0)); G];
+        for index in 0..count {
+            let value = E::pair(simd, &values[slots.slot(index) * dim + at..][..step]);
+            for (sum, weights) in sums.iter_mut().zip(&weights) {
+                let weight = S::f32s::splat(simd, weights[index]);
+                *sum = (value.0.mul_add(weight, sum.0), value.1.mul_add(weight, sum.1));
+            }
+        }
+        for (sum, out) in sums.iter().zip(out.chunks_exact_mut(dim)) {
+            sum.0.store_slice(&mut out[at..][..step / 2]);
+            sum.1.store_slice(&mut out[at + step / 2..][..step / 2]);
+        }
+    }
+}

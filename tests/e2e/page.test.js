@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { launch, openPage } from './browser.js';
+import { readMap, readTrace } from './canvas.js';
+import { replay } from './replay.js';
+import { serve } from './server.js';
+
+const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+const { CHROME, ATTNSCOPE_MODEL } = process.env;
+const missing = [!CHROME && 'CHROME', !ATTNSCOPE_MODEL && 'ATTNSCOPE_MODEL'].filter(Boolean).join(' and ');
+const METHODS = ['full', 'h2o', 'tidal_decode'];
+const LONG = 120_000;
+
+describe('the page with a real model', {
+  skip: missing ? `not run: ${missing} not set` : false,
+  timeout: 600_000,
+}, () => {
+  let server;
+  let browser;
+  let page;
+  let seen;
+  before(async () => {
+    mkdirSync(at('../../artifacts'), { recursive: true });
+    server = await serve(at('../../www/dist'), ATTNSCOPE_MODEL);
+    browser = await launch(CHROME);
+    seen = await openPage(browser, server.origin);
+    page = seen.page;
+    await page.goto(`${server.url}?test`);
+  });
+  after(async () => {
+    await browser?.close();
+    server?.close();
+  });
+
+  const shot = (name) => page.screenshot({ path: at(`../../artifacts/${name}.png`), fullPage: true });
+  const button = (name) => page.getByRole('button', { name, exact: true });
+  const finished = () => page.getByText('· finished').waitFor({ timeout: LONG });
+
+  it('offers the methods and says what is missing before anything is loaded', async () => {
+    await page.locator('[data-method="full"]').waitFor();
+    assert.equal(await button('Run').isDisabled(), true);
+    await page.getByText('Load a model first.').waitFor();
+    await shot('first');
+  });
+
+  it('refuses a file that is no model, and keeps the prompt', async () => {
+    await page.getByLabel('Text of the prompt').fill('The lighthouse keeper found');
+    const buffer = Buffer.from('<!doctype html><p>not a model');
+    await page.getByLabel('Model file').setInputFiles({ name: 'wrong.gguf', mimeType: 'text/html', buffer });
+    const banner = page.locator('[data-code="not_gguf"]');
+    await banner.waitFor();
+    await shot('wrong-file');
+    await banner.getByLabel('Close this message').click();
+    assert.equal(await page.getByLabel('Text of the prompt').inputValue(), 'The lighthouse keeper found');
+  });
+
+  it('loads the model on a tap that shows its size', async () => {
+    const load = page.getByRole('button', { name: /^Load .*MB\)$/ });
+    await load.click();
+    await button('Cancel').click();
+    await load.click();
+    await page.getByText(/^30 layers/).waitFor({ timeout: LONG });
+    await load.waitFor({ state: 'detached' });
+  });
+
+  it('draws exactly what the trace says', async () => {
+    await choose(page, METHODS);
+    await setBudget(page, 16);
+    await page.getByLabel('as a chat message').uncheck();
+    await page
+      .getByLabel('Text of the prompt')
+      .fill('One, two, three, four, five, six, seven, eight, nine, ten, eleven, twelve,');
+    await page.getByLabel('Tokens to generate').fill('12');
+    await button('Run').click();
+    await finished();
+    const { info, traces } = await readTrace(page);
+    assert.deepEqual(traces.map((t) => t.method).sort(), [...METHODS].sort());
+    for (const { method, blocks } of traces) {
+      const told = replay(info, blocks);
+      for (const mode of ['reads', 'storage']) {
+        await button(mode === 'reads' ? 'Reads' : 'Storage').click();
+        await page.waitForTimeout(100);
+        const heads = mode === 'reads' ? info.queryHeads : info.kvHeads;
+        const { width, height, cells } = await readMap(page, method);
+        assert.equal(height, info.layers * heads);
+        assert.ok(width >= told.length, `${width} columns for ${told.length} positions`);
+        const wrong = cells.flatMap((state, i) => {
+          const [row, position] = [Math.floor(i / width), i % width];
+          const want = told[mode](Math.floor(row / heads), row % heads, position);
+          return state === want ? [] : [`${method} ${mode} row ${row} position ${position}: ${state}, not ${want}`];
+        });
+        assert.deepEqual(wrong.slice(0, 5), []);
+      }
+      const line = await page.locator(`[data-verdict="${method}"]`).textContent();
+      if (told.evictedRows > 0) assert.match(line ?? '', /dropped in/);
+      else assert.match(line ?? '', /Keeps everything/);
+    }
+    await button('Reads').click();
+  });
+
+  it('stops in the middle of the prompt, and runs again', async () => {
+    await page.getByLabel('Prompt', { exact: true }).selectOption('needle-600');
+    await setBudget(page, 128);
+    await button('Run').click();
+    await page.locator('[data-stream] progress').first().waitFor({ timeout: LONG });
+    const began = Date.now();
+    await button('Stop').click();
+    await page.getByText('stopped while reading the prompt').waitFor({ timeout: 5000 });
+    assert.ok(Date.now() - began < 3000, 'Stop took too long');
+    await button('Run').click();
+    await finished();
+    const full = await page.locator('[data-stream="full"]').textContent();
+    assert.match(full ?? '', /48213/);
+  });
+
+  it('says when the text is too long, with numbers, and keeps the results', async () => {
+    await page.getByLabel('Text of the prompt').fill('one two three four '.repeat(2200));
+    await button('Run').click();
+    const banner = page.locator('[data-code="context"]');
+    await banner.waitFor({ timeout: LONG });
+    assert.match((await banner.textContent()) ?? '', /8192/);
+    assert.equal(await page.locator('canvas[data-map]').count(), METHODS.length);
+    await banner.getByLabel('Close this message').click();
+    await page.getByLabel('Prompt', { exact: true }).selectOption('needle-600');
+  });
+
+  it('shows a value out of range beside its field', async () => {
+    await page.getByText('Parameters of the chosen methods').click();
+    const field = page.locator('#tidal_decode-top_k');
+    const before = await field.inputValue();
+    await field.fill('0');
+    await field.blur();
+    await page.locator('#tidal_decode-top_k-why').waitFor();
+    assert.equal(await button('Run').isDisabled(), true);
+    await field.fill(before);
+    await field.blur();
+    assert.equal(await button('Run').isDisabled(), false);
+    // What only the model knows comes back from the engine, and is marked all the same.
+    const layers = page.locator('#tidal_decode-reselect_layers');
+    await layers.fill('99');
+    await layers.blur();
+    await button('Run').click();
+    await page.locator('#tidal_decode-reselect_layers-why').waitFor();
+    await page.locator('[data-code="param"]').getByLabel('Close this message').click();
+    await layers.fill('');
+    await layers.blur();
+    await page.locator('#tidal_decode-reselect_layers-why').waitFor({ state: 'detached' });
+    await page.getByText('Parameters of the chosen methods').click();
+  });
+
+  it('looks right in light and dark, wide and narrow', async () => {
+    const map = page.locator('[data-map="tidal_decode"]');
+    const box = await map.boundingBox();
+    assert.ok(box);
+    await page.mouse.click(box.x + box.width * 0.3, box.y + box.height * 0.6);
+    for (const theme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme: theme });
+      await page.setViewportSize({ width: 1440, height: 900 });
+      await page.waitForTimeout(400);
+      await shot(`desktop-${theme}`);
+      await page.setViewportSize({ width: 390, height: 844 });
+      await page.waitForTimeout(400);
+      const overflow = await page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
+      assert.ok(overflow <= 0, `${overflow} px wider than a phone`);
+      await shot(`phone-${theme}`);
+    }
+  });
+
+  it('logged no error and asked nobody else', () => {
+    assert.deepEqual(seen.errors, []);
+    assert.deepEqual(seen.foreign, []);
+  });
+});
+
+/** Presses exactly the chips of these methods. */
+async function choose(page, methods) {
+  for (const chip of await page.locator('[data-method]').all()) {
+    const on = (await chip.getAttribute('aria-pressed')) === 'true';
+    if (on !== methods.includes((await chip.getAttribute('data-method')) ?? '')) await chip.click();
+  }
+}
+
+/** Moves the budget slider as its own event would. */
+async function setBudget(page, tokens) {
+  await page.locator('#budget').evaluate((slider, value) => {
+    slider.value = String(value);
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+  }, Math.log2(tokens));
+}

@@ -1,0 +1,41 @@
+import type { Shape } from 'attnscope/trace';
+import type { Mode } from '../view/cells.js';
+
+/** The cell that is looked at, shared by all panels. `head` is a query head, whatever the maps show. */
+export interface Spot {
+  track: number;
+  layer: number;
+  head: number;
+  position: number;
+}
+
+/** The row of a layer that shows this query head: itself in reads, its KV head in storage. */
+export function rowOf(head: number, shape: Shape, mode: Mode): number {
+  return mode === 'reads' ? head : Math.floor((head * shape.kvHeads) / shape.queryHeads);
+}
+
+/** The query head, or the first of them, that a row of a layer stands for. */
+export function headOf(row: number, shape: Shape, mode: Mode): number {
+  return mode === 'reads' ? row : Math.floor((row * shape.queryHeads) / shape.kvHeads);
+}
+
+class Hover {
+  spot = $state.raw<Spot | null>(null);
+  locked = $state(false);
+
+  look(spot: Spot | null): void {
+    if (!this.locked) this.spot = spot;
+  }
+
+  toggle(spot: Spot): void {
+    this.locked = !this.locked;
+    this.spot = spot;
+  }
+
+  free(): void {
+    this.locked = false;
+    this.spot = null;
+  }
+}
+
+export const hover = new Hover();

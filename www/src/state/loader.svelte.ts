@@ -1,0 +1,123 @@
+import { type Engine, type LoadProgress, type MethodInfo, type Model, open, type Source } from 'attnscope';
+import { codeOf, FATAL, type Problem, problem } from './problems.js';
+
+export type Status = 'starting' | 'empty' | 'loading' | 'ready' | 'broken';
+
+/** Progress with what makes waiting bearable. */
+export interface Waiting extends LoadProgress {
+  /** Bytes a second over the last seconds; 0 while unknown. */
+  speed: number;
+}
+
+/** The engine and the model in it. */
+class Loader {
+  status = $state<Status>('starting');
+  methods = $state.raw<readonly MethodInfo[]>([]);
+  model = $state.raw<Model | null>(null);
+  label = $state('');
+  /** True while the visitor looks for another model. */
+  changing = $state(false);
+  waiting = $state.raw<Waiting | null>(null);
+  problem = $state.raw<Problem | null>(null);
+  /** Size of the model at the address in the settings; `none` when there is no file, null while nobody knows. */
+  offered = $state.raw<number | 'none' | null>(null);
+
+  #engine: Engine | null = null;
+  #stop: AbortController | null = null;
+  #again: (() => void) | null = null;
+
+  /** Starts the engine, which also tells the methods. No model is fetched before somebody asks for it. */
+  async start(): Promise<void> {
+    this.status = 'starting';
+    this.problem = null;
+    this.#again = () => void this.start();
+    try {
+      this.#engine = await open();
+      this.methods = this.#engine.methods;
+      this.status = 'empty';
+    } catch (thrown) {
+      this.problem = problem(thrown);
+      this.status = 'broken';
+    }
+  }
+
+  /** Asks how large the model at `url` is, without fetching it. */
+  async ask(url: string): Promise<void> {
+    try {
+      const answer = await fetch(url, { method: 'HEAD' });
+      const length = Number(answer.headers.get('content-length'));
+      const page = answer.headers.get('content-type')?.startsWith('text/html') ?? false;
+      this.offered = !answer.ok || page ? 'none' : length > 0 ? length : null;
+    } catch {
+      this.offered = null;
+    }
+  }
+
+  async load(source: Source, label: string): Promise<void> {
+    if (!this.#engine || this.status === 'loading') return;
+    const stop = new AbortController();
+    this.#stop = stop;
+    this.#again = () => void this.load(source, label);
+    this.problem = null;
+    this.status = 'loading';
+    this.waiting = { stage: 'engine', loaded: 0, total: null, speed: 0 };
+    const pace = new Pace();
+    try {
+      const onProgress = (p: LoadProgress) => {
+        this.waiting = { ...p, speed: pace.at(p.loaded) };
+        // Two models at once may not fit, but one that works is given up only for a file that begins like a model.
+        if (p.loaded > 0) this.#drop();
+      };
+      this.model = await this.#engine.load(source, { signal: stop.signal, onProgress });
+      this.label = label;
+      this.status = 'ready';
+    } catch (thrown) {
+      this.status = this.model ? 'ready' : 'empty';
+      if (codeOf(thrown) === 'aborted') return;
+      await this.fail(thrown);
+    } finally {
+      this.waiting = null;
+    }
+  }
+
+  #drop(): void {
+    void this.model?.close().catch(() => undefined);
+    this.model = null;
+  }
+
+  cancel(): void {
+    this.#stop?.abort();
+  }
+
+  retry(): void {
+    this.#again?.();
+  }
+
+  /** Shows a failure; after one that leaves the engine unusable, starts a new one. */
+  async fail(thrown: unknown): Promise<void> {
+    const shown = problem(thrown);
+    const again = this.#again;
+    if (FATAL.has(shown.code)) {
+      this.model = null;
+      await this.#engine?.close().catch(() => undefined);
+      await this.start();
+      this.#again = again;
+    }
+    this.problem = shown;
+  }
+}
+
+/** Speed over the last three seconds. */
+class Pace {
+  #marks: { time: number; bytes: number }[] = [];
+
+  at(bytes: number): number {
+    const time = performance.now();
+    this.#marks.push({ time, bytes });
+    while (this.#marks.length > 2 && time - this.#marks[0].time > 3000) this.#marks.shift();
+    const first = this.#marks[0];
+    return time > first.time ? ((bytes - first.bytes) / (time - first.time)) * 1000 : 0;
+  }
+}
+
+export const loader = new Loader();

@@ -1,0 +1,84 @@
+import type { MethodInfo, ParamInfo, ParamValue } from 'attnscope';
+
+export type Values = Record<string, ParamValue>;
+
+export function defaults(method: MethodInfo): Values {
+  return Object.fromEntries(method.params.map((param) => [param.name, param.default]));
+}
+
+/** Why a value will not do, in the words of the registry, or null. What only the model knows, the engine checks. */
+export function check(param: ParamInfo, value: ParamValue | undefined): string | null {
+  return fits(param, value) ? null : `Allowed: ${param.allowed}.`;
+}
+
+function fits(param: ParamInfo, value: ParamValue | undefined): boolean {
+  switch (param.kind) {
+    case 'int':
+      return Number.isInteger(value) && inRange(param, value as number);
+    case 'float':
+      return typeof value === 'number' && Number.isFinite(value) && inRange(param, value);
+    case 'choice':
+      return param.choices?.includes(String(value)) ?? false;
+    case 'list':
+      return Array.isArray(value) && value.every((n, i) => Number.isInteger(n) && (i === 0 || value[i - 1] < n));
+    default:
+      return true;
+  }
+}
+
+function inRange({ min, max }: ParamInfo, value: number): boolean {
+  return value >= (min ?? Number.NEGATIVE_INFINITY) && value <= (max ?? Number.POSITIVE_INFINITY);
+}
+
+/** The parameter that a refusal of the engine names: its message begins with `method.parameter = `. */
+export function refused(message: string): string | null {
+  return /^(\w+\.\w+) = /.exec(message)?.[1] ?? null;
+}
+
+/** What was typed in a text field, as a value; `check` says whether it will do. */
+export function parse(param: ParamInfo, text: string): ParamValue {
+  if (param.kind === 'list') {
+    const parts = text.split(/[\s,;]+/).filter(Boolean);
+    return parts.map(Number);
+  }
+  return text.trim() === '' ? Number.NaN : Number(text);
+}
+
+export function show(value: ParamValue | undefined): string {
+  if (Array.isArray(value)) return value.map((n) => (Number.isNaN(n) ? '?' : n)).join(', ');
+  return typeof value === 'number' && Number.isNaN(value) ? '' : String(value ?? '');
+}
+
+/** Tokens of budget that the values add up to, or null when the method has no budget. */
+export function budgetOf(method: MethodInfo, values: Values): number | null {
+  const parts = method.params.filter((param) => param.budget && param.kind === 'int');
+  if (parts.length === 0) return null;
+  return parts.reduce((sum, { name }) => sum + (Number(values[name]) || 0), 0);
+}
+
+/**
+ * Values whose budget parameters add up to `budget`, in the proportions of their defaults: how a method divides its
+ * budget is part of the method. Ranges come first, so the sum may differ.
+ */
+export function withBudget(method: MethodInfo, values: Values, budget: number): Values {
+  const parts = method.params.filter((param) => param.budget && param.kind === 'int');
+  const whole = parts.reduce((sum, param) => sum + Number(param.default), 0);
+  const out = { ...values };
+  let left = budget;
+  parts.forEach((param, i) => {
+    const share = i === parts.length - 1 ? left : Math.round((budget * Number(param.default)) / (whole || 1));
+    const value = Math.min(param.max ?? share, Math.max(param.min ?? 0, share));
+    out[param.name] = value;
+    left -= value;
+  });
+  return out;
+}
+
+/** Every complaint about the values of a method, by parameter. */
+export function complaints(method: MethodInfo, values: Values): Record<string, string> {
+  const found = method.params.flatMap((param) => {
+    const why = check(param, values[param.name]);
+    return why === null ? [] : [[param.name, why]];
+  });
+  return Object.fromEntries(found);
+}

@@ -1,0 +1,57 @@
+/** Prompts to begin with. Their text is fixed, so two people see the same thing. */
+export interface Preset {
+  id: string;
+  title: string;
+  hint: string;
+  text: string;
+  /** Send it through the chat template. */
+  chat: boolean;
+  maxTokens: number;
+}
+
+/** The usual filler of pass-key tests, about 25 tokens. */
+const FILLER = 'The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again.';
+const KEY = 'The pass key is 48213. Remember it. 48213 is the pass key.';
+const ASK = 'Question: What is the pass key?\nAnswer: The pass key is number';
+
+/** The needle lies after `before` of the `fillers` sentences. */
+function needle(fillers: number, before: number): string {
+  const lines = Array.from({ length: fillers }, () => FILLER);
+  lines.splice(before, 0, KEY);
+  return `${lines.join('\n')}\n${ASK}`;
+}
+
+export const PRESETS: readonly Preset[] = [
+  {
+    id: 'question',
+    title: 'A question',
+    hint: 'A short chat: every method still has room, so all agree until the budget is reached.',
+    text: 'Why is the sky blue? Answer in three sentences.',
+    chat: true,
+    maxTokens: 96,
+  },
+  {
+    id: 'needle-600',
+    title: 'Long document with a needle, about 600 tokens',
+    hint: 'A number is hidden in the first third. A method that dropped it cannot answer.',
+    text: needle(22, 7),
+    chat: false,
+    maxTokens: 12,
+  },
+  {
+    id: 'needle-1200',
+    title: 'Long document with a needle, about 1 200 tokens',
+    hint: 'Twice the length with the same budget: now choosing well matters.',
+    text: needle(46, 15),
+    chat: false,
+    maxTokens: 12,
+  },
+  {
+    id: 'story',
+    title: 'Long generation',
+    hint: 'The cache fills with what the model writes itself; watch when each method begins to drop.',
+    text: 'Write a long story about a lighthouse keeper who finds a map.',
+    chat: true,
+    maxTokens: 384,
+  },
+];

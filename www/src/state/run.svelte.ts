@@ -1,0 +1,171 @@
+import { AttnscopeError, type Model, type Step } from 'attnscope';
+import { loader } from './loader.svelte.js';
+import { refused } from './params.js';
+import { codeOf, FATAL, type Problem, problem } from './problems.js';
+import { settings } from './settings.svelte.js';
+import { Track } from './track.svelte.js';
+
+export type RunStatus = 'idle' | 'running' | 'done' | 'stopped' | 'failed';
+
+/** The blocks of a trace are kept only where a test asks for them by `?test`. */
+const KEEP = typeof location !== 'undefined' && new URLSearchParams(location.search).has('test');
+
+/** All chosen methods on one prompt, in lock-step: every method takes one token in turn. */
+class Run {
+  status = $state<RunStatus>('idle');
+  tracks = $state.raw<Track[]>([]);
+  problem = $state.raw<Problem | null>(null);
+  promptLength = $state(0);
+  /** Positions the maps have room for. */
+  span = $state(0);
+  step = $state(0);
+  /** Tokens a second of all methods together, while they take turns. */
+  speed = $state(0);
+  wasmBytes = $state(0);
+  sameTokens = $state(true);
+
+  prompt: Uint32Array = new Uint32Array();
+  #stop: AbortController | null = null;
+  #texts = new Map<number, string>();
+
+  get busy(): boolean {
+    return this.status === 'running';
+  }
+
+  stop(): void {
+    this.#stop?.abort();
+  }
+
+  async start(): Promise<void> {
+    const model = loader.model;
+    if (!model || this.busy) return;
+    this.#stop = new AbortController();
+    this.status = 'running';
+    this.problem = null;
+    try {
+      const { ids, tracks } = await this.#prepare(model);
+      this.prompt = ids;
+      this.promptLength = ids.length;
+      this.sameTokens = settings.all.sameTokens;
+      this.step = 0;
+      this.span = ids.length + settings.all.maxTokens;
+      this.tracks = tracks;
+      await this.#steps(tracks, this.#stop.signal);
+      this.status = 'done';
+    } catch (thrown) {
+      // When one method brings the run down, the others need not go on.
+      this.#stop.abort();
+      // Closed: another model took the place of this one.
+      const stopped = ['aborted', 'closed'].includes(codeOf(thrown));
+      this.status = stopped ? 'stopped' : 'failed';
+      if (stopped) return;
+      this.problem = problem(thrown);
+      const field = this.problem.code === 'param' ? refused(String(thrown instanceof Error && thrown.message)) : null;
+      if (field) settings.refusals[field] = this.problem.detail;
+      if (FATAL.has(codeOf(thrown))) await loader.fail(thrown);
+    } finally {
+      for (const track of this.tracks) track.touch();
+    }
+  }
+
+  /** Text of a token anywhere in the prompt or in what was written. */
+  async textAt(track: Track | undefined, position: number): Promise<string> {
+    const id =
+      position < this.prompt.length ? this.prompt[position] : this.#writtenBy(track)[position - this.prompt.length]?.id;
+    if (id === undefined) return '';
+    const known = this.#texts.get(id);
+    if (known !== undefined) return known;
+    const text = (await loader.model?.decode([id]).catch(() => '')) ?? '';
+    this.#texts.set(id, text);
+    return text;
+  }
+
+  /** With the same tokens for all, what stands in every cache is what the first method wrote. */
+  #writtenBy(track: Track | undefined) {
+    return (this.sameTokens ? this.tracks[0] : track)?.said ?? [];
+  }
+
+  /** Everything that may fail before anything that is on screen is given up. */
+  async #prepare(model: Model): Promise<{ ids: Uint32Array; tracks: Track[] }> {
+    const { all } = settings;
+    if (all.text.trim() === '') throw new AttnscopeError('empty_prompt', 'There is nothing to read.');
+    const text =
+      all.chat && model.info.chatTemplate ? await model.chat([{ role: 'user', content: all.text }]) : all.text;
+    const ids = await model.encode(text, { parseSpecial: all.chat });
+    const { context } = model.info;
+    if (ids.length + all.maxTokens > context) {
+      const sum = `${ids.length} tokens of prompt and ${all.maxTokens} to generate`;
+      throw new AttnscopeError('context', `${sum} are more than the ${context} this model can hold.`);
+    }
+    await Promise.all(this.tracks.map((track) => track.close()));
+    const tracks = settings
+      .chosen(loader.methods)
+      .map((method, i) => new Track(method, $state.snapshot(all.params[method.name]), i, model.info, KEEP));
+    const signal = this.#stop?.signal;
+    for (const track of tracks) {
+      track.session = await model.session({ method: track.method.name, params: track.params });
+      const options = { maxTokens: all.maxTokens, signal, trace: 'sets' as const, onProgress: track.onProgress };
+      track.steps = track.session.generate(ids, options);
+    }
+    return { ids, tracks };
+  }
+
+  async #steps(tracks: Track[], signal: AbortSignal): Promise<void> {
+    let active = tracks;
+    let choice: number | undefined;
+    while (active.length > 0) {
+      const began = performance.now();
+      const steps = await Promise.all(active.map((track) => this.#next(track, choice)));
+      if (signal.aborted) throw new AttnscopeError('aborted', 'Stopped.');
+      const lead = active[0] === tracks[0] ? steps[0] : null;
+      active.forEach((track, i) => {
+        const step = steps[i];
+        if (step) track.take(step, this.#agrees(track, step, lead));
+      });
+      this.step++;
+      // The first step waits for the prefill.
+      if (this.step > 1) this.speed = (1000 * active.length) / (performance.now() - began);
+      if (this.sameTokens) {
+        // Without the first method nobody says how the text goes on.
+        if (!lead || lead.end !== null) active = [];
+        else active = active.filter((_, i) => steps[i] !== null);
+        choice = lead?.id;
+      } else {
+        active = active.filter((_, i) => steps[i] !== null && steps[i].end === null);
+      }
+      for (const track of tracks) track.ended = !active.includes(track);
+      if (this.step % 8 === 1 || active.length === 0) void this.#measure(tracks);
+    }
+    await Promise.all(tracks.map((track) => track.steps?.return()));
+  }
+
+  /** The next step of one method, or null when it ended or failed; a failure of one leaves the others running. */
+  async #next(track: Track, choice: number | undefined): Promise<Step | null> {
+    try {
+      const { value } = await track.steps!.next(choice);
+      return value ?? null;
+    } catch (thrown) {
+      const code = codeOf(thrown);
+      if (code === 'aborted' || code === 'closed' || FATAL.has(code) || track.index === 0) throw thrown;
+      track.problem = problem(thrown);
+      return null;
+    }
+  }
+
+  #agrees(track: Track, step: Step, lead: Step | null): boolean | null {
+    if (track.index === 0) return null;
+    const reference = lead?.id ?? this.tracks[0].said[track.said.length]?.id;
+    return reference === undefined ? null : reference === step.id;
+  }
+
+  async #measure(tracks: Track[]): Promise<void> {
+    for (const track of tracks) {
+      const stats = await track.session?.stats().catch(() => null);
+      if (!stats) continue;
+      track.allocated = stats.allocatedBytes;
+      this.wasmBytes = stats.wasmBytes;
+    }
+  }
+}
+
+export const run = new Run();

@@ -1,0 +1,109 @@
+import type { MethodInfo, ParamInfo } from 'attnscope';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { headOf, rowOf } from '../src/state/hover.svelte.js';
+import { budgetOf, check, complaints, defaults, parse, refused, show, withBudget } from '../src/state/params.js';
+import { PRESETS } from '../src/state/presets.js';
+import { problem } from '../src/state/problems.js';
+
+const int = (name: string, value: number, budget: boolean, max = 1 << 20): ParamInfo => ({
+  name,
+  unit: 'tokens',
+  help: '',
+  budget,
+  kind: 'int',
+  allowed: `a whole number from 1 to ${max}`,
+  default: value,
+  min: 1,
+  max,
+});
+const method = (...params: ParamInfo[]): MethodInfo => ({
+  name: 'm',
+  title: 'M',
+  summary: '',
+  paper: undefined,
+  roles: ['retain'],
+  params,
+});
+
+describe('budgets', () => {
+  it('keep the proportions of the defaults, add up, and leave other values alone', () => {
+    const sinks = method(int('sinks', 4, true), int('recent', 252, true), int('layer', 3, false));
+    expect(withBudget(sinks, defaults(sinks), 128)).toEqual({ sinks: 2, recent: 126, layer: 3 });
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 4096 }), fc.integer({ min: 1, max: 500 }), (budget, first) => {
+        const two = method(int('a', first, true), int('b', 128, true));
+        const values = withBudget(two, defaults(two), budget);
+        expect(Object.values(complaints(two, values))).toEqual([]);
+        expect(Math.abs((budgetOf(two, values) ?? 0) - budget)).toBeLessThanOrEqual(1);
+      }),
+      { seed: 48213 },
+    );
+  });
+
+  it('stay in range and are absent where there are none', () => {
+    const small = method(int('a', 10, true, 64));
+    expect(withBudget(small, defaults(small), 1000)).toEqual({ a: 64 });
+    expect(budgetOf(method(int('layer', 3, false)), { layer: 3 })).toBeNull();
+  });
+});
+
+describe('values', () => {
+  const list: ParamInfo = {
+    ...int('layers', 0, false, 29),
+    kind: 'list',
+    allowed: 'ascending layers',
+    default: [],
+    min: 0,
+  };
+  it('are checked with words that say what is allowed', () => {
+    expect(check(int('a', 4, true, 9), 12)).toBe('Allowed: a whole number from 1 to 9.');
+    expect(check(int('a', 4, true), 1.5)).toMatch(/whole number/);
+    expect(check(int('a', 4, true), parse(int('a', 4, true), ' '))).toMatch(/whole number/);
+    expect(check(list, parse(list, '2, 13'))).toBeNull();
+    expect(check(list, parse(list, '2, x'))).toBe('Allowed: ascending layers.');
+    expect(check(list, [13, 2])).toBe('Allowed: ascending layers.');
+    expect(refused('h2o.heavy = -1 is out of range; allowed: x')).toBe('h2o.heavy');
+  });
+
+  it('come back from text', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(29)), (layers) => {
+        expect(parse(list, show(layers))).toEqual(layers);
+      }),
+      { seed: 48213 },
+    );
+  });
+});
+
+describe('presets', () => {
+  it('hide the number once as a statement, and ask for it last', () => {
+    for (const { text } of PRESETS.filter((p) => p.id.startsWith('needle'))) {
+      expect(text.match(/48213/g)).toHaveLength(2);
+      expect(text.endsWith('Answer: The pass key is number')).toBe(true);
+    }
+  });
+});
+
+describe('heads', () => {
+  it('map to rows and back', () => {
+    const shape = { layers: 1, queryHeads: 9, kvHeads: 3 };
+    for (let head = 0; head < 9; head++) {
+      expect(rowOf(head, shape, 'reads')).toBe(head);
+      const kv = rowOf(head, shape, 'storage');
+      expect(kv).toBe(Math.floor(head / 3));
+      expect(rowOf(headOf(kv, shape, 'storage'), shape, 'storage')).toBe(kv);
+    }
+  });
+});
+
+describe('problems', () => {
+  it('say what happened and what to do', () => {
+    const error = Object.assign(new Error('The file ended early.'), { code: 'truncated' });
+    expect(problem(error)).toMatchObject({
+      title: 'That model file is incomplete',
+      detail: expect.stringMatching(/^The file ended early. Download/),
+    });
+    expect(problem(new Error('x')).code).toBe('engine');
+  });
+});

@@ -1,0 +1,26 @@
+import { createReadStream, statSync } from 'node:fs';
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig, type Plugin, type ViteDevServer } from 'vite';
+
+export default defineConfig({
+  // Relative addresses, so that the built page works from any folder of any host.
+  base: './',
+  plugins: [svelte(), localModel()],
+  worker: { format: 'es' },
+  build: { target: 'esnext' },
+});
+
+/** Serves the file named by ATTNSCOPE_MODEL as models/… in `vite dev` and `vite preview`. */
+function localModel(): Plugin {
+  const serve = ({ middlewares }: Pick<ViteDevServer, 'middlewares'>) => {
+    const path = process.env.ATTNSCOPE_MODEL;
+    if (!path) return;
+    middlewares.use('/models/', (request, response) => {
+      response.setHeader('content-type', 'application/octet-stream');
+      response.setHeader('content-length', statSync(path).size);
+      if (request.method === 'HEAD') response.end();
+      else createReadStream(path).pipe(response);
+    });
+  };
+  return { name: 'local-model', configureServer: serve, configurePreviewServer: serve };
+}
