@@ -1,4 +1,5 @@
 //! The real model's tokenizer and chat template against reference ids, and hostile vocabularies.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails panics")]
 
 mod common;
 
@@ -94,6 +95,20 @@ fn long_texts_are_encoded_in_reasonable_time() {
         assert_eq!(REAL.decode(&ids, false), text);
         println!("{} kB in {:.0?}", text.len() / 1000, started.elapsed());
         assert!(started.elapsed().as_secs() < 10, "{:?}…", &text[..8]);
+    }
+}
+
+#[test]
+fn every_pre_tokeniser_takes_long_texts() {
+    for pre in ["smollm", "gpt-2", "default", "llama-bpe", "qwen2"] {
+        let tokenizer = built(tiny(pre, &["ĠĠ"], &["Ġ Ġ"])).unwrap();
+        for text in [" ".repeat(200_000) + "x", " \n\t".repeat(60_000) + "x", "1a!".repeat(60_000), "'".repeat(200_000)]
+        {
+            let started = std::time::Instant::now();
+            let ids = tokenizer.encode(&text, true).unwrap();
+            assert_eq!(tokenizer.decode(&ids, false), text);
+            assert!(started.elapsed().as_secs() < 10, "{pre}: {:?}…", &text[..3]);
+        }
     }
 }
 

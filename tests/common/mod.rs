@@ -1,5 +1,6 @@
 //! What tests share: where the model file is and how to read it.
 #![allow(dead_code, reason = "every test binary uses its own part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails panics")]
 
 pub mod tiny;
 
