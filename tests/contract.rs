@@ -136,12 +136,23 @@ fn a_budget_as_long_as_the_text_is_full_attention() {
     each(|row, store, what| {
         let mut full = engine(methods::find("full").unwrap(), 1, store);
         let mut other = engine(row, 2 * PROMPT as u32, store);
-        let want = run(&mut full, Detail::Totals, |_, _| ());
-        assert_eq!(run(&mut other, Detail::Totals, |_, _| ()), want, "{what}");
-        let want = full.logits().unwrap().to_vec();
-        for (got, want) in other.logits().unwrap().iter().zip(want) {
-            // Rotating a key at its read instead of before its rounding to f16 is another order of rounding.
-            assert!((got - want).abs() < 0.05, "{what}: logit {got}, want {want}");
+        let ids = run(&mut full, Detail::Totals, |_, _| ());
+        for engine in [&mut full, &mut other] {
+            engine.start(&tiny::prompt(PROMPT), Options { max_tokens: STEPS, ..Options::default() }).unwrap();
+        }
+        // Keys rotated at their read are rounded to f16 before and not after: another order, not another result.
+        let tolerance = if store == Store::F32 { 1e-3 } else { 2e-2 };
+        for id in ids {
+            let [want, got] = [&mut full, &mut other].map(|engine| {
+                while !matches!(engine.advance().unwrap(), Progress::Step(_)) {}
+                let logits = engine.logits().unwrap().to_vec();
+                engine.choose(id).unwrap();
+                logits
+            });
+            let spread = want.iter().fold(0f32, |m, x| m.max(x.abs()));
+            for (got, want) in got.iter().zip(&want) {
+                assert!((got - want).abs() <= tolerance * spread, "{what}: logit {got}, want {want} of {spread}");
+            }
         }
     });
 }
