@@ -182,7 +182,7 @@ impl Engine {
         if id >= vocabulary {
             return Err(Error::TokenId { got: id, vocabulary });
         }
-        let position = self.text.ids.len() as u32 - 1;
+        let position = (self.text.ids.len() as u32).saturating_sub(1);
         match self.text.ids.last_mut() {
             Some(last) if matches!(self.stage, Stage::Between) && position >= self.prompt => *last = id,
             _ => return Err(Error::State("a token can be chosen only right after a step")),

@@ -51,13 +51,13 @@ pub fn file() -> Vec<u8> {
             w = tensor(w, name(norm), &[width], GgmlType::F32, 0.1, 1.0);
         }
         // Scores of a few units, so that attention prefers some rows clearly.
-        w = tensor(w, name("attn_q"), &[width, width], GgmlType::Q4_1, 0.5, 0.0);
-        w = tensor(w, name("attn_k"), &[width, kv], GgmlType::Q8_0, 0.5, 0.0);
-        w = tensor(w, name("attn_v"), &[width, kv], GgmlType::F16, 0.3, 0.0);
-        w = tensor(w, name("attn_output"), &[width, width], GgmlType::Q4_0, 0.3, 0.0);
-        w = tensor(w, name("ffn_gate"), &[width, hidden], GgmlType::Q4_1, 0.3, 0.0);
-        w = tensor(w, name("ffn_up"), &[width, hidden], GgmlType::Q4_1, 0.3, 0.0);
-        w = tensor(w, name("ffn_down"), &[hidden, width], GgmlType::Q8_0, 0.3, 0.0);
+        w = tensor(w, name("attn_q"), &[width, width], GgmlType::Q4_1, 0.15, 0.0);
+        w = tensor(w, name("attn_k"), &[width, kv], GgmlType::Q8_0, 0.15, 0.0);
+        w = tensor(w, name("attn_v"), &[width, kv], GgmlType::F16, 0.15, 0.0);
+        w = tensor(w, name("attn_output"), &[width, width], GgmlType::Q4_0, 0.15, 0.0);
+        w = tensor(w, name("ffn_gate"), &[width, hidden], GgmlType::Q4_1, 0.15, 0.0);
+        w = tensor(w, name("ffn_up"), &[width, hidden], GgmlType::Q4_1, 0.15, 0.0);
+        w = tensor(w, name("ffn_down"), &[hidden, width], GgmlType::Q8_0, 0.15, 0.0);
     }
     w.finish()
 }
