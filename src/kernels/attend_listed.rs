@@ -23,7 +23,7 @@ pub fn attend_listed<E: Element>(
         q.rows,
         lists.len()
     );
-    dispatch!(lanes::level(), simd => run(simd, q, kv, lists, out, mass, scratch));
+    dispatch!(lanes::narrow_level(), simd => run(simd, q, kv, lists, out, mass, scratch));
 }
 
 #[inline(always)]
