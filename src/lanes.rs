@@ -15,6 +15,18 @@ pub(crate) fn level() -> Level {
     Level::new()
 }
 
+/// The same for kernels that sum across lanes often: AVX2 where there is AVX-512, whose wider vectors make that and
+/// loads that straddle cache lines cost more than they save.
+#[inline]
+pub(crate) fn narrow_level() -> Level {
+    let level = level();
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx2) = level.as_avx2() {
+        return Level::Avx2(avx2);
+    }
+    level
+}
+
 /// More lanes than any vector of f32 has.
 const MOST: usize = 16;
 
@@ -29,23 +41,23 @@ pub(crate) fn load_or<S: Simd>(simd: S, values: &[f32], pad: f32) -> S::f32s {
     S::f32s::from_slice(simd, &padded[..S::f32s::LEN])
 }
 
-/// `x = f(x)`. The last vector is padded with zeros.
+/// `x = f(x)`, the last vector padded with `pad`.
 #[inline(always)]
-pub(crate) fn map<S: Simd>(simd: S, x: &mut [f32], mut f: impl FnMut(S::f32s) -> S::f32s) {
+pub(crate) fn map<S: Simd>(simd: S, x: &mut [f32], pad: f32, mut f: impl FnMut(S::f32s) -> S::f32s) {
     let mut whole = x.chunks_exact_mut(S::f32s::LEN);
     for x in whole.by_ref() {
         f(S::f32s::from_slice(simd, x)).store_slice(x);
     }
     let rest = whole.into_remainder();
     if !rest.is_empty() {
-        let done = f(load_or(simd, rest, 0.0));
+        let done = f(load_or(simd, rest, pad));
         rest.copy_from_slice(&done.as_slice()[..rest.len()]);
     }
 }
 
 /// `x = f(x, y)` for equally long `x` and `y`. The last vectors are padded with zeros.
 #[inline(always)]
-pub(crate) fn map2<S: Simd>(simd: S, x: &mut [f32], y: &[f32], mut f: impl FnMut(S::f32s, S::f32s) -> S::f32s) {
+pub(crate) fn map2<S: Simd>(simd: S, x: &mut [f32], y: &[f32], f: impl Fn(S::f32s, S::f32s) -> S::f32s) {
     let mut whole = x.chunks_exact_mut(S::f32s::LEN);
     let mut others = y.chunks_exact(S::f32s::LEN);
     for (x, y) in whole.by_ref().zip(others.by_ref()) {
@@ -58,14 +70,28 @@ pub(crate) fn map2<S: Simd>(simd: S, x: &mut [f32], y: &[f32], mut f: impl FnMut
     }
 }
 
-/// Folds the vectors of `x` into one, the last padded with `pad`.
+/// Makes one vector of `each` vector of `x`, the last padded with `pad`, by an associative `join` that `pad` is neutral
+/// to.
 #[inline(always)]
-pub(crate) fn fold<S: Simd>(simd: S, x: &[f32], pad: f32, mut f: impl FnMut(S::f32s, S::f32s) -> S::f32s) -> S::f32s {
-    let mut sum = S::f32s::splat(simd, pad);
-    for x in x.chunks(S::f32s::LEN) {
-        sum = f(sum, load_or(simd, x, pad));
+pub(crate) fn fold<S: Simd>(
+    simd: S,
+    x: &[f32],
+    pad: f32,
+    each: impl Fn(S::f32s) -> S::f32s,
+    join: impl Fn(S::f32s, S::f32s) -> S::f32s,
+) -> S::f32s {
+    // Four at a time, for one alone would wait for each step before it.
+    let mut parts = [S::f32s::splat(simd, pad); 4];
+    let mut whole = x.chunks_exact(4 * S::f32s::LEN);
+    for x in whole.by_ref() {
+        for (part, x) in parts.iter_mut().zip(x.chunks_exact(S::f32s::LEN)) {
+            *part = join(*part, each(S::f32s::from_slice(simd, x)));
+        }
     }
-    sum
+    for (part, x) in parts.iter_mut().zip(whole.remainder().chunks(S::f32s::LEN)) {
+        *part = join(*part, each(load_or(simd, x, pad)));
+    }
+    join(join(parts[0], parts[1]), join(parts[2], parts[3]))
 }
 
 /// Sum of all lanes.

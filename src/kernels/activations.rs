@@ -91,20 +91,26 @@ impl Activations {
 
 #[inline(always)]
 fn round<S: Simd>(simd: S, block: &[f32; BLOCK]) -> Rounded {
-    let top = lanes::largest::<S>(lanes::fold(
+    let top = lanes::fold(
         simd,
         block,
         0.0,
         #[inline(always)]
-        |top, x| top.max(x.abs()),
-    ));
-    let sum = lanes::sum::<S>(lanes::fold(
+        |x| x.abs(),
+        #[inline(always)]
+        |a, b| a.max(b),
+    );
+    let top = lanes::largest::<S>(top);
+    let sum = lanes::fold(
         simd,
         block,
         0.0,
         #[inline(always)]
-        |sum, x| sum + x,
-    ));
+        |x| x,
+        #[inline(always)]
+        |a, b| a + b,
+    );
+    let sum = lanes::sum::<S>(sum);
     let inverse = if top > 0.0 { 127.0 / top } else { 0.0 };
     let mut q = [0i32; BLOCK];
     for (q, x) in q.chunks_exact_mut(S::f32s::LEN).zip(block.chunks_exact(S::f32s::LEN)) {

@@ -17,7 +17,9 @@ fn run<S: Simd>(simd: S, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
         x,
         0.0,
         #[inline(always)]
-        |sum, x| x.mul_add(x, sum),
+        |x| x * x,
+        #[inline(always)]
+        |a, b| a + b,
     );
     let inverse = 1.0 / (lanes::sum::<S>(squares) / x.len() as f32 + eps).sqrt();
     out.copy_from_slice(x);

@@ -13,20 +13,23 @@ pub(super) fn softmax<S: Simd>(simd: S, x: &mut [f32]) -> f32 {
         x,
         f32::NEG_INFINITY,
         #[inline(always)]
-        |top, x| top.max(x),
+        |x| x,
+        #[inline(always)]
+        |a, b| a.max(b),
     );
     let top = lanes::largest::<S>(top);
+    let mut sum = S::f32s::splat(simd, 0.0);
+    // The padding adds 2e-38 a lane to a sum of at least 1.
     lanes::map(
         simd,
         x,
+        f32::NEG_INFINITY,
         #[inline(always)]
-        |x| exp(simd, x - top),
+        |x| {
+            let weight = exp(simd, x - top);
+            sum += weight;
+            weight
+        },
     );
-    lanes::sum::<S>(lanes::fold(
-        simd,
-        x,
-        0.0,
-        #[inline(always)]
-        |sum, x| sum + x,
-    ))
+    if x.is_empty() { 0.0 } else { lanes::sum::<S>(sum) }
 }
