@@ -1,4 +1,5 @@
 //! Model files, sound and damaged: chunking changes nothing, every damage is named, nothing panics.
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails panics")]
 
 mod common;

@@ -1,4 +1,5 @@
 //! What building the real tokenizer costs. Alone in its binary: the allocator counts the whole process.
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails panics")]
 
 mod common;
