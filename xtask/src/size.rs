@@ -103,12 +103,12 @@ fn length(range: &Range<u64>) -> usize {
     usize::try_from(range.end - range.start).unwrap_or(usize::MAX)
 }
 
-/// `<alloc::vec::Vec<T> as Trait>::f` is alloc's: the first path of the name.
+/// `<alloc::vec::Vec<T> as Trait>::f` is alloc's: the first path of the name. `<T as core::fmt::Debug>::fmt` is core's.
 fn krate(mangled: &str) -> String {
     let name = format!("{:#}", rustc_demangle::demangle(mangled));
     let path = name.trim_start_matches(['<', '&', '*', '[', '(']);
     let path = path.trim_start_matches("mut ").trim_start_matches("const ").trim_start_matches("dyn ");
-    match path.split_once("::") {
+    match path.split_once("::").map(|(first, rest)| (first.rsplit(" as ").next().unwrap_or(first), rest)) {
         Some((krate, _)) if krate.chars().all(|c| c.is_alphanumeric() || c == '_') => krate.to_owned(),
         _ => "(other)".to_owned(),
     }

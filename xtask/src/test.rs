@@ -146,7 +146,8 @@ fn wasm_pack(found: &Found) -> Result<()> {
     // `no-install`: with the right wasm-bindgen on the PATH it needs to fetch nothing.
     let test = ["test", "--headless", "--chrome", "--mode", "no-install", "--chromedriver"];
     let mut command: Command = sh::in_root(pack.join("wasm-pack"));
-    command.args(test).arg(&browser.driver).args(["--", "--test", "web"]);
+    // It compiles first and tests then; without a profile in common the two would not share a single crate.
+    command.args(test).arg(&browser.driver).args(["--", "--profile", "test", "--test", "web"]);
     command.env("PATH", build::path_with(&bindgen)?).env_remove("RUSTFLAGS");
     command.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser::webdriver_json(&browser.chrome)?);
     if env::var_os("WASM_BINDGEN_TEST_TIMEOUT").is_none() {
