@@ -100,11 +100,7 @@ pub fn attend_span<E: Element>(
     scratch: &mut AttendScratch,
 ) {
     debug_assert!(span.sees >= 1, "a row sees at least itself");
-    let level = if q.rows == 1 {
-        lanes::narrow_level()
-    } else {
-        lanes::level()
-    };
+    let level = if q.rows == 1 { lanes::narrow_level() } else { lanes::level() };
     dispatch!(level, simd => run(simd, q, kv, span, out, out_stride, mass, scratch));
 }
 

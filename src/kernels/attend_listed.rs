@@ -17,12 +17,7 @@ pub fn attend_listed<E: Element>(
     mass: Option<MassOut>,
     scratch: &mut AttendScratch,
 ) {
-    debug_assert!(
-        q.rows == 1 && lists.len() == q.group,
-        "{} rows, {} lists",
-        q.rows,
-        lists.len()
-    );
+    debug_assert!(q.rows == 1 && lists.len() == q.group, "{} rows, {} lists", q.rows, lists.len());
     dispatch!(lanes::narrow_level(), simd => run(simd, q, kv, lists, out, mass, scratch));
 }
 

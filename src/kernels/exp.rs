@@ -9,9 +9,7 @@ pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // Clamped as integers, one instruction each: the bits of floats order like the floats among the positive ones, and
     // among the negative ones in reverse.
     let bits = x.bitcast::<S::u32s>().min(S::u32s::splat(simd, (-87f32).to_bits()));
-    let bits = bits
-        .bitcast::<S::i32s>()
-        .min(S::i32s::splat(simd, 88f32.to_bits().cast_signed()));
+    let bits = bits.bitcast::<S::i32s>().min(S::i32s::splat(simd, 88f32.to_bits().cast_signed()));
     let x = bits.bitcast::<S::f32s>();
     // exp(x) = 2^n exp(r) with |r| <= ln(2) / 2. Adding 1.5 * 2^23 leaves n in the low bits, rounded to nearest.
     let shifted = x.mul_add(constant(std::f32::consts::LOG2_E), constant(12_582_912.0));
@@ -45,10 +43,7 @@ mod tests {
             }
             let mut ends = [f32::NEG_INFINITY, -1e9, 1e9, f32::INFINITY];
             dispatch!(lanes::level(), simd => lanes::map(simd, &mut ends, 0.0, #[inline(always)] |x| super::exp(simd, x)));
-            assert!(
-                ends[0] < 2e-38 && ends[1] < 2e-38 && ends[2] > 1e38 && ends[3].is_finite(),
-                "{name}: {ends:?}"
-            );
+            assert!(ends[0] < 2e-38 && ends[1] < 2e-38 && ends[2] > 1e38 && ends[3].is_finite(), "{name}: {ends:?}");
         });
     }
 }
