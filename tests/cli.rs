@@ -1,0 +1,93 @@
+//! The command line: what it prints, and what it says to bad input.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
+
+mod common;
+
+use common::tiny;
+use serde_json::Value;
+use std::{fs, path::PathBuf, process::Command};
+
+fn attnscope(args: &[&str]) -> (bool, String, String) {
+    let out = Command::new(env!("CARGO_BIN_EXE_attnscope")).args(args).env_remove("ATTNSCOPE_MODEL").output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (out.status.success(), text(out.stdout), text(out.stderr))
+}
+
+/// A file of the test's own folder.
+fn file(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()));
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn json_has_ids_text_steps_and_speeds() {
+    let model = file("json.gguf", &tiny::file());
+    let ids = file("ids.json", b"[65, 66, 67, 68]");
+    let args =
+        ["generate", "--model", model.to_str().unwrap(), "--ids", ids.to_str().unwrap(), "--json", "--ignore-eos"];
+    let (ok, out, err) =
+        attnscope(&[&args[..], &["--max-tokens", "6", "--method", "lru", "--param", "budget=5"]].concat());
+    assert!(ok, "{err}");
+    let run: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(run["ids"].as_array().unwrap().len(), 6);
+    assert!(run["text"].is_string());
+    let last = run["steps"].as_array().unwrap().last().unwrap();
+    // Read 5 rows and its own; kept 5; 5 rows of 2 x 16 f16 numbers in 3 layers x 2 KV heads.
+    assert_eq!(
+        (last["read"].as_f64(), last["kept"].as_f64(), last["kv_bytes"].as_u64()),
+        (Some(6.0), Some(5.0), Some(5 * 64 * 6))
+    );
+    assert!(run["prefill_tps"].as_f64().unwrap() > 0.0 && run["decode_tps"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn methods_are_listed_with_their_parameters() {
+    let (ok, out, _) = attnscope(&["methods"]);
+    assert!(ok && out.contains("tidal_decode") && out.contains("top_k = 256"));
+    let (_, out, _) = attnscope(&["methods", "--json"]);
+    let listed: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), attnscope::methods::REGISTRY.len());
+}
+
+#[test]
+fn help_has_examples() {
+    for args in [&["--help"][..], &["generate", "--help"]] {
+        let (ok, out, _) = attnscope(args);
+        assert!(ok && out.contains("--") && out.len() > 300);
+    }
+}
+
+#[test]
+fn bad_input_is_told_what_is_allowed() {
+    let whole = tiny::file();
+    let model = file("sound.gguf", &whole);
+    let cut = file("cut.gguf", &whole[..whole.len() - 100]);
+    let wrong = file("wrong.gguf", b"<!doctype html> this is no model");
+    let no_ids = file("no-ids.json", b"{\"ids\": 1}");
+    let m = model.to_str().unwrap();
+    let generate = |more: &[&str]| attnscope(&[&["generate", "--max-tokens", "2"], more].concat());
+    let cases: [(&[&str], &[&str]); 13] = [
+        (&["--model", "nowhere.gguf", "--prompt", "a"], &["nowhere.gguf"]),
+        (&["--model", wrong.to_str().unwrap(), "--prompt", "a"], &["no GGUF file"]),
+        (&["--model", cut.to_str().unwrap(), "--prompt", "a"], &["cut short", "blk.2.ffn_down.weight"]),
+        (&["--model", m, "--prompt", "a", "--method", "magic"], &["magic", "full, streaming_llm"]),
+        (&["--model", m, "--prompt", "a", "--method", "h2o", "--param", "size=3"], &["size", "heavy, recent"]),
+        (&["--model", m, "--prompt", "a", "--method", "h2o", "--param", "recent=0"], &["h2o.recent", "from 1 to"]),
+        (&["--model", m, "--prompt", "a", "--method", "fifo", "--param", "budget=0"], &["fifo.budget", "from 1 to"]),
+        (&["--model", m, "--prompt", "a", "--param", "recent"], &["NAME=VALUE"]),
+        (&["--model", m, "--prompt", ""], &["prompt is empty"]),
+        (&["--model", m, "--prompt", &"x".repeat(1500)], &["1500 prompt tokens", "1024"]),
+        (&["--model", m, "--ids", no_ids.to_str().unwrap()], &["JSON array"]),
+        (&["--model", m, "--chat", "a"], &["chat template", "--prompt"]),
+        (&["--model", m], &["--prompt", "--ids"]),
+    ];
+    for (args, said) in cases {
+        let (ok, out, err) = generate(args);
+        assert!(!ok && out.is_empty(), "{args:?} printed {out}");
+        for part in said {
+            assert!(err.contains(part), "{args:?}: {err}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The real model finds a number hidden in a long text, with full attention every time; other methods are reported.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
+
+mod common;
+
+use attnscope::{
+    cache::Store,
+    engine::{Options, Progress},
+    loader::{Loaded, Loader},
+    methods::Value,
+};
+use std::io::Write;
+
+const FILLER: &str = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again.";
+/// Lines of filler for about 600, 1150 and 2300 tokens, and lines before the number.
+const TEXTS: [(usize, [(usize, &str); 3]); 3] = [
+    (23, [(3, "48213"), (11, "90517"), (19, "16342")]),
+    (47, [(5, "73941"), (23, "28056"), (40, "65109")]),
+    (96, [(9, "39482"), (48, "51760"), (86, "84205")]),
+];
+
+fn prompt(lines: usize, before: usize, key: &str) -> String {
+    let mut text: Vec<String> = vec![FILLER.to_owned(); lines];
+    text.insert(before, format!("The pass key is {key}. Remember it. {key} is the pass key."));
+    format!("{}\nQuestion: What is the pass key?\nAnswer: The pass key is number", text.join("\n"))
+}
+
+/// Whether the answer, written freely, holds the key; and the prompt's length in tokens.
+fn finds(
+    loaded: &Loaded,
+    method: &str,
+    params: &[(String, Value)],
+    lines: usize,
+    before: usize,
+    key: &str,
+) -> (bool, usize) {
+    let ids = loaded.tokenizer.encode_prompt(&prompt(lines, before, key)).unwrap();
+    let mut engine = loaded.engine(method, params, None, Store::F16).unwrap();
+    engine.start(&ids, Options { max_tokens: 8, ..Options::default() }).unwrap();
+    let mut answer = Vec::new();
+    loop {
+        match engine.advance().unwrap() {
+            Progress::Working => {}
+            Progress::Step(step) => answer.push(step.id),
+            Progress::Done => return (loaded.tokenizer.decode(&answer, true).contains(key), ids.len()),
+        }
+    }
+}
+
+#[test]
+fn full_attention_finds_every_key() {
+    let bytes = std::fs::read(common::model_path()).unwrap();
+    let mut loader = Loader::new(Some(bytes.len() as u64));
+    bytes.chunks(1 << 20).for_each(|portion| loader.push(portion).unwrap());
+    let loaded = &loader.finish().unwrap();
+    let tidal = [
+        ("top_k".to_owned(), Value::Number(128.0)),
+        ("share".to_owned(), Value::Word("all_heads".to_owned())),
+        ("reselect_layers".to_owned(), Value::List(vec![17.0])),
+    ];
+    let methods: [(&str, &[(String, Value)]); 3] = [("full", &[]), ("tidal_decode", &[]), ("tidal_decode", &tidal)];
+    // The two methods read a prompt alike, so the longest texts are shared out over the cores.
+    let rows = std::thread::scope(|scope| {
+        let run = |(method, params): (&'static str, &[(String, Value)])| {
+            let params = params.to_vec();
+            scope.spawn(move || {
+                TEXTS.map(|(lines, keys)| keys.map(|(before, key)| finds(loaded, method, &params, lines, before, key)))
+            })
+        };
+        methods.map(run).map(|thread| thread.join().unwrap())
+    });
+    let mut out = std::io::stdout();
+    for ((method, params), texts) in methods.iter().zip(&rows) {
+        let params: Vec<String> = params.iter().map(|(k, v)| format!("{k} = {v}")).collect();
+        for keys in texts {
+            let found = keys.iter().filter(|k| k.0).count();
+            let name =
+                if params.is_empty() { (*method).to_owned() } else { format!("{method} ({})", params.join(", ")) };
+            writeln!(out, "passkey at {} tokens, {name}: {found} of {}", keys[0].1, keys.len()).unwrap();
+        }
+    }
+    for keys in &rows[0] {
+        assert!(keys.iter().all(|k| k.0), "full attention lost a key at {} tokens", keys[0].1);
+    }
+}
