@@ -124,6 +124,8 @@ pub(crate) fn dot<S: Simd>(a: u16x16<S>, b: i32x8<S>) -> i32x8<S> {
 #[cfg(test)]
 pub(crate) mod each {
     use std::cell::Cell;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use fearless_simd::Level;
 

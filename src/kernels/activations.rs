@@ -129,6 +129,8 @@ fn round<S: Simd>(simd: S, block: &[f32; BLOCK]) -> Rounded {
 mod tests {
     use super::*;
     use crate::kernels::matrix::tests::Random;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn rounding_is_to_nearest_and_padding_is_zero() {

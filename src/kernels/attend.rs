@@ -225,6 +225,8 @@ pub(super) mod tests {
     use super::*;
     use crate::kernels::RopeStyle;
     use crate::kernels::matrix::tests::Random;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// One query over `slots`, in f64: its output and probabilities.
     pub(in crate::kernels) fn naive<E: Element>(

@@ -110,6 +110,8 @@ mod tests {
     use super::super::attend::tests::{TOLERANCE, naive};
     use super::*;
     use crate::kernels::matrix::tests::Random;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn check(name: &str, slots: usize, group: usize, dim: usize, lists: &[Vec<u32>]) {
         let mut random = Random(slots as u64);

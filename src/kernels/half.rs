@@ -37,6 +37,8 @@ fn run<S: Simd>(simd: S, bits: &[u16], values: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn every_finite_half_is_exact_both_ways() {

@@ -29,6 +29,8 @@ mod tests {
     use super::*;
     use crate::kernels::Layout;
     use crate::lanes;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn products_are_those_of_the_plain_weights() {

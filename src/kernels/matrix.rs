@@ -209,6 +209,8 @@ fn out_of_memory(bytes: usize) -> Error {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// A small deterministic generator: kernels' tests need many numbers, not good ones.
     pub(crate) struct Random(pub u64);

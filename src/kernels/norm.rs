@@ -36,6 +36,8 @@ fn run<S: Simd>(simd: S, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
 mod tests {
     use super::*;
     use crate::kernels::matrix::tests::Random;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn rows_have_unit_mean_square_times_weight() {

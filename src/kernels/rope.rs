@@ -101,6 +101,8 @@ impl Rope {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn pairs_turn_by_position_times_frequency() {

@@ -55,6 +55,8 @@ fn rank(score: f32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn naive(scores: &[f32], k: usize) -> Vec<u32> {
         let mut order: Vec<u32> = (0..scores.len() as u32).collect();

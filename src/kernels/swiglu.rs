@@ -25,6 +25,8 @@ fn run<S: Simd>(simd: S, gate: &mut [f32], up: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn gates_open_with_the_sigmoid() {
