@@ -17,9 +17,11 @@ const FILES: &[Generated] = &[("pkg/src/trace.gen.ts", trace_ts), ("docs/trace.m
 
 fn main() -> Result<(), Box<dyn Error>> {
     let check = env::args().any(|arg| arg == "--check");
+    // From cargo, now: clones that share a target folder share this program.
+    let root = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     let mut stale = 0;
     for (path, text) in FILES {
-        let (file, text) = (Path::new(env!("CARGO_MANIFEST_DIR")).join(path), text());
+        let (file, text) = (Path::new(&root).join(path), text());
         // A checkout on Windows has other line ends.
         if fs::read_to_string(&file).is_ok_and(|old| old.replace("\r\n", "\n") == text) {
             println!("same     {path}");

@@ -8,10 +8,11 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use etcetera::BaseStrategy;
 
-/// The repository: the parent of this package.
+/// The repository: the parent of this package. As `cargo run` names it now and not as it was when this was compiled:
+/// clones that share a target folder share this program.
 pub fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
+    let here = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    here.parent().unwrap_or(&here).to_path_buf()
 }
 
 /// Where the model and the built tools are kept, shared by all clones: `${XDG_CACHE_HOME:-~/.cache}/attnscope`.
