@@ -12,18 +12,20 @@ use attnscope::{
 };
 use std::io::Write;
 
-const FILLER: &str = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again.";
-/// Lines of filler for about 600, 1150 and 2300 tokens, and lines before the number.
+const TASK: &str = "There is important info hidden inside a lot of irrelevant text. Find it and memorize it.";
+const FILLER: &str =
+    "The river runs past the mill. A cart waits by the gate. The bell rings at noon. Nobody is in a hurry today. ";
+/// Repetitions of the filler for about 600, 1150 and 2300 tokens, and those before the number.
 const TEXTS: [(usize, [(usize, &str); 3]); 3] = [
-    (23, [(3, "48213"), (11, "90517"), (19, "16342")]),
-    (47, [(5, "73941"), (23, "28056"), (40, "65109")]),
-    (96, [(9, "39482"), (48, "51760"), (86, "84205")]),
+    (20, [(2, "39482"), (10, "51760"), (18, "84205")]),
+    (40, [(4, "39482"), (20, "51760"), (36, "84205")]),
+    (83, [(8, "39482"), (41, "51760"), (74, "84205")]),
 ];
 
 fn prompt(lines: usize, before: usize, key: &str) -> String {
-    let mut text: Vec<String> = vec![FILLER.to_owned(); lines];
-    text.insert(before, format!("The pass key is {key}. Remember it. {key} is the pass key."));
-    format!("{}\nQuestion: What is the pass key?\nAnswer: The pass key is number", text.join("\n"))
+    let (head, tail) = (FILLER.repeat(before), FILLER.repeat(lines - before));
+    let needle = format!("The pass key is {key}. Remember it. {key} is the pass key.");
+    format!("{TASK}\n{head}\n{needle}\n{tail}\nQuestion: What is the pass key?\nAnswer: The pass key is number")
 }
 
 /// Whether the answer, written freely, holds the key; and the prompt's length in tokens.
