@@ -59,11 +59,5 @@ export const SCHEMA = {
   note: { kind: 12, head: "query", aux: "index into the method's notes", a: "f32 bits", b: "", payload: false },
 } as const satisfies Record<KindName, KindSpec>;
 
-/** Name of each kind by number; the unused numbers are undefined. */
-export const KIND_NAMES: readonly (KindName | undefined)[] = Object.entries(Kind).reduce<(KindName | undefined)[]>(
-  (names, [name, kind]) => {
-    names[kind] = name as KindName;
-    return names;
-  },
-  [],
-);
+/** The kinds that have a payload. */
+export const PAYLOAD: readonly number[] = [9, 11];
