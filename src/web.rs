@@ -43,6 +43,20 @@ fn from_js<T: for<'de> Deserialize<'de>>(what: &str, value: JsValue) -> JsResult
     })
 }
 
+/// Options are read by name, so a misspelt one would be ignored in silence. `known` is an object with every key.
+fn refuse_unknown_keys(options: &JsValue, known: &JsValue) -> JsResult<()> {
+    let keys = |of: &JsValue| of.dyn_ref().map(js_sys::Object::keys).unwrap_or_default();
+    let known = keys(known);
+    match keys(options).iter().find(|key| !known.includes(key, 0)) {
+        None => Ok(()),
+        Some(key) => Err(throw(Error::Param {
+            name: "options".to_owned(),
+            got: key.as_string().unwrap_or_default(),
+            allowed: known.join(", ").into(),
+        })),
+    }
+}
+
 /// Runs once, when the module is made: a panic, which is a mistake of ours, is then at least readable.
 #[wasm_bindgen(start)]
 pub fn start() {
@@ -125,14 +139,14 @@ struct ChatMessage {
 }
 
 /// How a session runs.
-#[derive(Deserialize, Tsify)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Default, Deserialize, Serialize, Tsify)]
+#[serde(rename_all = "camelCase")]
 struct SessionOptions {
     /// Name of a method.
     method: String,
     /// Its parameters; those not given take their default.
     #[serde(default)]
-    #[tsify(optional)]
+    #[tsify(optional, type = "Record<string, Value>")]
     params: BTreeMap<String, Value>,
     /// Most tokens of prompt and answer together; default: the model's context.
     #[tsify(optional)]
@@ -236,6 +250,7 @@ impl Model {
         &self,
         #[wasm_bindgen(unchecked_param_type = "SessionOptions")] options: JsValue,
     ) -> JsResult<Session> {
+        refuse_unknown_keys(&options, &to_js(&SessionOptions::default()))?;
         let options: SessionOptions = from_js("options", options)?;
         let sampling = options.sampling()?;
         let eos = if options.ignore_eos.unwrap_or(false) { Vec::new() } else { self.0.tokenizer.eos().to_vec() };

@@ -1,5 +1,6 @@
 //! The command line: what it prints, and what it says to bad input.
 
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
 
 mod common;

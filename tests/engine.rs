@@ -1,5 +1,6 @@
 //! The engine's border on a tiny model: bad input, forced tokens, sampling, work per call, allocations.
 
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
 
 mod common;
@@ -150,8 +151,8 @@ fn decoding_does_not_allocate() {
             row.params.iter().filter(|p| p.is_budget).map(|p| (p.name.to_owned(), Value::Number(20.0))).collect();
         let mut engine = loaded.engine(row.name, &budget, None, Store::F16).unwrap();
         engine.start(&tiny::prompt(100), Options { max_tokens: 80, ..Options::default() }).unwrap();
-        (0..12).for_each(|_| drop(next(&mut engine)));
-        let count = allocation_counter::measure(|| (0..40).for_each(|_| drop(next(&mut engine)))).count_total;
+        assert!((0..12).all(|_| next(&mut engine).is_some()));
+        let count = allocation_counter::measure(|| assert!((0..40).all(|_| next(&mut engine).is_some()))).count_total;
         // Score tables of a method that keeps everything grow with the text, by doubling.
         assert!(count <= 12, "{}: {count} allocations in 40 tokens", row.name);
         println!("{}: {count} allocations in 40 tokens", row.name);

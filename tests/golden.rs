@@ -1,6 +1,7 @@
 //! Golden vectors: every `*.safetensors` in `<root>/<folder>/`, root = `$ATTNSCOPE_GOLDEN` or `tests/golden`, goes
 //! through the code the engine runs. File names, shapes and seeds are not written here.
 
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test")]
 
 mod common;

@@ -1,5 +1,6 @@
 //! The real model finds a number hidden in a long text, with full attention every time; other methods are reported.
 
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
 
 mod common;

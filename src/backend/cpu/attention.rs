@@ -14,7 +14,7 @@ use std::ops::Range;
 /// Which rows one KV head's group reads, in the kernel's terms.
 enum Reads<'a> {
     Span(Span),
-    Lists([&'a [u32]; MAX_GROUP], usize),
+    Lists(&'a [&'a [u32]]),
 }
 
 /// Query heads that may share a KV head.
@@ -70,16 +70,16 @@ impl Cpu {
         let cached = &self.cache.layer(kv)[head];
         let live = cached.len();
         let before = live - (self.pass.rows - rows.start) as usize;
+        let mut lists: [&[u32]; MAX_GROUP] = [&[]; MAX_GROUP];
         let reads = match read {
             Read::All => Reads::Span(Span { sees: before + 1, window: usize::MAX }),
             Read::Window(w) => Reads::Span(Span { sees: before + 1, window: w as usize }),
             Read::Slots(set) => {
                 let set = self.tables.set(set)?;
-                let mut lists: [&[u32]; MAX_GROUP] = [&[]; MAX_GROUP];
                 for (g, list) in lists[..group].iter_mut().enumerate() {
                     *list = set.list((head * group + g) * set.groups() / query_heads);
                 }
-                Reads::Lists(lists, group)
+                Reads::Lists(&lists[..group])
             }
         };
         let q = Queries {
@@ -185,6 +185,6 @@ fn run<E: Element>(
     let keys = Keys { k, v, rotate };
     match reads {
         Reads::Span(span) => attend_span(q, &keys, span, out, width, mass, scratch),
-        Reads::Lists(lists, group) => attend_listed(q, &keys, &lists[..group], out, mass, scratch),
+        Reads::Lists(lists) => attend_listed(q, &keys, lists, out, mass, scratch),
     }
 }

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const { ATTNSCOPE_MODEL } = process.env;
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The first JavaScript block of a file of the repository. */
+function example(path) {
+  const [, code] = readFileSync(join(root, path), 'utf8').match(/```js\n([\s\S]*?)```/) ?? [];
+  assert.ok(code, `${path} has an example`);
+  return code;
+}
+
+describe('the packed package in an empty app, in Node', {
+  skip: ATTNSCOPE_MODEL ? false : 'not run: ATTNSCOPE_MODEL not set',
+  timeout: 300_000,
+}, () => {
+  let app;
+  before(() => {
+    app = mkdtempSync(join(tmpdir(), 'attnscope-app-'));
+    const npm = (args, cwd) => execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+    const [{ filename }] = JSON.parse(npm(['pack', '--json', '--pack-destination', app], join(root, 'pkg')));
+    writeFileSync(join(app, 'package.json'), '{"name": "app", "private": true, "type": "module"}');
+    npm(['install', '--offline', '--no-audit', '--no-fund', `./${filename}`], app);
+  });
+  after(() => rmSync(app, { recursive: true, force: true }));
+
+  const run = (code) => {
+    writeFileSync(join(app, 'main.js'), code);
+    return execFileSync(process.execPath, ['main.js', ATTNSCOPE_MODEL], { cwd: app, encoding: 'utf8' });
+  };
+
+  for (const path of ['README.md', 'pkg/README.md']) {
+    it(`runs the example of ${path}`, () => {
+      const code = example(path);
+      assert.ok(code.trim().split('\n').length <= 12, 'about ten lines');
+      const printed = run(code.replace(/(?<=load\()'SmolLM2[^']*'/, 'process.argv[2]'));
+      assert.match(printed, /\w{3}/);
+    });
+  }
+
+  it('says what is wrong with bad input, and goes on', () => {
+    const printed = run(`
+      import { load } from 'attnscope';
+      const code = (promise) => promise.then(() => 'none', (error) => error.code);
+      const model = await load(process.argv[2]);
+      const session = await model.session({ method: 'fifo', params: { budget: 16 } });
+      const abort = new AbortController();
+      const long = session.generate('word '.repeat(3000), { maxTokens: 4, signal: abort.signal });
+      setTimeout(() => abort.abort(), 50);
+      console.log(JSON.stringify([
+        await code(load(new Uint8Array(64).fill(7))),
+        await code(load('no-such-file.gguf')),
+        await code(model.session({ method: 'magic' })),
+        await code(model.session({ method: 'fifo', params: { size: 1 } })),
+        await code(model.session({ method: 'fifo', params: { budget: 0 } })),
+        await code(session.generate('', { maxTokens: 4 }).next()),
+        await code(session.generate('word '.repeat(9000), { maxTokens: 4 }).next()),
+        await code(long.next()),
+      ]));
+      for await (const step of session.generate('The sea is', { maxTokens: 3 })) console.log(step.index);
+      await model.close();
+    `);
+    const [codes, ...steps] = printed.trim().split('\n');
+    const [bytes, path, ...rest] = JSON.parse(codes);
+    assert.ok(['not_gguf', 'unsupported', 'file'].includes(bytes), bytes);
+    assert.notEqual(path, 'none');
+    assert.deepEqual(rest, ['unknown_method', 'unknown_param', 'param', 'empty_prompt', 'context', 'aborted']);
+    assert.deepEqual(steps, ['0', '1', '2']);
+  });
+});
