@@ -15,8 +15,7 @@ pub(crate) fn level() -> Level {
     Level::new()
 }
 
-/// The same for kernels that sum across lanes often: AVX2 where there is AVX-512, whose wider vectors make that and
-/// loads that straddle cache lines cost more than they save.
+/// The same for decode attention: AVX2 where there is AVX-512, with which it took 1.4 times as long.
 #[inline]
 pub(crate) fn narrow_level() -> Level {
     let level = level();

@@ -2,7 +2,7 @@
 
 use fearless_simd::prelude::*;
 
-/// `exp(x)` for x clamped to -87..88, relative error below 1e-6 (measured 1.2e-7).
+/// `exp(x)` for x clamped to -87..88, relative error below 1e-6 (9.1e-8 at worst over the points of the test).
 #[inline(always)]
 pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let constant = |value| S::f32s::splat(simd, value);

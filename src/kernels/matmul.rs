@@ -11,8 +11,9 @@ pub struct GemmScratch {
     pub(super) panel: Vec<f32>,
 }
 
-/// `out[i, r] = Σ_c x[i, c] · w[r, c]` into `out` `[x.rows(), w.rows()]`. Up to three rows of `x` are rounded to 8 bits
-/// in blocks of 32 (except for [`Layout::Half`](super::Layout)), more are taken as they are.
+/// `out[i, r] = Σ_c x[i, c] · w[r, c]` into `out` `[x.rows(), w.rows()]`.
+///
+/// Up to three rows of `x` are rounded to 8 bits in blocks of 32 (except for [`Layout::Half`](super::Layout)), more are taken as they are.
 pub fn matmul(w: &Matrix, x: &Activations, out: &mut [f32], scratch: &mut GemmScratch) {
     debug_assert_eq!(w.cols(), x.cols(), "product of [{}, {}] with rows of {}", w.rows(), w.cols(), x.cols());
     debug_assert_eq!(out.len(), x.rows() * w.rows(), "product out");
