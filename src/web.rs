@@ -45,7 +45,7 @@ fn from_js<T: for<'de> Deserialize<'de>>(what: &str, value: JsValue) -> JsResult
 
 /// Options are read by name, so a misspelt one would be ignored in silence. `known` is an object with every key.
 fn refuse_unknown_keys(options: &JsValue, known: &JsValue) -> JsResult<()> {
-    let keys = |of: &JsValue| of.dyn_ref().map(js_sys::Object::keys).unwrap_or_default();
+    let keys = |of: &JsValue| of.dyn_ref().map(|o: &js_sys::Object| js_sys::Object::keys(o)).unwrap_or_default();
     let known = keys(known);
     match keys(options).iter().find(|key| !known.includes(key, 0)) {
         None => Ok(()),

@@ -7,7 +7,7 @@
 mod common;
 mod runners;
 
-use std::{env, fs, io::Write, path::PathBuf};
+use std::{env, fs, path::PathBuf};
 
 #[test]
 fn every_folder() {
@@ -30,7 +30,6 @@ fn every_folder() {
             let bytes = fs::read(path).unwrap();
             run(&runners::Case::read(path, &bytes));
         }
-        // Past the test harness, which would swallow it.
-        writeln!(std::io::stdout(), "golden {name}: {} cases", cases.len()).unwrap();
+        common::report(&format!("golden {name}: {} cases", cases.len()));
     }
 }

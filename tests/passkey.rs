@@ -11,7 +11,6 @@ use attnscope::{
     loader::{Loaded, Loader},
     methods::Value,
 };
-use std::io::Write;
 
 const TASK: &str = "There is important info hidden inside a lot of irrelevant text. Find it and memorize it.";
 const FILLER: &str =
@@ -73,14 +72,13 @@ fn full_attention_finds_every_key() {
         };
         methods.map(run).map(|thread| thread.join().unwrap())
     });
-    let mut out = std::io::stdout();
     for ((method, params), texts) in methods.iter().zip(&rows) {
         let params: Vec<String> = params.iter().map(|(k, v)| format!("{k} = {v}")).collect();
         for keys in texts {
             let found = keys.iter().filter(|k| k.0).count();
             let name =
                 if params.is_empty() { (*method).to_owned() } else { format!("{method} ({})", params.join(", ")) };
-            writeln!(out, "passkey at {} tokens, {name}: {found} of {}", keys[0].1, keys.len()).unwrap();
+            common::report(&format!("passkey at {} tokens, {name}: {found} of {}", keys[0].1, keys.len()));
         }
     }
     for keys in &rows[0] {

@@ -2,13 +2,13 @@
 //! most 0.01 nats (`docs/numerics.md`); greedy ids differ only where the reference's two best tokens are within 0.3.
 
 use super::Case;
-use crate::common::model_path;
+use crate::common::{model_path, report};
 use attnscope::{
     cache::Store,
     engine::{Engine, Options, Progress},
     loader::{Loaded, Loader},
 };
-use std::{io::Write, sync::OnceLock};
+use std::sync::OnceLock;
 
 /// The model, loaded once for all cases.
 pub fn model() -> &'static Loaded {
@@ -77,6 +77,6 @@ pub fn run(case: &Case) {
         engine.choose(want as u32).unwrap();
     }
     let mean = total / greedy.len() as f64;
-    writeln!(std::io::stdout(), "golden real_model {}: mean KL {mean:.5}, {ties} near-ties", case.name).unwrap();
+    report(&format!("golden real_model {}: mean KL {mean:.5}, {ties} near-ties", case.name));
     assert!(mean <= 0.01, "{}: mean KL {mean} nats", case.name);
 }
