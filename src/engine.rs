@@ -71,8 +71,16 @@ pub struct Options {
 /// Where in a pass the engine is.
 enum Stage {
     Between,
-    Project { layer: u32, row: u32 },
-    Attend { row: u32, run: LayerRun },
+    /// A piece of a pass failed: what it had stored cannot be told from what it had not.
+    Failed,
+    Project {
+        layer: u32,
+        row: u32,
+    },
+    Attend {
+        row: u32,
+        run: LayerRun,
+    },
 }
 
 /// A model, a back end and a method at work on one text.
@@ -194,10 +202,12 @@ impl Engine {
     /// Does a bounded piece of work: at most [`CHUNK`] rows of one layer.
     ///
     /// # Errors
-    /// From the back end or the method. The text is kept; the pass is not finished.
+    /// From the back end or the method; then, until a new [`start`](Engine::start), [`Error::State`]. The ids so far
+    /// are kept.
     pub fn advance(&mut self) -> Result<Progress> {
-        match std::mem::replace(&mut self.stage, Stage::Between) {
+        match std::mem::replace(&mut self.stage, Stage::Failed) {
             Stage::Between => self.begin(),
+            Stage::Failed => Err(Error::State("the last pass failed; start the text anew")),
             Stage::Project { layer, row } => self.project(layer, row).map(|()| Progress::Working),
             Stage::Attend { row, run } => self.attend(row, run),
         }
@@ -207,6 +217,7 @@ impl Engine {
         let generated = self.text.ids.len() as u32 - self.prompt;
         let ended = generated > 0 && self.text.ids.last().is_some_and(|id| self.options.eos.contains(id));
         let Some(pass) = (!ended).then(|| self.method.schedule.next(&self.text)).flatten() else {
+            self.stage = Stage::Between;
             return Ok(Progress::Done);
         };
         let tracer = self.backend.tracer();
@@ -281,6 +292,7 @@ impl Engine {
         self.text.fed = self.pass.rows.end;
         self.text.ids.push(id);
         self.passes += 1;
+        self.stage = Stage::Between;
         let kept = self.backend.kept();
         let short = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         let tracer = self.backend.tracer();
@@ -300,7 +312,7 @@ impl Engine {
     pub fn progress(&self) -> (u32, u32) {
         let rows = self.rows();
         let done = match &self.stage {
-            Stage::Between => return (0, 0),
+            Stage::Between | Stage::Failed => return (0, 0),
             Stage::Project { layer, row } => layer * rows + row / 2,
             Stage::Attend { row, run } => run.site.layer * rows + (rows + row) / 2,
         };

@@ -23,3 +23,8 @@ pub mod loader;
 pub mod web;
 
 pub use error::{Error, Result};
+
+/// The example of the README is compiled with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

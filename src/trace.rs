@@ -257,7 +257,8 @@ pub fn records(mut block: &[u8]) -> impl Iterator<Item = Record<'_>> {
     })
 }
 
-#[cfg(test)]
+// proptest does not build for wasm.
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

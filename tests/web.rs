@@ -235,7 +235,7 @@ fn what_is_wrong_has_a_code_and_a_message() {
     assert_eq!(code(session.step()), "state");
     assert_eq!(code(session.choose(1)), "state");
     let mut loader = Loader::new(None);
-    assert_eq!(code(loader.push(b"PK\x03\x04 not a model at all")), "unsupported");
+    assert_eq!(code(loader.push(b"PK\x03\x04 not a model at all")), "file");
     let mut loader = Loader::new(None);
     loader.push(&tiny::file()[..3000]).unwrap();
     assert_eq!(code(loader.finish()), "truncated");

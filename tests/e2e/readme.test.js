@@ -23,7 +23,8 @@ describe('the packed package in an empty app, in Node', {
   let app;
   before(() => {
     app = mkdtempSync(join(tmpdir(), 'attnscope-app-'));
-    const npm = (args, cwd) => execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+    const npm = (args, cwd) =>
+      execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
     const [{ filename }] = JSON.parse(npm(['pack', '--json', '--pack-destination', app], join(root, 'pkg')));
     writeFileSync(join(app, 'package.json'), '{"name": "app", "private": true, "type": "module"}');
     npm(['install', '--offline', '--no-audit', '--no-fund', `./${filename}`], app);
