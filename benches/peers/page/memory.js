@@ -20,9 +20,11 @@ channel.onmessage = ({ data }) => {
 
 const script = (text) => URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
 
+// Taken once: a watch wrapped around another would start the second's workers with both preludes.
+const Plain = globalThis.Worker;
+
 /** Returns a function that asks for the bytes of the workers made from now on under this name. */
 export function watch(name) {
-  const Plain = globalThis.Worker;
   const prelude = script(PRELUDE.replaceAll('NAME', JSON.stringify(name)));
   globalThis.Worker = class extends Plain {
     constructor(source, options) {
