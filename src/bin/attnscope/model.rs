@@ -8,7 +8,7 @@ use attnscope::{
     methods::{self, Value},
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use std::{fs::File, path::PathBuf};
+use std::{fs::File, io::Read, path::PathBuf};
 
 /// Bytes handed to the loader at once.
 const PORTION: usize = 1 << 20;
@@ -34,19 +34,21 @@ impl ModelArgs {
     pub fn load(&self) -> Result<Loaded> {
         let what = || self.model.display().to_string();
         let fail = |e: std::io::Error| Error::File { what: what(), why: e.to_string() };
-        let file = File::open(&self.model).map_err(fail)?;
-        // SAFETY: the map is read once, in order; a file that shrinks meanwhile ends the process, as it would any
-        // reader of mapped files, and cannot corrupt it.
-        #[expect(unsafe_code, reason = "mapping spares a copy of the file")]
-        let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(fail)?;
-        let bar = ProgressBar::new(bytes.len() as u64).with_style(
+        let mut file = File::open(&self.model).map_err(fail)?;
+        let size = file.metadata().map_err(fail)?.len();
+        let bar = ProgressBar::new(size).with_style(
             ProgressStyle::with_template("loading {bar:32} {bytes}/{total_bytes}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
-        let mut loader = Loader::new(Some(bytes.len() as u64));
-        for portion in bytes.chunks(PORTION) {
-            loader.push(portion)?;
-            bar.inc(portion.len() as u64);
+        let mut loader = Loader::new(Some(size));
+        let mut portion = vec![0; PORTION];
+        loop {
+            let n = file.read(&mut portion).map_err(fail)?;
+            if n == 0 {
+                break;
+            }
+            loader.push(&portion[..n])?;
+            bar.inc(n as u64);
         }
         bar.finish_and_clear();
         loader.finish()
