@@ -1,8 +1,8 @@
 //! Attention of one KV head for its group of query heads over a span of slots.
 //!
 //! Two passes over tiles of slots, one for the scores and one for the values: each key and value is read and converted
-//! once for all the queries of the pass, and the probabilities are there for whoever asks for their mass. Rows are
-//! taken so many at a time that their scores stay in the second-level cache.
+//! once for all the queries, and the probabilities are there for whoever asks for their mass. Rows are taken so many at
+//! a time that their scores stay in the second-level cache and that few of them are of slots a row does not see.
 
 use fearless_simd::{dispatch, prelude::*};
 
@@ -10,12 +10,15 @@ use super::attend_listed::Union;
 use super::block::{self, Rows, RowsMut};
 use super::direct;
 use super::softmax::softmax;
-use super::tile::{Run, Slots, TILE, Tile};
+use super::tile::{Run, Slots, TILE, Tiles};
 use super::{Element, Rope};
 use crate::lanes;
 
 /// Scores kept between the passes: 512 kB.
 const SCORES: usize = 128 * 1024;
+
+/// Rows taken at a time: half as many scores a row are computed in vain.
+const ROWS: usize = 16;
 
 /// Keys and values of one KV head, `[slots, head_dim]` each.
 #[derive(Clone, Copy)]
@@ -76,7 +79,7 @@ pub struct MassOut<'a> {
 /// Buffers of the attention kernels, reused from call to call.
 #[derive(Debug, Default)]
 pub struct AttendScratch {
-    tile: Tile,
+    tiles: Tiles,
     /// `[queries, head_dim]`, scaled.
     queries: Vec<f32>,
     /// `[queries, slots]`
@@ -116,13 +119,17 @@ fn run<S: Simd, E: Element>(
     mut mass: Option<MassOut>,
     scratch: &mut AttendScratch,
 ) {
-    let most = (SCORES / (q.group * span.of(q.rows).end)).max(1);
+    let all = Run { first: span.of(0).start, count: span.of(q.rows - 1).end - span.of(0).start };
+    scratch.convert(simd, q, kv, all);
+    let most = (SCORES / (q.group * all.count)).clamp(1, ROWS);
     for first in (0..q.rows).step_by(most) {
         let rows = first..q.rows.min(first + most);
-        let start = span.of(rows.start).start;
+        // From the tile on in which the first slot of the first row is.
+        let start = all.first + (span.of(rows.start).start - all.first) / TILE * TILE;
         let slots = Run { first: start, count: span.of(rows.end - 1).end - start };
         scratch.load(q, rows.clone());
-        score(simd, q.head_dim, kv, slots, scratch);
+        let tile = (start - all.first) / TILE;
+        score(simd, q.head_dim, kv, slots, tile, scratch);
         for (scores, index) in scratch.scores.chunks_exact_mut(slots.count).zip(0..) {
             let seen = span.of(first + index / q.group);
             scores[..seen.start - start].fill(0.0);
@@ -130,7 +137,7 @@ fn run<S: Simd, E: Element>(
             let sum = softmax(simd, &mut scores[seen.start - start..seen.end - start]);
             scratch.own.push(1.0 / sum);
         }
-        weigh(simd, q.head_dim, kv, slots, scratch);
+        weigh(simd, q.head_dim, kv, slots, tile, scratch);
         for ((sums, inverse), index) in scratch.sums.chunks_exact(q.head_dim).zip(&scratch.own).zip(0..) {
             let (row, head) = (first + index / q.group, index % q.group);
             for (out, sum) in out[row * out_stride + head * q.head_dim..].iter_mut().zip(sums) {
@@ -152,6 +159,18 @@ fn run<S: Simd, E: Element>(
 }
 
 impl AttendScratch {
+    /// Makes tiles of the keys and values at `slots`, unless so few queries are better served straight from storage.
+    #[inline(always)]
+    pub(super) fn convert<S: Simd, E: Element>(&mut self, simd: S, q: &Queries, kv: &Keys<E>, slots: impl Slots) {
+        let direct = direct::serves::<S>(q.rows * q.group, q.head_dim);
+        if !direct || kv.rotate.is_some() {
+            self.tiles.load_keys(simd, kv.k, q.head_dim, slots, kv.rotate);
+        }
+        if !direct {
+            self.tiles.load_values(simd, kv.v, q.head_dim, slots);
+        }
+    }
+
     /// Takes the queries of `rows` in, scaled.
     pub(super) fn load(&mut self, q: &Queries, rows: std::ops::Range<usize>) {
         self.own.clear();
@@ -163,31 +182,29 @@ impl AttendScratch {
     }
 }
 
-/// The scores of the loaded queries with every key of `slots`.
+/// The scores of the loaded queries with every key of `slots`, of which `tile` is the first tile.
 #[inline(always)]
 pub(super) fn score<S: Simd, E: Element>(
     simd: S,
     dim: usize,
     kv: &Keys<E>,
     slots: impl Slots,
+    tile: usize,
     scratch: &mut AttendScratch,
 ) {
-    let AttendScratch { tile, queries, scores, .. } = scratch;
-    let m = queries.len() / dim;
-    scores.resize(m * slots.count(), 0.0);
-    if slots.count() == 0 {
+    let AttendScratch { tiles, queries, scores, .. } = scratch;
+    let (m, count) = (queries.len() / dim, slots.count());
+    scores.resize(m * count, 0.0);
+    if count == 0 {
         return;
     }
     if kv.rotate.is_none() && direct::serves::<S>(m, dim) {
         return direct::score(simd, dim, queries, kv.k, slots, scores);
     }
-    tile.resize(dim);
-    for first in (0..slots.count()).step_by(TILE) {
-        let count = tile.keys(simd, kv.k, dim, slots, first, kv.rotate);
+    for (first, tile) in (0..count).step_by(TILE).zip(tile..) {
         let q = Rows { data: queries, stride: dim };
-        let keys = tile.panels();
-        let out = RowsMut { data: &mut scores[first..], stride: slots.count() };
-        block::product(simd, [m, dim, count], q, keys, out, false);
+        let out = RowsMut { data: &mut scores[first..], stride: count };
+        block::product(simd, [m, dim, TILE.min(count - first)], q, tiles.keys(tile), out, false);
     }
 }
 
@@ -198,25 +215,23 @@ pub(super) fn weigh<S: Simd, E: Element>(
     dim: usize,
     kv: &Keys<E>,
     slots: impl Slots,
+    tile: usize,
     scratch: &mut AttendScratch,
 ) {
-    let AttendScratch { tile, queries, scores, sums, .. } = scratch;
-    let m = queries.len() / dim;
+    let AttendScratch { tiles, queries, scores, sums, .. } = scratch;
+    let (m, count) = (queries.len() / dim, slots.count());
     sums.clear();
     sums.resize(m * dim, 0.0);
-    if slots.count() == 0 {
+    if count == 0 {
         return;
     }
     if direct::serves::<S>(m, dim) {
         return direct::weigh(simd, dim, scores, kv.v, slots, sums);
     }
-    tile.resize(dim);
-    for first in (0..slots.count()).step_by(TILE) {
-        let count = tile.values(simd, kv.v, dim, slots, first);
-        let weights = Rows { data: &scores[first..], stride: slots.count() };
-        let values = tile.panels();
+    for (first, tile) in (0..count).step_by(TILE).zip(tile..) {
+        let weights = Rows { data: &scores[first..], stride: count };
         let out = RowsMut { data: sums, stride: dim };
-        block::product(simd, [m, count, dim], weights, values, out, true);
+        block::product(simd, [m, TILE.min(count - first), dim], weights, tiles.values(tile), out, true);
     }
 }
 

@@ -35,7 +35,8 @@ fn run<S: Simd, E: Element>(
     union.unite(lists);
     let slots = &union.slots[..];
     scratch.load(q, 0..1);
-    score(simd, q.head_dim, kv, slots, scratch);
+    scratch.convert(simd, q, kv, slots);
+    score(simd, q.head_dim, kv, slots, 0, scratch);
     let mut own = std::mem::take(&mut scratch.own);
     let mut places = &union.places[..];
     for (head, list) in lists.iter().enumerate() {
@@ -57,7 +58,7 @@ fn run<S: Simd, E: Element>(
         }
     }
     scratch.own = own;
-    weigh(simd, q.head_dim, kv, slots, scratch);
+    weigh(simd, q.head_dim, kv, slots, 0, scratch);
     out[..scratch.sums.len()].copy_from_slice(&scratch.sums);
     scratch.union = union;
 }

@@ -1,4 +1,5 @@
-//! Keys and values of up to 64 slots as f32, in the order a block product reads them.
+//! Keys and values as f32, in the order a block product reads them: in tiles of 64 slots, converted once for all the
+//! queries that read them.
 
 use fearless_simd::{f32x4, prelude::*};
 
@@ -46,87 +47,94 @@ impl Slots for &[u32] {
     }
 }
 
-/// One tile; reusable.
+/// The keys and values of some slots; reusable.
 #[derive(Debug, Default)]
-pub(super) struct Tile {
-    /// `[TILE, stride]`: a key a row.
+pub(super) struct Tiles {
+    /// Per tile keys `[dim, slots]` in panels with room for `stride` lines.
+    keys: Vec<f32>,
+    /// Per tile values `[slots, dim]` in panels with room for [`TILE`] lines.
+    values: Vec<f32>,
+    /// `[TILE, stride]`: a key a row, before it is turned.
     rows: Vec<f32>,
-    /// Keys `[dim, slots]` or values `[slots, dim]`, the panels with room for `stride` or [`TILE`] lines.
-    panels: Vec<f32>,
     /// `head_dim` padded to whole panels.
     stride: usize,
-    /// Floats of a panel.
-    panel: usize,
+    /// Columns of a panel.
+    width: usize,
 }
 
-impl Tile {
-    pub(super) fn resize(&mut self, dim: usize) {
+impl Tiles {
+    pub(super) fn keys(&self, tile: usize) -> Panels<'_> {
+        Panels { data: &self.keys[tile * TILE * self.stride..], stride: self.width * self.stride }
+    }
+
+    pub(super) fn values(&self, tile: usize) -> Panels<'_> {
+        Panels { data: &self.values[tile * TILE * self.stride..], stride: self.width * TILE }
+    }
+
+    #[inline(always)]
+    fn resize<S: Simd>(&mut self, dim: usize) {
+        self.width = block::width::<S>();
         self.stride = dim.next_multiple_of(WIDEST);
         self.rows.resize(TILE * self.stride, 0.0);
-        self.panels.resize(TILE * self.stride, 0.0);
     }
 
-    pub(super) fn panels(&self) -> Panels<'_> {
-        Panels { data: &self.panels, stride: self.panel }
-    }
-
-    /// Takes in keys `[dim, slots]` of `stored` `[slots, dim]`, those that are read `first`-th and after it; how many.
+    /// Takes in the keys at `slots` of `stored` `[slots, dim]`.
     #[inline(always)]
-    pub(super) fn keys<S: Simd, E: Element>(
+    pub(super) fn load_keys<S: Simd, E: Element>(
         &mut self,
         simd: S,
         stored: &[E],
         dim: usize,
         slots: impl Slots,
-        first: usize,
         rotate: Option<&Rope>,
-    ) -> usize {
-        let count = TILE.min(slots.count() - first);
-        for (row, index) in self.rows.chunks_exact_mut(self.stride).zip(first..first + count) {
-            let slot = slots.slot(index);
-            element::fetch(simd, &stored[slot * dim..][..dim], &mut row[..dim]);
-            if let Some(rope) = rotate {
-                rope.rotate(&mut row[..dim], dim, slot);
+    ) {
+        self.resize::<S>(dim);
+        let (stride, width) = (self.stride, self.width);
+        self.keys.resize(slots.count().div_ceil(TILE) * TILE * stride, 0.0);
+        for (tile, first) in self.keys.chunks_exact_mut(TILE * stride).zip((0..slots.count()).step_by(TILE)) {
+            let count = TILE.min(slots.count() - first);
+            for (row, index) in self.rows.chunks_exact_mut(stride).zip(first..first + count) {
+                let slot = slots.slot(index);
+                element::fetch(simd, &stored[slot * dim..][..dim], &mut row[..dim]);
+                if let Some(rope) = rotate {
+                    rope.rotate(&mut row[..dim], dim, slot);
+                }
+            }
+            for (rows, slot) in self.rows.chunks_exact(4 * stride).zip((0..count).step_by(4)) {
+                turn(simd, rows, stride, dim, &mut tile[slot / width * width * stride + slot % width..], width);
             }
         }
-        let width = block::width::<S>();
-        self.panel = width * self.stride;
-        for (rows, slot) in self.rows.chunks_exact(4 * self.stride).zip((0..count).step_by(4)) {
-            let panel = &mut self.panels[slot / width * self.panel + slot % width..];
-            for c in (0..dim).step_by(4) {
-                let [i, j, k, l]: [f32x4<S>; 4] = std::array::from_fn(
-                    #[inline(always)]
-                    |i| f32x4::from_slice(simd, &rows[i * self.stride + c..][..4]),
-                );
-                let (ik, jl) = ([i.zip_low(k), i.zip_high(k)], [j.zip_low(l), j.zip_high(l)]);
-                for half in 0..2 {
-                    ik[half].zip_low(jl[half]).store_slice(&mut panel[(c + 2 * half) * width..][..4]);
-                    ik[half].zip_high(jl[half]).store_slice(&mut panel[(c + 2 * half + 1) * width..][..4]);
+    }
+
+    /// Takes in the values in the same way.
+    #[inline(always)]
+    pub(super) fn load_values<S: Simd, E: Element>(&mut self, simd: S, stored: &[E], dim: usize, slots: impl Slots) {
+        self.resize::<S>(dim);
+        let (stride, width) = (self.stride, self.width);
+        self.values.resize(slots.count().div_ceil(TILE) * TILE * stride, 0.0);
+        for (tile, first) in self.values.chunks_exact_mut(TILE * stride).zip((0..slots.count()).step_by(TILE)) {
+            for index in 0..TILE.min(slots.count() - first) {
+                let row = &stored[slots.slot(first + index) * dim..][..dim];
+                for (part, panel) in row.chunks(width).zip(tile.chunks_exact_mut(width * TILE)) {
+                    element::fetch(simd, part, &mut panel[index * width..][..part.len()]);
                 }
             }
         }
-        count
     }
+}
 
-    /// Takes in values `[slots, dim]` in the same way.
-    #[inline(always)]
-    pub(super) fn values<S: Simd, E: Element>(
-        &mut self,
-        simd: S,
-        stored: &[E],
-        dim: usize,
-        slots: impl Slots,
-        first: usize,
-    ) -> usize {
-        let count = TILE.min(slots.count() - first);
-        let width = block::width::<S>();
-        self.panel = width * TILE;
-        for index in 0..count {
-            let row = &stored[slots.slot(first + index) * dim..][..dim];
-            for (part, panel) in row.chunks(width).zip(self.panels.chunks_exact_mut(self.panel)) {
-                element::fetch(simd, part, &mut panel[index * width..][..part.len()]);
-            }
+/// Four rows become four columns of a panel.
+#[inline(always)]
+fn turn<S: Simd>(simd: S, rows: &[f32], stride: usize, dim: usize, panel: &mut [f32], width: usize) {
+    for c in (0..dim).step_by(4) {
+        let [i, j, k, l]: [f32x4<S>; 4] = std::array::from_fn(
+            #[inline(always)]
+            |i| f32x4::from_slice(simd, &rows[i * stride + c..][..4]),
+        );
+        let (ik, jl) = ([i.zip_low(k), i.zip_high(k)], [j.zip_low(l), j.zip_high(l)]);
+        for half in 0..2 {
+            ik[half].zip_low(jl[half]).store_slice(&mut panel[(c + 2 * half) * width..][..4]);
+            ik[half].zip_high(jl[half]).store_slice(&mut panel[(c + 2 * half + 1) * width..][..4]);
         }
-        count
     }
 }
