@@ -4,6 +4,7 @@
 mod activations;
 mod add;
 mod attend;
+mod attend_blocks;
 mod attend_listed;
 mod block;
 mod direct;
@@ -24,6 +25,7 @@ mod tile;
 pub use activations::Activations;
 pub use add::add_assign;
 pub use attend::{AttendScratch, Keys, MassOut, Queries, Span, attend_span};
+pub use attend_blocks::{Blocks, attend_blocks};
 pub use attend_listed::attend_listed;
 pub use element::Element;
 pub use half::{decode, encode};

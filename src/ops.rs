@@ -27,6 +27,15 @@ pub enum Read {
     Slots(Set),
     /// The newest so many slots as each query sees them, its own included.
     Window(u32),
+    /// Key blocks by query block and query head. A pair is `query block * blocks + key block`, where the query or key at
+    /// slot s is in block `s / size` and `blocks` is the number of live slots divided by `size`, rounded up. Pairs with
+    /// the key block after the query block are ignored. All KV heads must keep as many rows.
+    Blocks {
+        /// The pairs, ascending.
+        pairs: Set,
+        /// Slots of a block.
+        size: u32,
+    },
 }
 
 /// Whose scores stay apart.

@@ -48,6 +48,8 @@ pub enum Kind {
     EvictBits = 11,
     /// A remark of the method.
     Note = 12,
+    /// The blocks of keys that the blocks of queries read.
+    ReadBlocks = 13,
 }
 
 /// One row of [`SCHEMA`].
@@ -147,6 +149,17 @@ pub const SCHEMA: &[KindSpec] = &[
         fields: ["index into the method's notes", "f32 bits", ""],
         payload: false,
     },
+    KindSpec {
+        kind: Kind::ReadBlocks,
+        name: "readBlocks",
+        head: "query",
+        fields: [
+            "",
+            "positions of a block + 65536 * number of blocks",
+            "payload records; bit q * (q + 1) / 2 + k of the payload: query block q reads key block k",
+        ],
+        payload: true,
+    },
 ];
 
 /// Collects records. What is not taken is kept, so whoever asks for [`Detail::Sets`] takes them every step.
@@ -192,11 +205,16 @@ impl Tracer {
             }
             return;
         }
-        self.record(bits, layer, head, 0, base, payload as u32);
+        self.bits(bits, layer, head, base, (last - base) as usize + 1, set.map(|position| (position - base) as usize));
+    }
+
+    /// Appends a record whose payload are `len` bits, those of `set` being 1.
+    pub fn bits(&mut self, kind: Kind, layer: u32, head: u32, a: u32, len: usize, set: impl Iterator<Item = usize>) {
+        let payload = len.div_ceil(8 * RECORD);
+        self.record(kind, layer, head, 0, a, payload as u32);
         let at = self.bytes.len();
         self.bytes.resize(at + payload * RECORD, 0);
-        for position in set {
-            let bit = (position - base) as usize;
+        for bit in set {
             self.bytes[at + bit / 8] |= 1 << (bit % 8);
         }
     }

@@ -4,8 +4,8 @@
 use std::hint::black_box;
 
 use attnscope::kernels::{
-    Activations, AttendScratch, BLOCK, Element, GemmScratch, Keys, Layout, Matrix, Queries, Span, attend_listed,
-    attend_span, matmul, rms_norm, swiglu, top_k,
+    Activations, AttendScratch, BLOCK, Blocks, Element, GemmScratch, Keys, Layout, Matrix, Queries, Span,
+    attend_blocks, attend_listed, attend_span, matmul, rms_norm, swiglu, top_k,
 };
 use half::f16;
 
@@ -43,6 +43,10 @@ pub fn cases() -> Vec<Case> {
     cases.push(span::<u16>("f16", 128, 330));
     cases.push(span::<u16>("f16", 128, 2048));
     cases.push(span::<f32>("f32", 128, 2048));
+    for slots in [4096, 8192] {
+        cases.push(span::<u16>("f16", 128, slots));
+        cases.push(blocks(slots));
+    }
     cases.extend(rows());
     cases
 }
@@ -120,6 +124,34 @@ fn listed(name: &str, keep: impl Fn(usize, usize) -> bool) -> Case {
             let kv = Keys { k: &k, v: &v, rotate: None };
             let lists: [&[u32]; GROUP] = std::array::from_fn(|head| &lists[head][..]);
             attend_listed(&Queries { q: &q, ..QUERIES }, &kv, &lists, &mut out, None, &mut scratch);
+            black_box(&out);
+        }),
+    }
+}
+
+/// The newest 128 rows of a prompt; each head reads 30% of the blocks: the first, its own, and others.
+fn blocks(slots: usize) -> Case {
+    let (rows, size) = (128, 64);
+    let (k, v) = (stored::<u16>(slots), stored::<u16>(slots));
+    let q = numbers(rows * GROUP * HEAD);
+    let (count, first) = (slots / size, slots - rows);
+    let lists: Vec<Vec<u32>> = (0..GROUP)
+        .map(|head| {
+            let keep = |a: usize, j: usize| j == 0 || j == a || (7 * j + 3 * a + 5 * head) % 10 < 3;
+            let row = |a| (0..=a).filter(move |j| keep(a, *j)).map(move |j| (a * count + j) as u32);
+            (first / size..count).flat_map(row).collect()
+        })
+        .collect();
+    let (mut out, mut scratch) = (vec![0.0; q.len()], AttendScratch::default());
+    Case {
+        name: format!("attend f16, {rows} rows, 30% of {slots} slots by blocks of {size}"),
+        work: lists.iter().map(|list| (list.len() * size * size * HEAD * 2) as u64).sum(),
+        run: Box::new(move || {
+            let kv = Keys { k: &k, v: &v, rotate: None };
+            let pairs: [&[u32]; GROUP] = std::array::from_fn(|head| &lists[head][..]);
+            let q = Queries { q: &q, rows, ..QUERIES };
+            let blocks = Blocks { size, count, pairs: &pairs };
+            attend_blocks(&q, &kv, first, blocks, &mut out, GROUP * HEAD, None, &mut scratch);
             black_box(&out);
         }),
     }

@@ -20,6 +20,7 @@ export const Kind = {
   evictRun: 10,
   evictBits: 11,
   note: 12,
+  readBlocks: 13,
 } as const;
 
 /** Name of a kind. */
@@ -57,7 +58,8 @@ export const SCHEMA = {
   evictRun: { kind: 10, head: "kv", aux: "", a: "first position", b: "positions", payload: false },
   evictBits: { kind: 11, head: "kv", aux: "", a: "position of bit 0", b: "payload records; bit i of the payload is position a + i", payload: true },
   note: { kind: 12, head: "query", aux: "index into the method's notes", a: "f32 bits", b: "", payload: false },
+  readBlocks: { kind: 13, head: "query", aux: "", a: "positions of a block + 65536 * number of blocks", b: "payload records; bit q * (q + 1) / 2 + k of the payload: query block q reads key block k", payload: true },
 } as const satisfies Record<KindName, KindSpec>;
 
 /** The kinds that have a payload. */
-export const PAYLOAD: readonly number[] = [9, 11];
+export const PAYLOAD: readonly number[] = [9, 11, 13];

@@ -1,6 +1,7 @@
 //! The CPU back end: runs at once, on the calling thread.
 
 mod attention;
+mod blocks;
 mod scores;
 
 use crate::{
@@ -119,6 +120,8 @@ pub struct Cpu {
 struct ReadCount {
     rows: u64,
     bytes: u64,
+    /// First row of the pass that has attended in the layer at hand.
+    from: Option<u32>,
 }
 
 /// The running pass.

@@ -6,6 +6,7 @@
 
 use fearless_simd::{dispatch, prelude::*};
 
+use super::attend_blocks::Used;
 use super::attend_listed::Union;
 use super::block::{self, Rows, RowsMut};
 use super::direct;
@@ -15,7 +16,7 @@ use super::{Element, Rope};
 use crate::lanes;
 
 /// Scores kept between the passes: 512 kB.
-const SCORES: usize = 128 * 1024;
+pub(super) const SCORES: usize = 128 * 1024;
 
 /// Rows taken at a time: half as many scores a row are computed in vain.
 const ROWS: usize = 16;
@@ -79,15 +80,17 @@ pub struct MassOut<'a> {
 /// Buffers of the attention kernels, reused from call to call.
 #[derive(Debug, Default)]
 pub struct AttendScratch {
-    tiles: Tiles,
+    pub(super) tiles: Tiles,
     /// `[queries, head_dim]`, scaled.
-    queries: Vec<f32>,
+    pub(super) queries: Vec<f32>,
     /// `[queries, slots]`
     pub(super) scores: Vec<f32>,
     /// `[queries, head_dim]`, before the division by the sum of the weights.
     pub(super) sums: Vec<f32>,
     /// What the lists of the heads come to.
     pub(super) union: Union,
+    /// Which blocks are converted.
+    pub(super) used: Used,
     /// Of a span one over the sum of each query's weights, of lists one head's scores.
     pub(super) own: Vec<f32>,
 }
@@ -178,6 +181,16 @@ impl AttendScratch {
         for row in rows {
             let heads = &q.q[row * q.stride..][..q.group * q.head_dim];
             self.queries.extend(heads.iter().map(|component| component * q.scale));
+        }
+    }
+
+    /// Takes in one head's alone.
+    pub(super) fn load_head(&mut self, q: &Queries, rows: std::ops::Range<usize>, head: usize) {
+        self.own.clear();
+        self.queries.clear();
+        for row in rows {
+            let query = &q.q[row * q.stride + head * q.head_dim..][..q.head_dim];
+            self.queries.extend(query.iter().map(|component| component * q.scale));
         }
     }
 }

@@ -71,6 +71,19 @@ impl Tiles {
         Panels { data: &self.values[tile * TILE * self.stride..], stride: self.width * TILE }
     }
 
+    /// The keys from the `index`-th slot on, the first of a panel.
+    pub(super) fn keys_from(&self, index: usize) -> Panels<'_> {
+        debug_assert!(index.is_multiple_of(self.width), "slot {index} begins no panel");
+        Panels { data: &self.keys[index * self.stride..], stride: self.width * self.stride }
+    }
+
+    /// The values from the `index`-th slot on, and how many of them are in its tile.
+    pub(super) fn values_from(&self, index: usize) -> (Panels<'_>, usize) {
+        let (tile, line) = (index / TILE, index % TILE);
+        let data = &self.values[tile * TILE * self.stride + line * self.width..];
+        (Panels { data, stride: self.width * TILE }, TILE - line)
+    }
+
     #[inline(always)]
     fn resize<S: Simd>(&mut self, dim: usize) {
         self.width = block::width::<S>();

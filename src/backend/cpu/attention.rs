@@ -4,7 +4,9 @@ use super::Cpu;
 use crate::{
     Error, Result,
     cache::Rows,
-    kernels::{AttendScratch, Element, Keys, MassOut, Queries, Rope, Span, attend_listed, attend_span},
+    kernels::{
+        AttendScratch, Blocks, Element, Keys, MassOut, Queries, Rope, Span, attend_blocks, attend_listed, attend_span,
+    },
     method::Positions,
     ops::{Group, Kv, Mass, Read, Scores},
     trace::{ALL_HEADS, Detail, Kind},
@@ -15,6 +17,8 @@ use std::ops::Range;
 enum Reads<'a> {
     Span(Span),
     Lists(&'a [&'a [u32]]),
+    /// The slot of the first row, and what each head reads.
+    Blocks(usize, Blocks<'a>),
 }
 
 /// Query heads that may share a KV head.
@@ -49,8 +53,10 @@ impl Cpu {
                 self.attend_head(kv, head, read, &rows, Some(b), None)?;
             }
         }
+        let first = *self.read.from.get_or_insert(rows.start);
         if rows.end == self.pass.rows {
-            self.account(kv, read)?;
+            self.read.from = None;
+            self.account(kv, read, first)?;
         }
         Ok(())
     }
@@ -80,6 +86,14 @@ impl Cpu {
                     *list = set.list((head * group + g) * set.groups() / query_heads);
                 }
                 Reads::Lists(&lists[..group])
+            }
+            Read::Blocks { pairs, size } => {
+                let count = self.block_grid(kv, size)?;
+                let set = self.tables.set(pairs)?;
+                for (g, list) in lists[..group].iter_mut().enumerate() {
+                    *list = set.list((head * group + g) * set.groups() / query_heads);
+                }
+                Reads::Blocks(before, Blocks { size: size as usize, count, pairs: &lists[..group] })
             }
         };
         let q = Queries {
@@ -122,8 +136,8 @@ impl Cpu {
         Ok(())
     }
 
-    /// Counts what a layer read, and records it.
-    fn account(&mut self, kv: Kv, read: Read) -> Result<()> {
+    /// Counts what the rows of the pass from `first` on read of a layer, and records it.
+    fn account(&mut self, kv: Kv, read: Read, first: u32) -> Result<()> {
         let (kv_heads, group, row_bytes) =
             (self.shape.kv_heads, self.shape.query_heads / self.shape.kv_heads, self.cache.row_bytes());
         let watch = self.tracer.detail >= Detail::Sets;
@@ -131,11 +145,12 @@ impl Cpu {
             match read {
                 Read::All => self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 0, 0, 0),
                 Read::Window(w) => self.tracer.record(Kind::ReadWindow, kv.0, u32::from(ALL_HEADS), 0, w, 0),
-                Read::Slots(_) => {}
+                Read::Slots(_) | Read::Blocks { .. } => {}
             }
         }
-        for (h, head) in self.cache.layer(kv).iter().enumerate() {
-            let (live, rows) = (head.len() as u64, u64::from(self.pass.rows));
+        for h in 0..kv_heads {
+            let head = &self.cache.layer(kv)[h];
+            let (live, rows) = (head.len() as u64, u64::from(self.pass.rows - first));
             let unique = match read {
                 Read::All => live,
                 Read::Window(w) => live.min(u64::from(w) + rows - 1),
@@ -157,20 +172,20 @@ impl Cpu {
                     }
                     unique
                 }
+                Read::Blocks { pairs, size } => self.account_blocks(kv, h, pairs, size, first)?,
             };
             self.read.bytes += unique * row_bytes;
             self.read.rows += match read {
                 Read::All => live * group as u64,
                 Read::Window(w) => live.min(u64::from(w)) * group as u64,
-                Read::Slots(_) => 0,
+                Read::Slots(_) | Read::Blocks { .. } => 0,
             };
         }
-        debug_assert_eq!(self.cache.layer(kv).len(), kv_heads);
         Ok(())
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the two kernels behind one generic call")]
+#[expect(clippy::too_many_arguments, reason = "the three kernels behind one generic call")]
 fn run<E: Element>(
     q: &Queries,
     k: &[E],
@@ -186,5 +201,6 @@ fn run<E: Element>(
     match reads {
         Reads::Span(span) => attend_span(q, &keys, span, out, width, mass, scratch),
         Reads::Lists(lists) => attend_listed(q, &keys, lists, out, mass, scratch),
+        Reads::Blocks(first, blocks) => attend_blocks(q, &keys, first, blocks, out, width, mass, scratch),
     }
 }
