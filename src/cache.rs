@@ -2,6 +2,10 @@
 //! and the score columns methods keep. Slots are ascending in position. Dropping compacts; columns move with their
 //! slots, so nobody renumbers anything.
 
+mod pages;
+
+pub use pages::Bounds;
+
 use crate::{
     Error, Result,
     ops::{Fresh, Kv},
@@ -74,6 +78,14 @@ impl Rows {
     fn capacity_bytes(&self) -> usize {
         each!(self, v => v.capacity()) * self.number_bytes()
     }
+    /// Calls `f` with each of `with` and the component of row `slot` at its place.
+    fn each<T>(&self, slot: usize, width: usize, with: impl Iterator<Item = T>, mut f: impl FnMut(T, f32)) {
+        let range = slot * width..(slot + 1) * width;
+        match self {
+            Rows::F16(v) => with.zip(&v[range]).for_each(|(to, &bits)| f(to, f16::from_bits(bits).to_f32())),
+            Rows::F32(v) => with.zip(&v[range]).for_each(|(to, &x)| f(to, x)),
+        }
+    }
     /// Row `slot` as f32.
     #[must_use]
     pub fn row(&self, slot: usize, width: usize) -> Vec<f32> {
@@ -95,9 +107,15 @@ pub struct Head {
     /// Values.
     pub v: Rows,
     columns: Vec<Vec<f32>>,
+    bounds: Bounds,
 }
 
 impl Head {
+    /// Page bounds, as of the newest [`Cache::update_bounds`].
+    #[must_use]
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
     /// Live slots.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -115,7 +133,7 @@ impl Head {
 pub struct Kept {
     /// Slots, summed over layers and KV heads.
     pub rows: u64,
-    /// Bytes of their keys and values.
+    /// Bytes of their keys and values, and of page bounds.
     pub bytes: u64,
     /// Bytes reserved for keys and values.
     pub allocated: u64,
@@ -139,7 +157,13 @@ impl Cache {
     /// An empty cache.
     #[must_use]
     pub fn new(layers: usize, kv_heads: usize, head_dim: usize, store: Store) -> Cache {
-        let head = Head { position: Vec::new(), k: Rows::new(store), v: Rows::new(store), columns: Vec::new() };
+        let head = Head {
+            position: Vec::new(),
+            k: Rows::new(store),
+            v: Rows::new(store),
+            columns: Vec::new(),
+            bounds: Bounds::default(),
+        };
         Cache { heads: vec![head; layers * kv_heads], kv_heads, head_dim, reserved: 0, columns: Vec::new() }
     }
 
@@ -155,6 +179,7 @@ impl Cache {
             head.k.clear();
             head.v.clear();
             head.columns.clear();
+            head.bounds.clear();
         }
         (0..self.heads.len()).try_for_each(|h| self.grow(h, rows))
     }
@@ -215,6 +240,7 @@ impl Cache {
                 let gone = Gone { position: &head.position, kept, slot: 0 };
                 tracer.positions(Kind::EvictRun, Kind::EvictBits, kv.0, h as u32, gone);
             }
+            head.bounds.cut(kept.iter().zip(0..).position(|(from, to)| *from != to).unwrap_or(kept.len()));
             head.k.compact(kept, width, self.reserved);
             head.v.compact(kept, width, self.reserved);
             for (to, &from) in kept.iter().enumerate() {
@@ -261,6 +287,15 @@ impl Cache {
         self.layer(kv)[head].columns.get(index).map(Vec::as_slice)
     }
 
+    /// Brings the page bounds of a layer up to date with all but its newest `recent` slots, in pages of `page` slots.
+    pub fn update_bounds(&mut self, kv: Kv, page: usize, recent: usize) {
+        let at = kv.0 as usize * self.kv_heads;
+        for head in &mut self.heads[at..at + self.kv_heads] {
+            let end = head.len().saturating_sub(recent);
+            head.bounds.update(&head.k, self.head_dim, page, end, self.reserved);
+        }
+    }
+
     /// Bytes of one row, key and value.
     #[must_use]
     pub fn row_bytes(&self) -> u64 {
@@ -272,7 +307,8 @@ impl Cache {
     pub fn kept(&self) -> Kept {
         let rows = self.heads.iter().map(|h| h.len() as u64).sum();
         let allocated = self.heads.iter().map(|h| (h.k.capacity_bytes() + h.v.capacity_bytes()) as u64).sum();
-        Kept { rows, bytes: rows * self.row_bytes(), allocated, ..Kept::default() }
+        let bounds: u64 = self.heads.iter().map(|h| h.bounds.bytes() as u64).sum();
+        Kept { rows, bytes: rows * self.row_bytes() + bounds, allocated, ..Kept::default() }
     }
 
     /// Records that a layer stored `rows` rows from `first` on.

@@ -7,6 +7,7 @@ pub mod error;
 pub mod trace;
 mod lanes;
 pub mod kernels;
+pub mod metrics;
 pub mod cache;
 pub mod ops;
 pub mod gguf;

@@ -1,17 +1,21 @@
 //! The registry: a row a method. Adding a method is its file, its row in [`REGISTRY`] and its golden folder.
 
 mod classic;
+mod flex_prefill;
 mod full;
 mod h2o;
 mod listing;
 mod params;
+mod quest;
 mod streaming_llm;
 mod tidal_decode;
 
 pub use classic::{Classic, Policy};
+pub use flex_prefill::{FlexPrefill, OnePattern};
 pub use h2o::H2o;
 pub use listing::{MethodInfo, ParamInfo, listing};
 pub use params::{Param, ParamKind, Params, Value};
+pub use quest::Quest;
 pub use streaming_llm::StreamingLlm;
 pub use tidal_decode::{Share, TidalDecode};
 
@@ -27,6 +31,8 @@ pub const REGISTRY: &[Row] = &[
     classic::LRU,
     classic::LFU,
     classic::IMPORTANCE,
+    flex_prefill::ROW,
+    quest::ROW,
 ];
 
 /// What a method does to a run.

@@ -74,6 +74,41 @@ pub enum Fresh {
     Position,
 }
 
+/// Whose means are compared with the means of key blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooled {
+    /// The pass's newest queries, as many as a block has; they see every block.
+    Newest,
+    /// Each block of the pass's queries, which sees the key blocks up to its own.
+    Blocks,
+}
+
+/// How many columns each group takes: `(count + extra) / unit` rounded down, then at least `min`, then at most `max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Take {
+    /// `[groups, 1]`
+    pub count: Scores,
+    /// Added to the count.
+    pub extra: i32,
+    /// Counts of a column; at least 1.
+    pub unit: u32,
+    /// Least columns.
+    pub min: u32,
+    /// Most columns.
+    pub max: u32,
+}
+
+/// How pages become slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spread {
+    /// Slots of a page.
+    pub size: u32,
+    /// Most slots taken from pages, oldest first.
+    pub most: u32,
+    /// Newest slots, which are in no page and always in the result.
+    pub recent: u32,
+}
+
 /// What a method may compute. Each call is one kernel.
 ///
 /// *Columns* live in the cache: the cache compacts and cuts them with its slots, so a method never renumbers
@@ -101,6 +136,40 @@ pub trait Ops {
     fn union_by_kv(&mut self, set: Set) -> Result<Set>;
     /// All slots of a layer but those in `gone`, for every KV head.
     fn except(&mut self, kv: Kv, gone: Range<u32>) -> Result<Set>;
+
+    /// Where the pass's newest `rows` queries look, as the mean of their softmax rows: what each slot gets, and what each
+    /// diagonal gets, its last column being the queries' own slots, the one before it those one slot back, and so on.
+    /// Both `[query_heads, slots]`.
+    fn probe(&mut self, kv: Kv, rows: u32) -> Result<[Scores; 2]>;
+    /// Sums of `size` consecutive columns, `[groups, columns / size rounded up]`.
+    fn by_block(&mut self, scores: Scores, size: u32) -> Result<Scores>;
+    /// Softmax over key blocks of scaled products of mean queries with mean keys; the slots are cut into blocks of
+    /// `size`. `[query_heads, blocks]` for the newest queries, `[query_heads, blocks * blocks]` by query block (only in a
+    /// pass that holds all live rows), 0 after a query block's own.
+    fn block_scores(&mut self, kv: Kv, size: u32, queries: Pooled) -> Result<Scores>;
+    /// Square root of the Jensen-Shannon divergence (natural logarithm) of two tables of distributions, `[groups, 1]`.
+    fn js_distance(&mut self, a: Scores, b: Scores) -> Result<Scores>;
+    /// Entropy of each group's columns over that of an even distribution, mean over the groups, `[1, 1]`.
+    fn entropy(&mut self, scores: Scores) -> Result<Scores>;
+    /// The fewest best columns whose sum is more than `share` of the group's sum, as a number, `[groups, 1]`.
+    fn cover(&mut self, scores: Scores, share: f32) -> Result<Scores>;
+    /// As [`top_k`](Ops::top_k), each group its own number of columns.
+    fn top_counted(&mut self, scores: Scores, take: Take, pins: Pins) -> Result<Set>;
+    /// These columns, ascending, for all groups.
+    fn listed(&mut self, columns: &[u32]) -> Result<Set>;
+    /// Block pairs as [`Read::Blocks`] wants them from vertical lines (key blocks) and slash lines (column c is the
+    /// diagonal `blocks - 1 - c` blocks before the queries).
+    fn pairs(&mut self, vertical: Set, slash: Set, blocks: u32) -> Result<Set>;
+    /// `yes` for the groups whose only score is below `cut`, else `no`.
+    fn choose(&mut self, scores: Scores, cut: f32, yes: Set, no: Set) -> Result<Set>;
+    /// What is in either, group by group.
+    fn union(&mut self, a: Set, b: Set) -> Result<Set>;
+    /// The most that a key of each page of `page` slots could score with the query of a pass of one row: the sum over
+    /// components of the larger product with the page's smallest and largest. The newest `recent` slots are in no page.
+    /// `[query_heads, pages]`; the back end keeps the pages' bounds from pass to pass.
+    fn page_scores(&mut self, kv: Kv, page: u32, recent: u32) -> Result<Scores>;
+    /// The slots of pages, and the newest.
+    fn spread(&mut self, kv: Kv, pages: Set, spread: Spread) -> Result<Set>;
 }
 
 /// A weight of the model, by its place in the back end's list.

@@ -2,6 +2,9 @@
 
 mod attention;
 mod blocks;
+mod choice;
+mod pages;
+mod probe;
 mod scores;
 
 use crate::{
@@ -10,7 +13,7 @@ use crate::{
     kernels::{Activations, AttendScratch, GemmScratch, Matrix, Rope, add_assign, matmul, rms_norm, swiglu},
     method::Positions,
     model::{Config, RopeConfig},
-    ops::{Dense, Fresh, Kv, Mass, Ops, Pins, Read, Scores, Set, Weight},
+    ops::{Dense, Fresh, Kv, Mass, Ops, Pins, Pooled, Read, Scores, Set, Spread, Take, Weight},
     trace::{Detail, Tracer},
 };
 use scores::Tables;
@@ -396,5 +399,44 @@ impl Ops for Cpu {
         Ok(self.tables.new_set(heads.len(), |h, list| {
             list.extend((0..heads[h].len() as u32).filter(|slot| !gone.contains(slot)));
         }))
+    }
+    fn probe(&mut self, kv: Kv, rows: u32) -> Result<[Scores; 2]> {
+        self.probe_rows(kv, rows as usize)
+    }
+    fn by_block(&mut self, scores: Scores, size: u32) -> Result<Scores> {
+        self.block_sums(scores, size as usize)
+    }
+    fn block_scores(&mut self, kv: Kv, size: u32, queries: Pooled) -> Result<Scores> {
+        self.pooled_scores(kv, size as usize, queries)
+    }
+    fn js_distance(&mut self, a: Scores, b: Scores) -> Result<Scores> {
+        self.distance(a, b)
+    }
+    fn entropy(&mut self, scores: Scores) -> Result<Scores> {
+        self.mean_entropy(scores)
+    }
+    fn cover(&mut self, scores: Scores, share: f32) -> Result<Scores> {
+        self.count_cover(scores, share)
+    }
+    fn top_counted(&mut self, scores: Scores, take: Take, pins: Pins) -> Result<Set> {
+        self.best_counted(scores, take, pins)
+    }
+    fn listed(&mut self, columns: &[u32]) -> Result<Set> {
+        Ok(self.tables.new_set(1, |_, list| list.extend_from_slice(columns)))
+    }
+    fn pairs(&mut self, vertical: Set, slash: Set, blocks: u32) -> Result<Set> {
+        self.block_pairs(vertical, slash, blocks as usize)
+    }
+    fn choose(&mut self, scores: Scores, cut: f32, yes: Set, no: Set) -> Result<Set> {
+        self.chosen(scores, cut, yes, no)
+    }
+    fn union(&mut self, a: Set, b: Set) -> Result<Set> {
+        self.either(a, b)
+    }
+    fn page_scores(&mut self, kv: Kv, page: u32, recent: u32) -> Result<Scores> {
+        self.bound_pages(kv, page as usize, recent as usize)
+    }
+    fn spread(&mut self, kv: Kv, pages: Set, spread: Spread) -> Result<Set> {
+        self.spread_pages(kv, pages, spread)
     }
 }

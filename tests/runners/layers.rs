@@ -63,8 +63,11 @@ impl Layers {
         self.store(layer, q, k, v);
         let site = self.site(layer, first, rows);
         let run = LayerRun::begin(&mut self.method, &mut self.cpu, site).unwrap();
-        run.attend(0..rows, &mut self.cpu).unwrap();
-        let out = self.cpu.output().to_vec();
+        let mut out = Vec::new();
+        for first in (0..rows).step_by(engine::CHUNK as usize) {
+            run.attend(first..rows.min(first + engine::CHUNK), &mut self.cpu).unwrap();
+            out.extend_from_slice(self.cpu.output());
+        }
         run.settle(&mut self.method, &mut self.cpu).unwrap();
         out
     }

@@ -1,8 +1,11 @@
 //! A runner a golden folder, and what they share: reading a case, running a layer pass, comparing.
 
+mod flex_prefill;
 mod h2o;
 mod layers;
+mod metrics;
 mod policy;
+mod quest;
 mod real_model;
 mod streaming_llm;
 mod tidal_decode;
@@ -23,6 +26,9 @@ pub fn find(folder: &str) -> Option<Runner> {
         "streamingllm_space" => streaming_llm::space,
         "h2o_decode_drop" => h2o::run,
         "policy_fifo" | "policy_lru" | "policy_lfu" | "policy_importance" => policy::run,
+        "flexprefill" => flex_prefill::run,
+        "quest_pages" => quest::run,
+        "metrics" => metrics::run,
         "real_model" => real_model::run,
         _ => return None,
     })

@@ -7,6 +7,7 @@ use attnscope::{
     cache::Store,
     engine::{Engine, Options, Progress},
     loader::{Loaded, Loader},
+    metrics::log_softmax,
 };
 use std::sync::OnceLock;
 
@@ -30,12 +31,6 @@ pub fn step(engine: &mut Engine) -> u32 {
             Progress::Done => panic!("ended early"),
         }
     }
-}
-
-fn log_softmax(logits: &[f32]) -> Vec<f64> {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|&x| f64::from(x - max).exp()).sum();
-    logits.iter().map(|&x| f64::from(x - max) - sum.ln()).collect()
 }
 
 /// KL(reference || ours) in nats over the listed tokens and the rest as one bin.

@@ -3,7 +3,6 @@
 use super::Cpu;
 use crate::{
     Error, Result,
-    cache::Rows,
     kernels::{
         AttendScratch, Blocks, Element, Keys, MassOut, Queries, Rope, Span, attend_blocks, attend_listed, attend_span,
     },
@@ -20,6 +19,18 @@ enum Reads<'a> {
     /// The slot of the first row, and what each head reads.
     Blocks(usize, Blocks<'a>),
 }
+
+/// Runs the same code on the keys and values of a head, however they are stored.
+macro_rules! each_store {
+    ($head:expr, |$k:ident, $v:ident| $body:expr) => {
+        match (&$head.k, &$head.v) {
+            (crate::cache::Rows::F16($k), crate::cache::Rows::F16($v)) => $body,
+            (crate::cache::Rows::F32($k), crate::cache::Rows::F32($v)) => $body,
+            _ => return Err(crate::Error::State("keys and values are stored alike")),
+        }
+    };
+}
+pub(super) use each_store;
 
 /// Query heads that may share a KV head.
 const MAX_GROUP: usize = 32;
@@ -117,11 +128,7 @@ impl Cpu {
             first_row: self.pass.rows.saturating_sub(mass.rows).saturating_sub(rows.start) as usize,
         });
         let scratch = &mut self.attend;
-        match (&cached.k, &cached.v) {
-            (Rows::F16(k), Rows::F16(v)) => run(&q, k, v, rotate, reads, out, width, mass, scratch),
-            (Rows::F32(k), Rows::F32(v)) => run(&q, k, v, rotate, reads, out, width, mass, scratch),
-            _ => return Err(Error::State("keys and values are stored alike")),
-        }
+        each_store!(cached, |k, v| run(&q, k, v, rotate, reads, out, width, mass, scratch));
         for (mass, scores) in leave.into_iter().chain(also) {
             let table = self.tables.table_mut(scores)?;
             for (g, column) in columns.chunks_exact(live).enumerate() {

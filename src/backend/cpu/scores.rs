@@ -16,16 +16,19 @@ pub(super) struct Table {
     column: Option<usize>,
     pub groups: usize,
     pub stride: usize,
+    /// Columns that are not slots but blocks, pairs or single numbers.
+    cols: Option<usize>,
     pub data: Vec<f32>,
 }
 
 impl Table {
     /// Scores of one group, by slot.
-    fn group<'a>(&'a self, cache: &'a Cache, group: usize) -> &'a [f32] {
+    pub fn group<'a>(&'a self, cache: &'a Cache, group: usize) -> &'a [f32] {
         let heads = cache.layer(self.kv);
-        match self.column {
-            Some(column) => cache.scores(self.kv, group, column),
-            None => &self.data[group * self.stride..][..heads[group * heads.len() / self.groups].len()],
+        match (self.column, self.cols) {
+            (Some(column), _) => cache.scores(self.kv, group, column),
+            (None, Some(cols)) => &self.data[group * self.stride..][..cols],
+            (None, None) => &self.data[group * self.stride..][..heads[group * heads.len() / self.groups].len()],
         }
     }
 }
@@ -63,16 +66,28 @@ impl Tables {
 
     fn next_table(&mut self, kv: Kv, column: Option<usize>, groups: usize, stride: usize) -> Scores {
         if self.tables.len() == self.live_tables {
-            self.tables.push(Table { kv, column, groups, stride, data: Vec::new() });
+            self.tables.push(Table { kv, column, groups, stride, cols: None, data: Vec::new() });
         }
         let table = &mut self.tables[self.live_tables];
-        (table.kv, table.column, table.groups, table.stride) = (kv, column, groups, stride);
+        (table.kv, table.column, table.groups, table.stride, table.cols) = (kv, column, groups, stride, None);
         table.data.clear();
         if column.is_none() {
             table.data.resize(groups * stride, 0.0);
         }
         self.live_tables += 1;
         Scores(self.live_tables as u32 - 1)
+    }
+
+    /// A table of `cols` columns that are not slots.
+    pub fn other(&mut self, kv: Kv, groups: usize, cols: usize) -> Scores {
+        let scores = self.next_table(kv, None, groups, cols);
+        self.tables[scores.0 as usize].cols = Some(cols);
+        scores
+    }
+
+    /// The list of a group of a set that is being written.
+    pub fn list_mut(&mut self, set: Set, group: usize) -> &mut Vec<u32> {
+        &mut self.sets[set.0 as usize].0[group]
     }
 
     /// A table that is a column of the cache, by KV head.
@@ -125,7 +140,7 @@ impl Tables {
 }
 
 /// The `k` best of `scores`, pins first, into `out`, ascending.
-fn pick(scores: &[f32], k: usize, pins: Pins, out: &mut Vec<u32>, work: &mut Vec<u32>) {
+pub(super) fn pick(scores: &[f32], k: usize, pins: Pins, out: &mut Vec<u32>, work: &mut Vec<u32>) {
     let n = scores.len();
     let k = k.min(n);
     let sinks = (pins.sinks as usize).min(k);

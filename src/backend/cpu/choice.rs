@@ -1,0 +1,207 @@
+//! Scores by block, how many of them to take, and sets made of sets.
+
+use super::{Cpu, scores::pick};
+use crate::{
+    Error, Result,
+    ops::{Kv, Pins, Scores, Set, Take},
+};
+
+impl Cpu {
+    /// Scores of one group of a table.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the pass has ended; [`Error::Shape`] when the table has no such group.
+    pub fn scores(&self, scores: Scores, group: usize) -> Result<&[f32]> {
+        let table = self.tables.table(scores)?;
+        if group >= table.groups {
+            return Err(Error::Shape {
+                op: "scores",
+                want: format!("a group below {}", table.groups),
+                got: group.to_string(),
+            });
+        }
+        Ok(table.group(&self.cache, group))
+    }
+
+    fn kv_of(&self, scores: Scores) -> Result<(Kv, usize)> {
+        let table = self.tables.table(scores)?;
+        Ok((table.kv, table.groups))
+    }
+
+    /// A table of columns that are not slots, each group written by `fill`.
+    pub(super) fn fill_table(
+        &mut self,
+        kv: Kv,
+        groups: usize,
+        cols: usize,
+        mut fill: impl FnMut(&Cpu, usize, &mut [f32]) -> Result<()>,
+    ) -> Result<Scores> {
+        let out = self.tables.other(kv, groups, cols);
+        let mut data = std::mem::take(&mut self.tables.table_mut(out)?.data);
+        for (group, row) in data.chunks_exact_mut(cols.max(1)).enumerate() {
+            fill(self, group, row)?;
+        }
+        self.tables.table_mut(out)?.data = data;
+        Ok(out)
+    }
+
+    /// A set of `groups` lists, each written by `fill` into an empty one.
+    pub(super) fn fill_set(
+        &mut self,
+        groups: usize,
+        mut fill: impl FnMut(&Cpu, usize, &mut Vec<u32>) -> Result<()>,
+    ) -> Result<Set> {
+        let out = self.tables.new_set(groups, |_, _| ());
+        for group in 0..groups {
+            let mut list = std::mem::take(self.tables.list_mut(out, group));
+            fill(self, group, &mut list)?;
+            *self.tables.list_mut(out, group) = list;
+        }
+        Ok(out)
+    }
+
+    /// The list that group `group` of `groups` reads of a set that may have fewer.
+    pub(super) fn list_of(&self, set: Set, group: usize, groups: usize) -> Result<&[u32]> {
+        let lists = self.tables.set(set)?;
+        Ok(lists.list(group * lists.groups() / groups.max(1)))
+    }
+
+    /// The larger number of groups; the smaller must divide it.
+    fn common(op: &'static str, a: usize, b: usize) -> Result<usize> {
+        let most = a.max(b);
+        if a.min(b) == 0 || !most.is_multiple_of(a.min(b)) {
+            let (want, got) = ("groups of which one number divides the other".to_owned(), format!("{a} and {b}"));
+            return Err(Error::Shape { op, want, got });
+        }
+        Ok(most)
+    }
+
+    pub(super) fn block_sums(&mut self, scores: Scores, size: usize) -> Result<Scores> {
+        let (kv, groups) = self.kv_of(scores)?;
+        let size = size.max(1);
+        let mut most = 0;
+        for group in 0..groups {
+            most = most.max(self.scores(scores, group)?.len().div_ceil(size));
+        }
+        self.fill_table(kv, groups, most, |on, group, out| {
+            for (out, block) in out.iter_mut().zip(on.scores(scores, group)?.chunks(size)) {
+                *out = block.iter().sum();
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) fn distance(&mut self, a: Scores, b: Scores) -> Result<Scores> {
+        let ((kv, groups), (_, other)) = (self.kv_of(a)?, self.kv_of(b)?);
+        for group in 0..groups.min(other) {
+            let (a, b) = (self.scores(a, group)?.len(), self.scores(b, group)?.len());
+            if groups != other || a != b {
+                let got = format!("{groups} groups of {a}, {other} of {b}");
+                return Err(Error::Shape { op: "js_distance", want: "two tables of the same shape".to_owned(), got });
+            }
+        }
+        self.fill_table(kv, groups, 1, |on, group, out| {
+            let pairs = on.scores(a, group)?.iter().zip(on.scores(b, group)?);
+            let term = |x: f64, mid: f64| if x > 0.0 { x * (x / mid).ln() } else { 0.0 };
+            let sum: f64 = pairs
+                .map(|(a, b)| (f64::from(*a), f64::from(*b)))
+                .map(|(a, b)| term(a, (a + b) / 2.0) + term(b, (a + b) / 2.0))
+                .sum();
+            out[0] = (sum / 2.0).max(0.0).sqrt() as f32;
+            Ok(())
+        })
+    }
+
+    pub(super) fn mean_entropy(&mut self, scores: Scores) -> Result<Scores> {
+        let (kv, groups) = self.kv_of(scores)?;
+        self.fill_table(kv, 1, 1, |on, _, out| {
+            let mut sum = 0.0;
+            for group in 0..groups {
+                let x = on.scores(scores, group)?;
+                let total: f64 = x.iter().map(|x| f64::from(*x)).sum();
+                let share = x.iter().filter(|x| **x > 0.0).map(|x| f64::from(*x) / total);
+                // One column alone is as even as it can be uneven.
+                sum -= share.map(|p| p * p.ln()).sum::<f64>() / (x.len().max(2) as f64).ln();
+            }
+            out[0] = (sum / groups as f64) as f32;
+            Ok(())
+        })
+    }
+
+    pub(super) fn count_cover(&mut self, scores: Scores, share: f32) -> Result<Scores> {
+        let (kv, groups) = self.kv_of(scores)?;
+        let mut sorted: Vec<f32> = Vec::new();
+        self.fill_table(kv, groups, 1, |on, group, out| {
+            let x = on.scores(scores, group)?;
+            sorted.clear();
+            sorted.extend(x.iter().filter(|x| **x > 0.0));
+            sorted.sort_unstable_by(|a, b| b.total_cmp(a));
+            let total: f64 = sorted.iter().map(|x| f64::from(*x)).sum();
+            let mut sum = 0.0;
+            let within = sorted.iter().take_while(|x| {
+                sum += f64::from(**x);
+                sum <= f64::from(share) * total
+            });
+            out[0] = (within.count() + 1).min(x.len()) as f32;
+            Ok(())
+        })
+    }
+
+    pub(super) fn best_counted(&mut self, scores: Scores, take: Take, pins: Pins) -> Result<Set> {
+        let groups = Cpu::common("top_counted", self.kv_of(scores)?.1, self.kv_of(take.count)?.1)?;
+        let (own, counts) = (self.kv_of(scores)?.1, self.kv_of(take.count)?.1);
+        let mut work = Vec::new();
+        self.fill_set(groups, |on, group, out| {
+            let count = on.scores(take.count, group * counts / groups)?.first().map_or(0, |count| *count as i64);
+            let count = ((count + i64::from(take.extra)).max(0) as u64 / u64::from(take.unit.max(1))) as usize;
+            let count = count.max(take.min as usize).min(take.max as usize);
+            pick(on.scores(scores, group * own / groups)?, count, pins, out, &mut work);
+            Ok(())
+        })
+    }
+
+    pub(super) fn block_pairs(&mut self, vertical: Set, slash: Set, blocks: usize) -> Result<Set> {
+        let counts = [vertical, slash].map(|set| self.tables.set(set).map(super::scores::Lists::groups));
+        let [a, b] = counts;
+        let groups = Cpu::common("pairs", a?, b?)?;
+        let mut active = vec![false; blocks];
+        self.fill_set(groups, |on, group, out| {
+            for row in 0..blocks {
+                active[..=row].fill(false);
+                let columns = on.list_of(vertical, group, groups)?.iter().map(|column| *column as usize);
+                // Slash column c is the diagonal `blocks - 1 - c` blocks back.
+                let behind = on
+                    .list_of(slash, group, groups)?
+                    .iter()
+                    .filter_map(|c| (row + 1 + *c as usize).checked_sub(blocks));
+                columns.chain(behind).filter(|column| *column <= row).for_each(|column| active[column] = true);
+                out.extend((0..=row).filter(|column| active[*column]).map(|column| (row * blocks + column) as u32));
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) fn chosen(&mut self, scores: Scores, cut: f32, yes: Set, no: Set) -> Result<Set> {
+        let [a, b] = [yes, no].map(|set| self.tables.set(set).map(super::scores::Lists::groups));
+        let asked = self.kv_of(scores)?.1;
+        let groups = Cpu::common("choose", Cpu::common("choose", a?, b?)?, asked)?;
+        self.fill_set(groups, |on, group, out| {
+            let below = on.scores(scores, group * asked / groups)?.first().is_some_and(|x| *x < cut);
+            out.extend_from_slice(on.list_of(if below { yes } else { no }, group, groups)?);
+            Ok(())
+        })
+    }
+
+    pub(super) fn either(&mut self, a: Set, b: Set) -> Result<Set> {
+        let counts = [a, b].map(|set| self.tables.set(set).map(super::scores::Lists::groups));
+        let [x, y] = counts;
+        let groups = Cpu::common("union", x?, y?)?;
+        self.fill_set(groups, |on, group, out| {
+            out.extend_from_slice(on.list_of(a, group, groups)?);
+            out.extend_from_slice(on.list_of(b, group, groups)?);
+            out.sort_unstable();
+            out.dedup();
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! Quest: a decode step reads the pages whose keys could score highest, and the newest tokens.
+//!
+//! Paper: arXiv 2406.10774. Reference: Zefan-Cai/KVCache-Factory c97f9d7, `pyramidkv/quest.py`
+//! (`select_quest_tokens`); the authors' own repository was not read. A page is known by the smallest and largest
+//! value of each key component, which give an upper bound of its scores. The page size of 16 is this project's choice.
+//! The code repeats keys for every query head; here each query head chooses by its KV head's pages and a group reads
+//! the union of its choices (`share = query_head`: each its own). The prompt is read in full, nothing is dropped.
+//! Role: reads.
+
+use super::{Param, Params, Role, Row, Shape};
+use crate::{Result, method::*, ops::*};
+
+/// Registry row.
+pub const ROW: Row = Row {
+    name: "quest",
+    title: "Quest",
+    summary: "Reads the pages whose keys could score highest and the newest tokens. Nothing is dropped.",
+    paper: Some("2406.10774"),
+    roles: &[Role::Select],
+    params: &[
+        Param::tokens("page", 16, 1..=1024, "tokens of a page"),
+        Param::tokens("budget", 256, 1..=1 << 20, "tokens each head chooses, the newest included").budget(),
+        Param::tokens("recent", 0, 0..=1 << 20, "newest tokens that are always read"),
+        Param::choice("share", &["kv_group", "query_head"], "whether the heads of a KV head read each other's choice"),
+    ],
+    build,
+};
+
+fn build(p: &Params, _: &Shape) -> Result<Method> {
+    let (page, budget, recent) = (p.int("page")?, p.int("budget")?, p.int("recent")?);
+    let select = Quest { page, budget, recent: recent.min(budget), shared: p.choice("share")? == "kv_group" };
+    Ok(Method { select: Box::new(select), ..Method::full() })
+}
+
+/// The select role.
+#[derive(Debug)]
+pub struct Quest {
+    /// Tokens of a page.
+    pub page: u32,
+    /// Tokens a head.
+    pub budget: u32,
+    /// Newest tokens among them.
+    pub recent: u32,
+    /// Whether a KV head's group reads the union.
+    pub shared: bool,
+}
+
+impl Select for Quest {
+    fn read(&mut self, cx: &mut LayerCx) -> Result<Read> {
+        let Site { kind, live, group, .. } = cx.site;
+        if kind != PassKind::Decode || self.budget >= live {
+            return Ok(Read::All);
+        }
+        let (most, prefix) = (self.budget - self.recent, live - self.recent);
+        // The last page may hold fewer tokens than its size; what one page more gives too many, `spread` cuts.
+        let pages = most.div_ceil(self.page) + u32::from(!prefix.is_multiple_of(self.page));
+        let scores = cx.ops.page_scores(cx.kv, self.page, self.recent)?;
+        let best = cx.ops.top_k(scores, pages, Pins::default())?;
+        let own = cx.ops.spread(cx.kv, best, Spread { size: self.page, most, recent: self.recent })?;
+        Ok(Read::Slots(if self.shared && group > 1 { cx.ops.union_by_kv(own)? } else { own }))
+    }
+}
