@@ -1,3 +1,4 @@
+import { generateOptions, messagesOf, promptOf, readOptions, textOf, tokenId, tokenIds } from './checks.js';
 import { type Border, openBorder } from './engine.js';
 import { AttnscopeError, throwIfAborted, toError } from './errors.js';
 import { readModel } from './read.js';
@@ -29,13 +30,14 @@ export class LocalEngine implements Api.Engine {
     this.methods = border.methods();
   }
 
-  async load(source: Api.Source, options: Api.ReadOptions = {}): Promise<Api.Model> {
-    throwIfAborted(options.signal);
-    return this.loadFrom(await openSource(source, options.signal), options);
+  async load(source: Api.Source, options?: Api.ReadOptions): Promise<Api.Model> {
+    const reading = readOptions(options);
+    throwIfAborted(reading.signal);
+    return this.loadFrom(await openSource(source, reading.signal), reading);
   }
 
   /** As `load`, for bytes that are already on their way. */
-  async loadFrom(incoming: Incoming, options: Api.ReadOptions = {}): Promise<Api.Model> {
+  async loadFrom(incoming: Incoming, options: Api.ReadOptions): Promise<Api.Model> {
     const model = new LocalModel(await readModel(this.#border, incoming, options), this.#border);
     this.#models.add(model);
     return model;
@@ -63,15 +65,15 @@ class LocalModel implements Api.Model {
   }
 
   async encode(text: string, options: { parseSpecial?: boolean } = {}): Promise<Uint32Array> {
-    return attempt(() => live(this.#wasm).encode(text, options.parseSpecial ?? false));
+    return attempt(() => live(this.#wasm).encode(textOf(text), options.parseSpecial ?? false));
   }
 
   async decode(ids: Uint32Array | readonly number[]): Promise<string> {
-    return attempt(() => live(this.#wasm).decode(Uint32Array.from(ids)));
+    return attempt(() => live(this.#wasm).decode(tokenIds(ids)));
   }
 
   async chat(messages: readonly Api.ChatMessage[]): Promise<string> {
-    return attempt(() => live(this.#wasm).chat([...messages]));
+    return attempt(() => live(this.#wasm).chat(messagesOf(messages)));
   }
 
   async session(options: Api.SessionOptions): Promise<Api.Session> {
@@ -92,12 +94,11 @@ class LocalModel implements Api.Model {
     this.#wasm = null;
   }
 
-  async #tokens(prompt: Api.Prompt): Promise<Uint32Array> {
+  async #tokens(given: Api.Prompt): Promise<Uint32Array> {
+    const prompt = promptOf(given);
     if (typeof prompt === 'string') return this.encode(prompt);
     if (prompt instanceof Uint32Array) return prompt;
-    // An empty list is no prompt in either form; the engine says so.
-    if (prompt.every((part) => typeof part === 'number')) return Uint32Array.from(prompt as readonly number[]);
-    return this.encode(await this.chat(prompt as readonly Api.ChatMessage[]), { parseSpecial: true });
+    return this.encode(await this.chat(prompt), { parseSpecial: true });
   }
 }
 
@@ -114,8 +115,8 @@ class LocalSession implements Api.Session {
     this.#wasm = wasm;
   }
 
-  async *generate(prompt: Api.Prompt, options: Api.GenerateOptions = {}): Api.Steps {
-    const { signal, trace, onProgress, maxTokens = 64 } = options;
+  async *generate(prompt: Api.Prompt, options?: Api.GenerateOptions): Api.Steps {
+    const { signal, trace, onProgress, maxTokens } = generateOptions(options);
     if (this.#busy) throw new AttnscopeError('state', 'This session is running; one run at a time.');
     this.#busy = true;
     try {
@@ -131,7 +132,7 @@ class LocalSession implements Api.Session {
         prefill = false;
         const step = attempt((): Api.Step => ({ ...live(this.#wasm).step(), trace: this.#records(trace) }));
         const choice = yield step;
-        if (choice !== undefined) attempt(() => live(this.#wasm).choose(choice));
+        if (choice !== undefined) attempt(() => live(this.#wasm).choose(tokenId(choice)));
         if (step.end !== null && (choice === undefined || step.end === 'length')) return;
       }
     } finally {

@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { readOptions } from './checks.js';
 import { AttnscopeError } from './errors.js';
 import { loadWith } from './index.js';
 import { type LocalEngine, openLocal } from './local.js';
@@ -25,7 +26,8 @@ export async function load(source: Source, options: LoadOptions = {}): Promise<M
   return loadWith(open, source, options);
 }
 
-async function loadPath(engine: LocalEngine, source: Source, options: ReadOptions = {}): Promise<Model> {
+async function loadPath(engine: LocalEngine, source: Source, given?: ReadOptions): Promise<Model> {
+  const options = readOptions(given);
   const path = filePath(source);
   if (path === null) return engine.load(source, options);
   try {

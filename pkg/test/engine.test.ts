@@ -141,6 +141,31 @@ describe.each([
     await expect(sessions[0].generate([1]).next()).rejects.toThrow(code('state'));
   });
 
+  it('refuses numbers that are none, and names that nobody reads', async () => {
+    const session = await model.session({ method: 'full' });
+    const run = (prompt: unknown, options?: unknown) =>
+      session.generate(prompt as Uint32Array, options as { maxTokens: number }).next();
+    for (const maxTokens of [-1, 0, 1.5, 2 ** 32 + 1, Number.POSITIVE_INFINITY, Number.NaN, 'abc', null]) {
+      await expect(run([1], { maxTokens })).rejects.toThrow(code('param'));
+    }
+    await expect(run([1], { maxToken: 3 })).rejects.toThrow(/"maxToken".*maxTokens, signal, trace, onProgress/);
+    await expect(run([1], null)).rejects.toThrow(code('param'));
+    await expect(engine.load(FILE, { onprogress: () => 0 } as object)).rejects.toThrow(/"onprogress".*onProgress/);
+    for (const id of [1.5, Number.NaN, -1, 2 ** 32]) {
+      await expect(run([1, id])).rejects.toThrow(code('token_id'));
+      await expect(model.decode([id])).rejects.toThrow(code('token_id'));
+    }
+    for (const prompt of [undefined, null, 5, {}, [1, 'a'], [{ role: 'user' }], new Float32Array(2)]) {
+      await expect(run(prompt)).rejects.toThrow(code('param'));
+    }
+    await expect(model.encode(undefined as unknown as string)).rejects.toThrow(code('param'));
+    const steps = session.generate([3], { maxTokens: 9 });
+    await steps.next();
+    await expect(steps.next(4.5)).rejects.toThrow(code('token_id'));
+    // None of it left the session busy.
+    expect((await session.generate([1]).next()).value).toMatchObject({ id: 2 });
+  });
+
   it('passes on the errors of the engine', async () => {
     const session = await model.session({ method: 'full' });
     await expect(model.session({ method: 'none' })).rejects.toThrow(code('unknown_method'));
