@@ -1,6 +1,6 @@
 import { generateOptions, messagesOf, promptOf, readOptions, textOf, tokenId, tokenIds } from './checks.js';
 import { type Border, openBorder } from './engine.js';
-import { AttnscopeError, throwIfAborted, toError } from './errors.js';
+import { AttnscopeError, attempt, throwIfAborted } from './errors.js';
 import { readModel } from './read.js';
 import { breathe, SLICE_MS, throttle } from './slices.js';
 import { type Incoming, openSource } from './source.js';
@@ -125,7 +125,10 @@ class LocalSession implements Api.Session {
       attempt(() => live(this.#wasm).start(ids, maxTokens, trace ?? 'totals'));
       let prefill = true;
       const report = throttle(100, () => {
-        if (prefill) onProgress?.({ ...live(this.#wasm).progress(), trace: this.#records(trace) });
+        if (!prefill) return;
+        const progress = attempt(() => ({ ...live(this.#wasm).progress(), trace: this.#records(trace) }));
+        // Outside of `attempt`: what the callback throws is the caller's own and comes out unchanged.
+        onProgress?.(progress);
       });
       report(true);
       while (await this.#work(signal, report)) {
@@ -159,7 +162,7 @@ class LocalSession implements Api.Session {
         if (state === READY) return true;
         if (state === FINISHED) return false;
       } while (performance.now() < until);
-      attempt(report);
+      report();
       await breathe();
     }
   }
@@ -168,15 +171,6 @@ class LocalSession implements Api.Session {
     // Taken also when nobody wants it, so that the engine does not keep it.
     const block = live(this.#wasm).takeTrace();
     return trace === undefined ? null : block;
-  }
-}
-
-/** Runs a call of the engine with its failures in the form of this package. */
-function attempt<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (thrown) {
-    throw toError(thrown);
   }
 }
 

@@ -140,5 +140,9 @@ async function prepare(source: Api.Source, signal?: AbortSignal): Promise<[Remot
 /** Addresses are relative to the page, and the worker may live elsewhere. */
 function absolute(url: string | URL): string {
   const base = typeof document === 'undefined' ? globalThis.location?.href : document.baseURI;
-  return new URL(url, base).href;
+  try {
+    return new URL(url, base).href;
+  } catch (thrown) {
+    throw new AttnscopeError('source', `${url} is not an address.`, { cause: thrown });
+  }
 }

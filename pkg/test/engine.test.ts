@@ -166,6 +166,17 @@ describe.each([
     expect((await session.generate([1]).next()).value).toMatchObject({ id: 2 });
   });
 
+  it('lets what a callback throws out unchanged, and goes on', async () => {
+    const mine = Object.assign(new Error('mine'), { code: 'EISDIR' });
+    const onProgress = () => {
+      throw mine;
+    };
+    await expect(engine.load(FILE, { onProgress })).rejects.toBe(mine);
+    const session = await model.session({ method: 'full' });
+    await expect(session.generate([1], { onProgress }).next()).rejects.toBe(mine);
+    expect((await session.generate([1]).next()).value).toMatchObject({ id: 2 });
+  });
+
   it('passes on the errors of the engine', async () => {
     const session = await model.session({ method: 'full' });
     await expect(model.session({ method: 'none' })).rejects.toThrow(code('unknown_method'));
