@@ -1,4 +1,4 @@
-import type { MethodInfo, ParamInfo } from 'attnscope';
+import { AttnscopeError, type MethodInfo, type ParamInfo } from 'attnscope';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { headOf, rowOf } from '../src/state/hover.svelte.js';
@@ -151,7 +151,7 @@ describe('heads', () => {
 
 describe('problems', () => {
   it('say what happened and what to do', () => {
-    const error = Object.assign(new Error('The file ended early.'), { code: 'truncated' });
+    const error = new AttnscopeError('truncated', 'The file ended early.');
     expect(problem(error)).toMatchObject({
       title: 'That model file is incomplete',
       detail: expect.stringMatching(/^The file ended early. Download/),
