@@ -38,14 +38,14 @@ export class LocalEngine implements Api.Engine {
 
   /** As `load`, for bytes that are already on their way. */
   async loadFrom(incoming: Incoming, options: Api.ReadOptions): Promise<Api.Model> {
-    const model = new LocalModel(await readModel(this.#border, incoming, options), this.#border);
+    const wasm = await readModel(this.#border, incoming, options);
+    const model = new LocalModel(wasm, this.#border, () => this.#models.delete(model));
     this.#models.add(model);
     return model;
   }
 
   async close(): Promise<void> {
-    for (const model of this.#models) await model.close();
-    this.#models.clear();
+    for (const model of [...this.#models]) await model.close();
   }
 }
 
@@ -58,6 +58,7 @@ class LocalModel implements Api.Model {
   constructor(
     wasm: WasmModel,
     private readonly border: Border,
+    private readonly forget: () => void,
   ) {
     this.#wasm = wasm;
     this.methods = border.methods();
@@ -77,19 +78,20 @@ class LocalModel implements Api.Model {
   }
 
   async session(options: Api.SessionOptions): Promise<Api.Session> {
-    const session = new LocalSession(
+    const session: LocalSession = new LocalSession(
       attempt(() => live(this.#wasm).session(options as WasmSessionOptions)),
       options,
       (prompt) => this.#tokens(prompt),
       this.border.memoryBytes,
+      () => this.#sessions.delete(session),
     );
     this.#sessions.add(session);
     return session;
   }
 
   async close(): Promise<void> {
-    for (const session of this.#sessions) await session.close();
-    this.#sessions.clear();
+    this.forget();
+    for (const session of [...this.#sessions]) await session.close();
     this.#wasm?.free();
     this.#wasm = null;
   }
@@ -111,6 +113,7 @@ class LocalSession implements Api.Session {
     readonly options: Api.SessionOptions,
     private readonly tokens: (prompt: Api.Prompt) => Promise<Uint32Array>,
     private readonly memoryBytes: () => number,
+    private readonly forget: () => void,
   ) {
     this.#wasm = wasm;
   }
@@ -148,6 +151,7 @@ class LocalSession implements Api.Session {
   }
 
   async close(): Promise<void> {
+    this.forget();
     this.#wasm?.free();
     this.#wasm = null;
   }

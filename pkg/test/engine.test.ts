@@ -166,6 +166,17 @@ describe.each([
     expect((await session.generate([1]).next()).value).toMatchObject({ id: 2 });
   });
 
+  it('closes what hangs on what is closed, each once', async () => {
+    const [kept, closed] = await Promise.all([1, 2].map(() => model.session({ method: 'full' })));
+    const before = seen.freed;
+    await closed.close();
+    expect(seen.freed).toBe(before + 1);
+    await model.close();
+    expect(seen.freed).toBe(before + 3);
+    await expect(kept.stats()).rejects.toThrow(code('closed'));
+    await expect(model.encode('a')).rejects.toThrow(code('closed'));
+  });
+
   it('lets what a callback throws out unchanged, and goes on', async () => {
     const mine = Object.assign(new Error('mine'), { code: 'EISDIR' });
     const onProgress = () => {
@@ -184,5 +195,17 @@ describe.each([
     await expect(session.generate([]).next()).rejects.toThrow(code('empty_prompt'));
     await session.close();
     await expect(session.generate('x').next()).rejects.toThrow(code('closed'));
+  });
+});
+
+describe('a port', () => {
+  it('may carry messages of others', async () => {
+    const { port1, port2 } = new MessageChannel();
+    serve(port2 as unknown as Port);
+    port2.start();
+    for (const other of ['call', null, 7, {}, { id: 'x' }, { id: 9, other: 1 }]) port1.postMessage(other);
+    const engine = await openRemote(port1 as unknown as Port, undefined, () => port1.close());
+    expect(engine.methods).toHaveLength(1);
+    await engine.close();
   });
 });
