@@ -213,6 +213,24 @@ describe('the page with a real model', {
     await page.getByText('Parameters of the chosen methods').click();
   });
 
+  it('says with which values each method ran', async () => {
+    await setBudget(page, 64);
+    await page.getByLabel('Prompt', { exact: true }).selectOption('needle-600');
+    await button('Run').click();
+    await finished();
+    for (const method of METHODS) {
+      const said = await page.locator(`[data-stream="${method}"]`).textContent();
+      assert.match(said ?? '', /48213/, method);
+    }
+    const values = (method) => page.locator(`[data-values="${method}"]`);
+    assert.match((await values('tidal_decode').textContent()) ?? '', /top_k 64.*share all heads/);
+    // What ran stays under its map, whatever is set since.
+    await setBudget(page, 32);
+    assert.match((await values('h2o').textContent()) ?? '', /heavy 352, recent 32/);
+    await setBudget(page, 64);
+    await page.getByLabel('Prompt', { exact: true }).selectOption('needle-600');
+  });
+
   it('looks right in light and dark, wide and narrow', async () => {
     const map = page.locator('[data-map="tidal_decode"]');
     const box = await map.boundingBox();
