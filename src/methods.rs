@@ -5,6 +5,7 @@ mod full;
 mod h2o;
 mod listing;
 mod params;
+mod quant_spec;
 mod streaming_llm;
 mod tidal_decode;
 
@@ -12,6 +13,7 @@ pub use classic::{Classic, Policy};
 pub use h2o::H2o;
 pub use listing::{MethodInfo, ParamInfo, listing};
 pub use params::{Param, ParamKind, Params, Value};
+pub use quant_spec::{ByPlane, Planes, Rounds};
 pub use streaming_llm::StreamingLlm;
 pub use tidal_decode::{Share, TidalDecode};
 
@@ -23,6 +25,7 @@ pub const REGISTRY: &[Row] = &[
     streaming_llm::ROW,
     h2o::ROW,
     tidal_decode::ROW,
+    quant_spec::ROW,
     classic::FIFO,
     classic::LRU,
     classic::LFU,

@@ -243,11 +243,11 @@ impl Model {
         on.add_down(l.down, rows)
     }
 
-    /// Scores of every next token, `[vocabulary]`, after the pass's newest row.
+    /// Scores of every next token after some rows of the pass, `[rows, vocabulary]`.
     ///
     /// # Errors
     /// From the back end.
-    pub fn logits<'a>(&self, on: &'a mut dyn Dense) -> Result<&'a [f32]> {
-        on.logits(self.norm, self.head)
+    pub fn logits<'a>(&self, rows: Range<u32>, on: &'a mut dyn Dense) -> Result<&'a [f32]> {
+        on.logits(self.norm, self.head, rows)
     }
 }

@@ -27,6 +27,8 @@ pub enum Read {
     Slots(Set),
     /// The newest so many slots as each query sees them, its own included.
     Window(u32),
+    /// Every live slot, quantised ones by their upper plane alone.
+    Coarse,
 }
 
 /// Whose scores stay apart.
@@ -45,6 +47,16 @@ pub struct Mass {
     pub rows: u32,
     /// How heads are grouped.
     pub per: Group,
+}
+
+/// How the numbers of two 4-bit planes share their grids: a key's channel over so many tokens, a value's token over so
+/// many channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Groups {
+    /// Tokens of a key group.
+    pub tokens: u32,
+    /// Channels of a value group, a divisor of the head; 0: all.
+    pub channels: u32,
 }
 
 /// Slots that no rule may drop; they count towards a budget.
@@ -132,8 +144,8 @@ pub trait Dense: Ops {
     fn gate_up(&mut self, norm: Weight, gate: Weight, up: Weight, rows: Range<u32>) -> Result<()>;
     /// residual += hidden times a matrix.
     fn add_down(&mut self, w: Weight, rows: Range<u32>) -> Result<()>;
-    /// norm(residual) of the pass's newest row times the output matrix, `[vocabulary]`.
-    fn logits(&mut self, norm: Weight, head: Weight) -> Result<&[f32]>;
+    /// norm(residual) of some rows of the pass times the output matrix, `[rows, vocabulary]`.
+    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<&[f32]>;
 
     /// Reserves room for `rows` slots in every KV head of every layer and forgets all slots.
     fn reset(&mut self, rows: u32) -> Result<()>;
@@ -141,8 +153,14 @@ pub trait Dense: Ops {
     fn reserve(&mut self, rows: u32) -> Result<()>;
     /// Keeps only the slots of `set` (by KV head) in `kv`, and no more room than was reserved.
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()>;
+    /// Moves the oldest `rows` full-precision rows of `kv` into two 4-bit planes.
+    fn quantise(&mut self, kv: Kv, groups: Groups, rows: u32) -> Result<()>;
+    /// Takes back the slots of `kv` from position `first` on.
+    fn cut(&mut self, kv: Kv, first: u32) -> Result<()>;
     /// Most live slots of any KV head of `kv`.
     fn live(&self, kv: Kv) -> u32;
+    /// Most slots in two planes of any KV head of `kv`.
+    fn quantised(&self, kv: Kv) -> u32;
     /// What the cache holds and what this pass read.
     fn kept(&self) -> Kept;
     /// The trace.

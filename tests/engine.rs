@@ -11,6 +11,7 @@ use attnscope::{
     engine::{CHUNK, End, Engine, Options, Progress, Step},
     methods::{REGISTRY, Value},
     sampler::Sampling,
+    trace::{Kind, records},
 };
 use common::tiny;
 
@@ -164,6 +165,64 @@ fn a_call_is_one_chunk_of_one_layer_at_most() {
     }
     // One to begin; two halves of four chunks a layer, but only the last chunk after the last layer's attention.
     assert_eq!(calls, 1 + 8 * tiny::LAYERS - 3 - 1);
+}
+
+#[test]
+fn guesses_change_no_token() {
+    let loaded = tiny::load();
+    let text = |gamma: u32, prompt: usize| {
+        let given = [("group_tokens", 8), ("gamma", gamma)].map(|(n, v)| (n.to_owned(), Value::Number(v.into())));
+        let mut engine = loaded.engine("quant_spec", &given, None, Store::F16).unwrap();
+        let mut guessed = 0;
+        let mut turn = |engine: &mut Engine| {
+            let mut ids = Vec::new();
+            loop {
+                match engine.advance().unwrap() {
+                    Progress::Working => {}
+                    Progress::Step(step) => ids.push(step.id),
+                    Progress::Done => return ids,
+                }
+                guessed += engine
+                    .tracer()
+                    .take(|block| records(block).filter(|r| r.kind == Kind::Pass as u8 && r.aux == 2).count());
+            }
+        };
+        engine.start(&tiny::prompt(prompt), Options { max_tokens: 60, ..Options::default() }).unwrap();
+        let mut ids = turn(&mut engine);
+        engine.extend(&tiny::prompt(5), Options { max_tokens: 30, ..Options::default() }).unwrap();
+        ids.extend(turn(&mut engine));
+        assert_eq!(ids.len(), 90, "gamma {gamma}");
+        (ids, guessed)
+    };
+    for prompt in [3, 16, 50] {
+        let (want, none) = text(0, prompt);
+        assert_eq!(none, 0);
+        for gamma in 1..=7 {
+            let (ids, guessed) = text(gamma, prompt);
+            assert_eq!(ids, want, "gamma {gamma}, prompt {prompt}");
+            assert!(guessed > 20, "gamma {gamma}: {guessed} guesses");
+        }
+    }
+}
+
+#[test]
+fn another_token_may_be_chosen_in_the_middle_of_a_round() {
+    let given = [("group_tokens", 8), ("gamma", 0)].map(|(n, v)| (n.to_owned(), Value::Number(v.into())));
+    let engine = |gamma: u32| {
+        let given = [given[0].clone(), ("gamma".to_owned(), Value::Number(gamma.into()))];
+        let mut engine = tiny::load().engine("quant_spec", &given, None, Store::F16).unwrap();
+        engine.start(&tiny::prompt(30), Options { max_tokens: 40, ..Options::default() }).unwrap();
+        let mut ids = Vec::new();
+        while let Some(step) = next(&mut engine) {
+            // Every third token is another than the one proposed.
+            if step.index % 3 == 1 && step.end.is_none() {
+                engine.choose((step.id + 7) % 256).unwrap();
+            }
+            ids.push(step.id);
+        }
+        (ids, engine.ids().to_vec())
+    };
+    assert_eq!(engine(5), engine(0));
 }
 
 #[test]

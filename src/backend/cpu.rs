@@ -8,11 +8,11 @@ pub use weights::{WeightData, Weights};
 
 use crate::{
     Error, Result,
-    cache::{Cache, Store},
+    cache::{Cache, Head, Store},
     kernels::{Activations, AttendScratch, GemmScratch, Matrix, Rope, add_assign, matmul, rms_norm, swiglu},
     method::Positions,
     model::{Config, RopeConfig},
-    ops::{Dense, Fresh, Kept, Kv, Mass, Ops, Pins, Read, Scores, Set, Weight},
+    ops::{Dense, Fresh, Groups, Kept, Kv, Mass, Ops, Pins, Read, Scores, Set, Weight},
     trace::{Detail, Tracer},
 };
 use scores::Tables;
@@ -74,6 +74,8 @@ pub struct Cpu {
     columns: Vec<f32>,
     /// Slots a group has read.
     seen: Vec<bool>,
+    /// Keys and values of a head with quantised rows, `[slots, head_dim]`.
+    whole: [Vec<f32>; 2],
 }
 
 /// Rows and bytes read by the running pass.
@@ -116,6 +118,7 @@ impl Cpu {
             attend: AttendScratch::default(),
             columns: Vec::new(),
             seen: Vec::new(),
+            whole: Default::default(),
         })
     }
 
@@ -282,9 +285,8 @@ impl Dense for Cpu {
         self.add_times(w, &rows)
     }
 
-    fn logits(&mut self, norm: Weight, head: Weight) -> Result<&[f32]> {
-        let rows = self.pass.rows;
-        self.load_normed(norm, &(rows.saturating_sub(1)..rows))?;
+    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<&[f32]> {
+        self.load_normed(norm, &rows)?;
         self.times(head, 0)?;
         Ok(&self.chunk[0])
     }
@@ -299,6 +301,9 @@ impl Dense for Cpu {
 
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()> {
         let kept = self.tables.set(set)?;
+        if self.cache.layer(kv).iter().any(|head| head.quantised() > 0) {
+            return Err(Error::State("quantised rows cannot be dropped"));
+        }
         if kept.groups() != self.shape.kv_heads {
             let (want, got) =
                 (format!("a set by KV head ({})", self.shape.kv_heads), format!("{} groups", kept.groups()));
@@ -308,8 +313,20 @@ impl Dense for Cpu {
         Ok(())
     }
 
+    fn quantise(&mut self, kv: Kv, groups: Groups, rows: u32) -> Result<()> {
+        self.cache.quantise(kv, groups, rows as usize, &mut self.tracer)
+    }
+
+    fn cut(&mut self, kv: Kv, first: u32) -> Result<()> {
+        self.cache.cut(kv, first, &mut self.tracer)
+    }
+
     fn live(&self, kv: Kv) -> u32 {
         self.cache.live(kv) as u32
+    }
+
+    fn quantised(&self, kv: Kv) -> u32 {
+        self.cache.layer(kv).iter().map(Head::quantised).max().unwrap_or(0) as u32
     }
 
     fn kept(&self) -> Kept {

@@ -6,8 +6,9 @@ use super::gemm_words;
 use super::matrix::BLOCK;
 use crate::lanes;
 
-/// Up to so many rows a product reads 8-bit activations, above it f32 or, where that is faster, 16-bit ones.
-pub(super) const FEW_ROWS: usize = 3;
+/// Up to so many rows a product reads 8-bit activations, above it f32 or, where that is faster, 16-bit ones. A token and
+/// up to seven guesses are that few: each row of their check is computed exactly as a decode step would.
+pub(super) const FEW_ROWS: usize = 8;
 
 /// Input rows `[n, cols]`, padded with zeros to whole blocks; reusable.
 #[derive(Debug, Default)]
@@ -162,8 +163,8 @@ mod tests {
                     }
                 }
             }
-            let x = Random(3).floats(4 * 32);
-            activations.load(&x, 4, 32);
+            let x = Random(3).floats(9 * 32);
+            activations.load(&x, 9, 32);
             assert_eq!(activations.rounded.is_empty(), !gemm_words::serves(lanes::level()), "{name}");
             for (x, rounded) in x.chunks(32).zip(&activations.rounded) {
                 for (x, pair) in x.as_chunks::<2>().0.iter().zip(rounded.pairs) {

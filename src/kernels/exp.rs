@@ -19,7 +19,7 @@ pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let r = n.mul_add(constant(2.121_944_4e-4), r);
     // The polynomial of degree 5 that is nearest to exp relative to it, except that exp(0) is exactly 1.
     let mut p = constant(0.008_297_584);
-    for coefficient in [0.041_915_877, 0.166_675_78, 0.499_988_9, 0.999_999_7, 1.0] {
+    for coefficient in [0.041_915_88, 0.166_675_78, 0.499_988_9, 0.999_999_7, 1.0] {
         p = p.mul_add(r, constant(coefficient));
     }
     let power = (shifted.bitcast::<S::i32s>() << 23) + 1f32.to_bits().cast_signed();

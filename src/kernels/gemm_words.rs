@@ -79,7 +79,6 @@ fn unpack<S: Simd>(simd: S, store: &Store, first: usize, panel: &mut [Pairs]) {
 }
 
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "a group of the matrix and a strip of the rows")]
 fn strip<S: Simd, const M: usize>(
     simd: S,
     w: &Matrix,

@@ -16,7 +16,7 @@ pub struct GemmScratch {
 
 /// `out[i, r] = Σ_c x[i, c] · w[r, c]` into `out` `[x.rows(), w.rows()]`.
 ///
-/// Except for [`Layout::Half`], up to three rows of `x` are rounded to 8 bits in blocks of 32; more are taken as they
+/// Except for [`Layout::Half`], up to eight rows of `x` are rounded to 8 bits in blocks of 32; more are taken as they
 /// are or, on 128-bit vectors, rounded to 16 bits.
 pub fn matmul(w: &Matrix, x: &Activations, out: &mut [f32], scratch: &mut GemmScratch) {
     debug_assert_eq!(w.cols(), x.cols(), "product of [{}, {}] with rows of {}", w.rows(), w.cols(), x.cols());
@@ -48,7 +48,7 @@ mod tests {
                 (Layout::Q8, 13, 37, 352),
                 (Layout::Q4, 1, 24, 576),
                 (Layout::Q4, 2, 15, 64),
-                (Layout::Q4, 4, 65, 32),
+                (Layout::Q4, 9, 65, 32),
                 (Layout::Q4, 128, 33, 608),
             ] {
                 let mut random = Random(rows as u64);

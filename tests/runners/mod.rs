@@ -3,6 +3,7 @@
 mod h2o;
 mod layers;
 mod policy;
+mod quant_spec;
 mod real_model;
 mod streaming_llm;
 mod tidal_decode;
@@ -23,6 +24,10 @@ pub fn find(folder: &str) -> Option<Runner> {
         "streamingllm_space" => streaming_llm::space,
         "h2o_decode_drop" => h2o::run,
         "policy_fifo" | "policy_lru" | "policy_lfu" | "policy_importance" => policy::run,
+        "quantspec_quant" => quant_spec::quant,
+        "quantspec_cache" => quant_spec::cache,
+        "quantspec_attn" => quant_spec::attend,
+        "quantspec_accept" => quant_spec::accept,
         "real_model" => real_model::run,
         _ => return None,
     })
@@ -44,6 +49,9 @@ impl<'a> Case<'a> {
             tensors: SafeTensors::deserialize(bytes).unwrap(),
             meta: header.metadata().clone().unwrap_or_default(),
         }
+    }
+    pub fn has(&self, tensor: &str) -> bool {
+        self.tensors.tensor(tensor).is_ok()
     }
     pub fn shape(&self, tensor: &str) -> Vec<usize> {
         self.tensors.tensor(tensor).unwrap().shape().to_vec()
