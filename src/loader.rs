@@ -1,5 +1,5 @@
 //! From a model file, in portions of any size, to everything a session needs. Rows are unpacked as they arrive, so the
-//! file is never held whole.
+//! file is never held whole; a weight has no memory before its first row is there.
 
 use crate::{
     Error, Result,
@@ -66,7 +66,8 @@ impl Loader {
     /// A loader; `file_bytes` (when known) lets a file that is too short be refused at its header.
     #[must_use]
     pub fn new(file_bytes: Option<u64>) -> Loader {
-        Loader { stream: Stream::with_size(file_bytes), build: Builder::default() }
+        let build = Builder { whole_matrices: file_bytes.is_some(), ..Builder::default() };
+        Loader { stream: Stream::with_size(file_bytes), build }
     }
 
     /// The next bytes of the file.
@@ -89,6 +90,8 @@ impl Loader {
 
 #[derive(Default)]
 struct Builder {
+    /// Take a matrix's memory at once: the file is known to be as long as its header says. Else memory grows by rows.
+    whole_matrices: bool,
     header: Option<Header>,
     name: String,
     places: Vec<Place>,
@@ -133,7 +136,7 @@ impl Claims<'_> {
     fn optional_matrix(&mut self, name: &str, rows: u32, cols: u32) -> Result<Option<Weight>> {
         let Some(index) = self.find(name, &[cols.into(), rows.into()])? else { return Ok(None) };
         let layout = transcode::layout_for(self.header.tensors[index].kind);
-        let matrix = Matrix::new(layout, rows as usize, cols as usize)?;
+        let matrix = Matrix::announced(layout, rows as usize, cols as usize)?;
         Ok(Some(self.put(index, WeightData::Matrix(matrix))))
     }
 
@@ -143,7 +146,7 @@ impl Claims<'_> {
 
     fn vector(&mut self, name: &str, len: u32) -> Result<Weight> {
         let index = self.find(name, &[len.into()])?.ok_or_else(|| missing(name))?;
-        Ok(self.put(index, WeightData::Vector(vec![0.0; len as usize])))
+        Ok(self.put(index, WeightData::Vector(Vec::new())))
     }
 }
 
@@ -239,8 +242,16 @@ impl Sink for Builder {
                 tensor.dequantise(row, bytes, divisors)
             }
             Place::Weight(w) => match &mut self.weights.list[w.0 as usize] {
-                WeightData::Matrix(m) => self.transcoder.put(tensor, row, bytes, m, row as usize),
-                WeightData::Vector(v) => tensor.dequantise(row, bytes, v),
+                WeightData::Matrix(m) => {
+                    if self.whole_matrices {
+                        m.reserve(m.rows())?;
+                    }
+                    self.transcoder.put(tensor, row, bytes, m, row as usize)
+                }
+                WeightData::Vector(v) => {
+                    v.resize(tensor.cols(), 0.0);
+                    tensor.dequantise(row, bytes, v)
+                }
             },
         }
     }

@@ -1,0 +1,93 @@
+//! Model files through the whole loader: memory grows with bytes received, not with what they announce.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails panics")]
+
+mod common;
+
+use allocation_counter::measure;
+use attnscope::gguf::{
+    GgmlType,
+    write::{Meta, Writer},
+};
+use common::{load, tiny};
+
+const MB: u64 = 1 << 20;
+
+/// Most heap that `work` held at once, bytes.
+fn peak(work: impl FnOnce()) -> u64 {
+    measure(work).bytes_max
+}
+
+/// The tiny model's file with a vocabulary of `rows` announced and no tensor data at all.
+fn announced(rows: u64) -> Vec<u8> {
+    let mut file = tiny::file();
+    // dims of token_embd.weight: the tensor list begins with it.
+    let name = b"token_embd.weight";
+    let at = file.windows(name.len()).position(|part| part == name).unwrap() + name.len() + 4 + 8;
+    file[at..at + 8].copy_from_slice(&rows.to_le_bytes());
+    // The tensors after it move, so that they lie apart.
+    let old = (257u64 * 64 / 32 * 34).next_multiple_of(32);
+    let (moved, mut first) = ((rows * 64 / 32 * 34).next_multiple_of(32) - old, true);
+    let mut from = at - 12 - name.len();
+    for _ in 0..2 + 9 * tiny::LAYERS {
+        let length = u64::from_le_bytes(file[from - 8..from].try_into().unwrap()) as usize;
+        let dims = u32::from_le_bytes(file[from + length..from + length + 4].try_into().unwrap()) as usize;
+        let offset = from + length + 4 + dims * 8 + 4;
+        if !first {
+            let now = u64::from_le_bytes(file[offset..offset + 8].try_into().unwrap()) + moved;
+            file[offset..offset + 8].copy_from_slice(&now.to_le_bytes());
+        }
+        (first, from) = (false, offset + 16);
+    }
+    file.truncate(from - 8);
+    file
+}
+
+#[test]
+fn memory_grows_with_bytes_received() {
+    // 16 million rows of 64 weights, over 1 GB: the header is accepted, so only the end of the file is missing.
+    let file = announced(1 << 24);
+    let truncated = |file: &[u8], size| assert_eq!(load(file, 1000, size).err().unwrap().code(), "truncated");
+    let empty = peak(|| truncated(&file, None));
+    assert!(empty < MB, "{empty} bytes for a header of {}", file.len());
+    // Some rows of them: matrices grow by doubling, and the old part is there while it is copied.
+    let file = [file, vec![0; 2_000_000]].concat();
+    let some = peak(|| truncated(&file, None));
+    assert!(some < MB + 3 * 2_000_000, "{some} bytes for 2 MB of rows, {empty} without");
+    // Where the size is known, the header is refused.
+    let known = peak(|| truncated(&file, Some(file.len() as u64)));
+    assert!(known < MB, "{known}");
+}
+
+#[test]
+fn a_missing_tensor_is_found_before_memory_is_taken() {
+    let rows = 200_000;
+    let file = Writer::new().meta("general.architecture", "llama");
+    let counts = [("block_count", 1), ("embedding_length", 4096), ("feed_forward_length", 64), ("context_length", 64)];
+    let file = counts.iter().fold(file, |file, (key, n)| file.meta(&format!("llama.{key}"), *n));
+    let tokens: Vec<String> = (0..4).map(|i| format!("t{i}")).collect();
+    let file = file
+        .meta("llama.attention.head_count", 32)
+        .meta("llama.attention.layer_norm_rms_epsilon", 1e-5f32)
+        .meta("tokenizer.ggml.model", "gpt2")
+        .meta("tokenizer.ggml.tokens", tokens)
+        .meta("tokenizer.ggml.merges", Vec::<String>::new())
+        .info("token_embd.weight", &[4096, rows], GgmlType::Q8_0.id(), 0)
+        .finish();
+    let used = peak(|| {
+        let error = load(&file, usize::MAX, None).err().unwrap().to_string();
+        assert!(error.contains("output_norm.weight: the tensor is missing"), "{error}");
+    });
+    assert!(used < MB, "{used} bytes for a file of {}", file.len());
+}
+
+#[test]
+fn headers_grow_with_bytes_received() {
+    // 2^22 strings or numbers announced, none there.
+    for element in [8u32, 6] {
+        let array = [element.to_le_bytes().to_vec(), (1u64 << 22).to_le_bytes().to_vec()].concat();
+        let file = Writer::new().meta("t", Meta::Raw(9, array)).finish();
+        let used = peak(|| assert_eq!(load(&file, 7, None).err().unwrap().code(), "truncated"));
+        assert!(used < 64 << 10, "{used} bytes for {} announced", 1 << 22);
+    }
+}
