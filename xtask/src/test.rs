@@ -147,7 +147,7 @@ fn wasm_pack(found: &Found) -> Result<()> {
     let test = ["test", "--headless", "--chrome", "--mode", "no-install", "--chromedriver"];
     let mut command: Command = sh::in_root(pack.join("wasm-pack"));
     // It compiles first and tests then; without a profile in common the two would not share a single crate.
-    command.args(test).arg(&browser.driver).args(["--", "--profile", "test", "--test", "web"]);
+    command.args(test).arg(&browser.driver).args(["--", "--profile", "test", "--lib", "--test", "web"]);
     command.env("PATH", build::path_with(&bindgen)?).env_remove("RUSTFLAGS");
     command.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser::webdriver_json(&browser.chrome)?);
     if env::var_os("WASM_BINDGEN_TEST_TIMEOUT").is_none() {
