@@ -26,11 +26,21 @@ pub struct Loaded {
     pub weights: Arc<Weights>,
     /// Text to ids and back.
     pub tokenizer: Tokenizer,
-    /// Present when the file has one.
-    pub chat: Option<ChatTemplate>,
+    chat: Option<Result<ChatTemplate>>,
 }
 
 impl Loaded {
+    /// The chat template of the file.
+    ///
+    /// # Errors
+    /// [`Error::Template`] if it has none or one that does not parse; all else works without.
+    pub fn chat(&self) -> Result<&ChatTemplate> {
+        match &self.chat {
+            Some(template) => template.as_ref().map_err(Clone::clone),
+            None => Err(Error::Template("the model file has none; give the prompt as text".to_owned())),
+        }
+    }
+
     /// An engine with a method of the registry on the CPU. `context` limits the text, in tokens; `None`: as many as
     /// the model was trained for.
     ///
@@ -99,7 +109,7 @@ struct Builder {
     transcoder: transcode::Transcoder,
     model: Option<Model>,
     tokenizer: Option<Tokenizer>,
-    chat: Option<ChatTemplate>,
+    chat: Option<Result<ChatTemplate>>,
 }
 
 /// Where the rows of a tensor go.
@@ -220,7 +230,10 @@ impl Sink for Builder {
             let why = format!("{} tokens, but the embedding has {} rows", tokenizer.vocabulary(), config.vocabulary);
             return Err(Error::File { what: "tokenizer.ggml.tokens".to_owned(), why });
         }
-        self.chat = ChatTemplate::from_metadata(&header.metadata)?;
+        self.chat = match ChatTemplate::from_metadata(&header.metadata) {
+            Err(error @ Error::Template(_)) => Some(Err(error)),
+            template => template?.map(Ok),
+        };
         self.name = header.metadata.string_opt("general.name")?.unwrap_or("llama").to_owned();
         header.metadata = Default::default();
         let (places, weights, model) = Builder::claim(&header, &mut config)?;

@@ -9,6 +9,7 @@ use attnscope::gguf::{
     GgmlType,
     write::{Meta, Writer},
 };
+use attnscope::model::{Config, MAX_GROUP};
 use common::{load, tiny};
 
 const MB: u64 = 1 << 20;
@@ -90,4 +91,31 @@ fn headers_grow_with_bytes_received() {
         let used = peak(|| assert_eq!(load(&file, 7, None).err().unwrap().code(), "truncated"));
         assert!(used < 64 << 10, "{used} bytes for {} announced", 1 << 22);
     }
+}
+
+#[test]
+fn a_broken_chat_template_spoils_only_chats() {
+    let with = |source: &str| tiny::writer().meta("tokenizer.chat_template", source).finish();
+    let error = |file: &[u8]| load(file, 4099, None).unwrap().chat().err().map(|error| error.to_string());
+    assert!(error(&with("{% for m in")).unwrap().starts_with("chat template: "));
+    assert_eq!(error(&with("{{ messages }}")), None);
+    assert_eq!(error(&tiny::file()).unwrap(), "chat template: the model file has none; give the prompt as text");
+}
+
+#[test]
+fn too_many_query_heads_for_a_kv_head_are_refused_with_the_header() {
+    let heads = |query: u32| {
+        let file = Writer::new().meta("general.architecture", "llama").meta("llama.attention.head_count", query);
+        let file = file.meta("llama.attention.head_count_kv", 2).meta("llama.embedding_length", 2 * query);
+        let file = file.meta("llama.block_count", 1).meta("llama.feed_forward_length", 64);
+        let file = file.meta("llama.context_length", 64).meta("llama.attention.layer_norm_rms_epsilon", 1e-5f32);
+        let width = u64::from(2 * query);
+        let file = file.tensor("token_embd.weight", &[width, 1], GgmlType::F32, &vec![0; 8 * query as usize]);
+        let header = common::collect(&file.finish(), &[usize::MAX], None).unwrap().header.unwrap();
+        Config::from_header(&header).map(|config| config.group())
+    };
+    assert_eq!(heads(2 * MAX_GROUP), Ok(MAX_GROUP));
+    let error = heads(2 * MAX_GROUP + 2).unwrap_err();
+    assert_eq!(error.code(), "unsupported");
+    assert!(error.to_string().contains("query heads a KV head: 33"), "{error}");
 }

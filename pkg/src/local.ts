@@ -63,7 +63,8 @@ class LocalModel implements Api.Model {
   }
 
   async encode(text: string, options: { parseSpecial?: boolean } = {}): Promise<Uint32Array> {
-    return attempt(() => live(this.#wasm).encode(text, options.parseSpecial ?? false));
+    const special = options.parseSpecial ?? false;
+    return attempt(() => live(this.#wasm).encode(text, special, special));
   }
 
   async decode(ids: Uint32Array | readonly number[]): Promise<string> {
@@ -93,7 +94,7 @@ class LocalModel implements Api.Model {
   }
 
   async #tokens(prompt: Api.Prompt): Promise<Uint32Array> {
-    if (typeof prompt === 'string') return this.encode(prompt);
+    if (typeof prompt === 'string') return attempt(() => live(this.#wasm).encode(prompt, false, true));
     if (prompt instanceof Uint32Array) return prompt;
     // An empty list is no prompt in either form; the engine says so.
     if (prompt.every((part) => typeof part === 'number')) return Uint32Array.from(prompt as readonly number[]);
