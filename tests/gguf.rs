@@ -261,13 +261,19 @@ proptest! {
         prop_assert_eq!(whole, pieces);
     }
 
+    /// With counts of a byte, at least one of them, behind a sound beginning or a random one.
     #[test]
     fn noise_is_refused(mut file in prop::collection::vec(any::<u8>(), 0..400), magic in any::<bool>()) {
         if magic && file.len() > 24 {
             file[..8].copy_from_slice(b"GGUF\x03\0\0\0");
+            file[8] |= 1;
             file[9..16].fill(0);
             file[17..24].fill(0);
         }
-        let _ = collect(&file, &[7], None);
+        let error = collect(&file, &[7], None).unwrap_err();
+        let sound = magic && file.len() > 24;
+        let known = if sound { &["file", "truncated", "unsupported"][..] } else { &["file", "truncated"] };
+        prop_assert!(known.contains(&error.code()), "{error}");
+        prop_assert_eq!(error, collect(&file, &[usize::MAX], None).unwrap_err());
     }
 }

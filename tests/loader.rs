@@ -9,8 +9,13 @@ use attnscope::gguf::{
     GgmlType,
     write::{Meta, Writer},
 };
-use attnscope::model::{Config, MAX_GROUP};
+use attnscope::{
+    cache::Store,
+    engine::{Options, Progress},
+    model::{Config, MAX_GROUP},
+};
 use common::{load, tiny};
+use proptest::prelude::*;
 
 const MB: u64 = 1 << 20;
 
@@ -118,4 +123,40 @@ fn too_many_query_heads_for_a_kv_head_are_refused_with_the_header() {
     let error = heads(2 * MAX_GROUP + 2).unwrap_err();
     assert_eq!(error.code(), "unsupported");
     assert!(error.to_string().contains("query heads a KV head: 33"), "{error}");
+}
+
+/// What came of a file: the error, or the ids that a model made of it goes on with.
+fn verdict(file: &[u8], portion: usize, size: Option<u64>) -> attnscope::Result<Vec<u32>> {
+    let loaded = load(file, portion, size)?;
+    let mut engine = loaded.engine("full", &[], None, Store::F16)?;
+    engine.start(&[1, 2, 3], Options { max_tokens: 2, ..Options::default() })?;
+    while engine.advance()? != Progress::Done {}
+    Ok(engine.ids().to_vec())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A model damaged anywhere: never a panic, the same verdict in any portions, and memory as the file has bytes.
+    #[test]
+    fn a_damaged_model_is_refused_or_runs(
+        changes in prop::collection::vec((prop_oneof![4 => 0..6000usize, 1 => any::<usize>()], any::<u8>()), 1..5),
+        portion in 1..5000usize,
+        cut in prop_oneof![4 => Just(usize::MAX), 1 => any::<usize>()],
+    ) {
+        let mut file = tiny::file();
+        for (at, byte) in changes {
+            let at = at % file.len();
+            file[at] = byte;
+        }
+        file.truncate(if cut == usize::MAX { cut } else { cut % file.len() });
+        let size = Some(file.len() as u64);
+        let (known, unknown) = (verdict(&file, file.len().max(1), size), verdict(&file, file.len().max(1), None));
+        prop_assert_eq!(&verdict(&file, portion, size), &known);
+        prop_assert_eq!(&verdict(&file, portion, None), &unknown);
+        // What lies beyond the end is found earlier where the size is known.
+        prop_assert_eq!(known.is_ok(), unknown.is_ok());
+        let used = peak(|| drop(load(&file, portion, None)));
+        prop_assert!(used < 2 * MB + 4 * file.len() as u64, "{used} bytes");
+    }
 }

@@ -55,6 +55,12 @@ const CHECKS: &[Check] = &[
     Check(Rust, "native tests", &[], |found| {
         sh::run(sh::cargo().args(["test", "--features", "cli"]).env("ATTNSCOPE_MODEL", found.model()?))
     }),
+    Check(Rust, "fuzz target", &["fuzz/Cargo.toml"], |_| {
+        // A folder of its own: in one they would overwrite each other's library, built from other crates.
+        let target = sh::target_dir()?.join("fuzz");
+        let check = ["check", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"];
+        sh::run(sh::cargo().args(check).arg(target))
+    }),
     Check(Rust, "generated files", &["examples/gen.rs"], |_| generate::check()),
     Check(Wasm, "build the .wasm", &[], |_| build::wasm(false)),
     Check(Wasm, "tests in the browser", &["tests/web.rs"], wasm_pack),
