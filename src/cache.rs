@@ -4,7 +4,7 @@
 
 use crate::{
     Error, Result,
-    ops::{Fresh, Kv},
+    ops::{Fresh, Kept, Kv},
     trace::{ALL_HEADS, Detail, Kind, Tracer},
 };
 use half::f16;
@@ -98,6 +98,9 @@ pub struct Head {
 }
 
 impl Head {
+    fn new(store: Store) -> Head {
+        Head { position: Vec::new(), k: Rows::new(store), v: Rows::new(store), columns: Vec::new() }
+    }
     /// Live slots.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -108,21 +111,6 @@ impl Head {
     pub fn is_empty(&self) -> bool {
         self.position.is_empty()
     }
-}
-
-/// What the cache holds and what the running pass read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
-    /// Slots, summed over layers and KV heads.
-    pub rows: u64,
-    /// Bytes of their keys and values.
-    pub bytes: u64,
-    /// Bytes reserved for keys and values.
-    pub allocated: u64,
-    /// Rows the newest query read, summed over layers and query heads.
-    pub rows_read: u64,
-    /// Bytes the pass read, each row once.
-    pub bytes_read: u64,
 }
 
 /// All layers.
@@ -139,16 +127,15 @@ impl Cache {
     /// An empty cache.
     #[must_use]
     pub fn new(layers: usize, kv_heads: usize, head_dim: usize, store: Store) -> Cache {
-        let head = Head { position: Vec::new(), k: Rows::new(store), v: Rows::new(store), columns: Vec::new() };
-        Cache { heads: vec![head; layers * kv_heads], kv_heads, head_dim, reserved: 0, columns: Vec::new() }
+        Cache { heads: vec![Head::new(store); layers * kv_heads], kv_heads, head_dim, reserved: 0, columns: Vec::new() }
     }
 
     /// Forgets all slots and reserves room for `rows` in every KV head.
     ///
     /// # Errors
-    /// [`Error::Memory`] when the room cannot be had.
+    /// [`Error::Memory`] when the room cannot be had; then none is held.
     pub fn reset(&mut self, rows: usize) -> Result<()> {
-        self.reserved = rows;
+        self.reserved = 0;
         self.columns.clear();
         for head in &mut self.heads {
             head.position.clear();
@@ -156,7 +143,22 @@ impl Cache {
             head.v.clear();
             head.columns.clear();
         }
-        (0..self.heads.len()).try_for_each(|h| self.grow(h, rows))
+        let reserved = self.reserve(rows);
+        if reserved.is_err() {
+            let store = if matches!(self.heads[0].k, Rows::F16(_)) { Store::F16 } else { Store::F32 };
+            self.heads.fill(Head::new(store));
+        }
+        reserved
+    }
+
+    /// Makes room for `rows` in every KV head, those that are there included.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when the room cannot be had; what is there stays.
+    pub fn reserve(&mut self, rows: usize) -> Result<()> {
+        (0..self.heads.len()).try_for_each(|h| self.grow(h, rows))?;
+        self.reserved = self.reserved.max(rows);
+        Ok(())
     }
 
     fn grow(&mut self, head: usize, rows: usize) -> Result<()> {
@@ -164,7 +166,11 @@ impl Cache {
         head.k.reserve_total(numbers)?;
         head.v.reserve_total(numbers)?;
         let more = rows.saturating_sub(head.position.len());
-        head.position.try_reserve_exact(more).map_err(|_| Error::Memory { what: "KV cache", bytes: 4 * rows as u64 })
+        let columns = head.columns.iter_mut().try_for_each(|column| column.try_reserve_exact(more));
+        head.position
+            .try_reserve_exact(more)
+            .and(columns)
+            .map_err(|_| Error::Memory { what: "KV cache", bytes: 4 * rows as u64 })
     }
 
     /// The KV heads of a layer.

@@ -7,10 +7,9 @@ pub use layer::{LayerRun, make_room};
 
 use crate::{
     Error, Result,
-    cache::Kept,
     method::{Method, Pass, PassKind, Positions, Site, Text},
     model::Model,
-    ops::{Dense, Kv},
+    ops::{Dense, Kept, Kv},
     sampler::{Sampler, Sampling},
     trace::{Detail, Kind, Tracer},
 };
@@ -19,6 +18,8 @@ use std::{ops::Range, sync::Arc};
 /// Rows of a long pass that are worked on at once: enough for the matrix product to be fast, few enough for
 /// [`Engine::advance`] to return within tens of milliseconds.
 pub const CHUNK: u32 = 128;
+
+const FAILED: &str = "the last pass failed; start the text anew";
 
 /// What a call of [`Engine::advance`] did.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,13 +124,13 @@ impl Engine {
     /// Begins a new text: forgets the cache and takes a prompt.
     ///
     /// # Errors
-    /// [`Error::EmptyPrompt`], [`Error::TokenId`], [`Error::Context`], [`Error::Memory`]; what ran before is then
-    /// still there.
+    /// [`Error::EmptyPrompt`], [`Error::TokenId`], [`Error::Param`], [`Error::Context`]; what ran before is then still
+    /// there. [`Error::Memory`]: it is not.
     pub fn start(&mut self, prompt: &[u32], options: Options) -> Result<()> {
-        self.check(prompt, 0, options.max_tokens)?;
-        let total = (prompt.len() as u32).saturating_add(options.max_tokens);
-        let rows = self.method.retain.bound().map_or(total, |bound| total.min(bound.saturating_add(1)));
-        self.backend.reset(rows)?;
+        self.check(prompt, 0, &options)?;
+        self.stage = Stage::Failed;
+        self.backend.reset(self.reserve(prompt, 0, &options))?;
+        self.backend.tracer().take(|_| ());
         self.text = Text::default();
         self.passes = 0;
         self.stage = Stage::Between;
@@ -141,17 +142,30 @@ impl Engine {
     /// Goes on with the same text: appends a further prompt (a next turn).
     ///
     /// # Errors
-    /// As [`start`](Engine::start), and [`Error::State`] in the middle of a pass.
+    /// As [`start`](Engine::start), but what ran before is always still there; [`Error::State`] in the middle of a pass
+    /// or after a failed one.
     pub fn extend(&mut self, prompt: &[u32], options: Options) -> Result<()> {
-        if !matches!(self.stage, Stage::Between) {
-            return Err(Error::State("the session is in the middle of a pass; let it finish or start anew"));
+        match self.stage {
+            Stage::Between => {}
+            Stage::Failed => return Err(Error::State(FAILED)),
+            _ => return Err(Error::State("the session is in the middle of a pass; let it finish or start anew")),
         }
-        self.check(prompt, self.text.ids.len() as u32, options.max_tokens)?;
+        let before = self.text.ids.len() as u32;
+        self.check(prompt, before, &options)?;
+        self.backend.reserve(self.reserve(prompt, before, &options))?;
         self.take(prompt, options);
         Ok(())
     }
 
-    fn check(&self, prompt: &[u32], before: u32, generate: u32) -> Result<()> {
+    /// Rows a KV head may come to hold.
+    fn reserve(&self, prompt: &[u32], before: u32, options: &Options) -> u32 {
+        let total = before.saturating_add(prompt.len() as u32).saturating_add(options.max_tokens);
+        self.method.retain.bound().map_or(total, |bound| total.min(bound.saturating_add(1)))
+    }
+
+    fn check(&self, prompt: &[u32], before: u32, options: &Options) -> Result<()> {
+        let generate = options.max_tokens;
+        options.sampling.check()?;
         let vocabulary = self.model.config.vocabulary;
         if prompt.is_empty() {
             return Err(Error::EmptyPrompt);
@@ -162,10 +176,11 @@ impl Engine {
         if let Some(&got) = prompt.iter().find(|&&id| id >= vocabulary) {
             return Err(Error::TokenId { got, vocabulary });
         }
-        // Rotation by slot never sees a distance beyond the cache, so what is generated may go on for ever.
-        let endless = self.method.retain.positions() == Positions::Slot && self.method.retain.bound().is_some();
-        let prompt = before.saturating_add(prompt.len() as u32);
-        let needed = prompt.saturating_add(if endless { 1 } else { generate });
+        // Rotation by slot never sees a distance beyond the cache, so with one that fits the text may go on for ever.
+        let bound = self.method.retain.bound().filter(|&bound| bound < self.context);
+        let endless = bound.filter(|_| self.method.retain.positions() == Positions::Slot);
+        let prompt = endless.map_or(before, |bound| before.min(bound)).saturating_add(prompt.len() as u32);
+        let needed = prompt.saturating_add(if endless.is_some() { 1 } else { generate });
         if needed > self.context {
             return Err(Error::Context { prompt, generate, context: self.context });
         }
@@ -207,7 +222,7 @@ impl Engine {
     pub fn advance(&mut self) -> Result<Progress> {
         match std::mem::replace(&mut self.stage, Stage::Failed) {
             Stage::Between => self.begin(),
-            Stage::Failed => Err(Error::State("the last pass failed; start the text anew")),
+            Stage::Failed => Err(Error::State(FAILED)),
             Stage::Project { layer, row } => self.project(layer, row).map(|()| Progress::Working),
             Stage::Attend { row, run } => self.attend(row, run),
         }

@@ -10,6 +10,7 @@ mod direct;
 mod element;
 mod exp;
 mod gemm;
+mod gemm_words;
 mod gemv;
 mod half;
 mod matmul;

@@ -3,7 +3,7 @@
 //! Methods hold handles, never numbers: the CPU computes at once, a GPU may record. A handle is good until the end of
 //! its pass. Widths and lengths are tokens; a *column* of a score table is a cache slot.
 
-use crate::{Result, cache::Kept, trace::Tracer};
+use crate::{Result, trace::Tracer};
 use std::ops::Range;
 
 /// One layer's keys and values: for every KV head its live slots, ascending in original position.
@@ -65,6 +65,21 @@ pub enum Fresh {
     Position,
 }
 
+/// What the cache holds and what the running pass read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Slots, summed over layers and KV heads.
+    pub rows: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+    /// Bytes reserved for keys and values.
+    pub allocated: u64,
+    /// Rows the newest query read, summed over layers and query heads.
+    pub rows_read: u64,
+    /// Bytes the pass read, each row once.
+    pub bytes_read: u64,
+}
+
 /// What a method may compute. Each call is one kernel.
 ///
 /// *Columns* live in the cache: the cache compacts and cuts them with its slots, so a method never renumbers
@@ -122,6 +137,8 @@ pub trait Dense: Ops {
 
     /// Reserves room for `rows` slots in every KV head of every layer and forgets all slots.
     fn reset(&mut self, rows: u32) -> Result<()>;
+    /// Makes room for `rows` slots in every KV head of every layer, those that are there included.
+    fn reserve(&mut self, rows: u32) -> Result<()>;
     /// Keeps only the slots of `set` (by KV head) in `kv`, and no more room than was reserved.
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()>;
     /// Most live slots of any KV head of `kv`.

@@ -1,6 +1,9 @@
 //! From logits to a token: greedy, or by temperature with top-k and top-p.
 
-use crate::kernels::{argmax, top_k};
+use crate::{
+    Error, Result,
+    kernels::{argmax, top_k},
+};
 
 /// How tokens are chosen. Temperature 0 is greedy.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +21,25 @@ pub struct Sampling {
 impl Default for Sampling {
     fn default() -> Self {
         Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, seed: 0 }
+    }
+}
+
+impl Sampling {
+    /// Whether every value is in its range.
+    ///
+    /// # Errors
+    /// [`Error::Param`] for a temperature outside 0 to 100 or a top-p outside 0 (excluded) to 1.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |name: &str, got: f32, allowed: &str| {
+            Err(Error::Param { name: name.into(), got: got.to_string(), allowed: allowed.into() })
+        };
+        if !(0.0..=100.0).contains(&self.temperature) {
+            return refuse("temperature", self.temperature, "0 to 100");
+        }
+        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
+            return refuse("top_p", self.top_p, "above 0, at most 1");
+        }
+        Ok(())
     }
 }
 

@@ -3,11 +3,12 @@
 
 use crate::{
     Error,
-    cache::{Kept, Store},
+    cache::Store,
     chat::Message,
     engine::{self, End, Engine, Progress},
     loader::{self, Loaded},
     methods::{self, Value},
+    ops::Kept,
     sampler::Sampling,
     tokenizer::{Detokenizer, Tokenizer},
     trace::Detail,
@@ -170,12 +171,7 @@ impl SessionOptions {
             top_p: self.top_p.unwrap_or(all.top_p),
             seed: self.seed.map_or(all.seed, u64::from),
         };
-        let check = |ok: bool, name: &str, got: f32, allowed: &str| {
-            let error = Error::Param { name: name.to_owned(), got: got.to_string(), allowed: allowed.to_owned() };
-            if ok { Ok(()) } else { Err(throw(error)) }
-        };
-        check((0.0..=100.0).contains(&how.temperature), "temperature", how.temperature, "0 to 100")?;
-        check(how.top_p > 0.0 && how.top_p <= 1.0, "topP", how.top_p, "above 0, at most 1")?;
+        how.check().map_err(throw)?;
         Ok(how)
     }
 }

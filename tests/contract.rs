@@ -183,13 +183,20 @@ fn watching_changes_nothing_and_a_second_run_is_the_same() {
 fn a_run_can_be_left_at_any_point() {
     each(|row, store, what| {
         let mut engine = engine(row, 12, store);
-        let want = run(&mut engine, Detail::Totals, |_, _| ());
+        let traced = |engine: &mut Engine| {
+            let mut blocks = Vec::new();
+            let ids = run(engine, Detail::Sets, |_, block| blocks.extend_from_slice(block));
+            (ids, blocks)
+        };
+        let want = traced(&mut engine);
         for pieces in [1, 2, 5, 9, 14, 40] {
-            engine.start(&tiny::prompt(PROMPT), Options { max_tokens: 3, ..Options::default() }).unwrap();
+            engine
+                .start(&tiny::prompt(PROMPT), Options { max_tokens: 3, trace: Detail::Sets, ..Options::default() })
+                .unwrap();
             for _ in 0..pieces {
                 engine.advance().unwrap();
             }
-            assert_eq!(run(&mut engine, Detail::Totals, |_, _| ()), want, "{what} left after {pieces} pieces");
+            assert!(traced(&mut engine) == want, "{what} left after {pieces} pieces");
         }
     });
 }
@@ -275,4 +282,53 @@ fn methods_import_only_what_they_may() {
         files += 1;
     }
     assert!(files >= 6);
+}
+
+/// A module imports only modules that `src/lib.rs` names before it.
+#[test]
+fn arrows_point_one_way() {
+    let map = std::fs::read_to_string("src/lib.rs").unwrap();
+    let order: Vec<&str> = map.lines().filter_map(|line| line.split_once("mod ")?.1.strip_suffix(';')).collect();
+    assert!(order.first() == Some(&"error") && order.last() == Some(&"web"), "{order:?}");
+    let mut imports = 0;
+    for (place, module) in order.iter().enumerate() {
+        let mut files = vec![std::path::PathBuf::from(format!("src/{module}.rs"))];
+        let mut folders = vec![std::path::PathBuf::from(format!("src/{module}"))];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { &mut folders } else { &mut files }.push(path);
+            }
+        }
+        for file in files.iter().filter(|file| file.extension().is_some_and(|e| e == "rs")) {
+            let text = std::fs::read_to_string(file).unwrap();
+            let code = text.split("#[cfg(test)]\n").next().unwrap();
+            // `crate::name` and, in a braced `use crate::{...}`, every name at its first level.
+            for start in code.match_indices("crate::").map(|(at, _)| at + "crate::".len()) {
+                let mut depth = 0;
+                let mut names = vec![String::new()];
+                for c in code[start..].chars() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' => depth -= 1,
+                        ',' if depth == 1 => names.push(String::new()),
+                        c if c.is_alphanumeric() || c == '_' || c == ':' => names.last_mut().unwrap().push(c),
+                        c if c.is_whitespace() && depth > 0 => {}
+                        _ if depth == 0 => break,
+                        _ => {}
+                    }
+                    if depth == 0 && c == '}' {
+                        break;
+                    }
+                }
+                for name in names.iter().filter_map(|name| name.split("::").next()) {
+                    if let Some(to) = order.iter().position(|module| *module == name) {
+                        imports += 1;
+                        assert!(to <= place, "{} imports {name}, which comes after {module}", file.display());
+                    }
+                }
+            }
+        }
+    }
+    assert!(imports > 40, "{imports} imports were read");
 }

@@ -74,6 +74,29 @@ fn streaming_goes_on_beyond_the_context() {
         assert_eq!(step.kept.rows, u64::from(16 * tiny::LAYERS * tiny::KV_HEADS));
     }
     assert_eq!(steps, 200);
+    // A further turn is measured by what the cache holds, not by the text.
+    engine.extend(&tiny::prompt(47), Options { max_tokens: 9, ..Options::default() }).unwrap();
+    assert_eq!(std::iter::from_fn(|| next(&mut engine)).count(), 9);
+    let error = engine.extend(&tiny::prompt(48), Options { max_tokens: 9, ..Options::default() }).unwrap_err();
+    assert_eq!(error, Error::Context { prompt: 64, generate: 9, context: 64 });
+}
+
+#[test]
+fn a_window_longer_than_the_context_does_not_lift_it() {
+    let window = [("sinks".to_owned(), Value::Number(4.0)), ("recent".to_owned(), Value::Number(60.0))];
+    let mut engine = tiny::load().engine("streaming_llm", &window, Some(64), Store::F16).unwrap();
+    let error = engine.start(&tiny::prompt(40), Options { max_tokens: 25, ..Options::default() }).unwrap_err();
+    assert_eq!(error, Error::Context { prompt: 40, generate: 25, context: 64 });
+}
+
+#[test]
+fn sampling_out_of_range_is_refused() {
+    let mut engine = engine("full");
+    for (temperature, top_p) in [(f32::NAN, 1.0), (-3.0, 1.0), (101.0, 1.0), (1.0, 0.0), (1.0, 1.1), (1.0, f32::NAN)] {
+        let sampling = Sampling { temperature, top_p, ..Sampling::default() };
+        let error = engine.start(&[1], Options { max_tokens: 1, sampling, ..Options::default() }).unwrap_err();
+        assert_eq!(error.code(), "param", "{temperature} {top_p}");
+    }
 }
 
 #[test]
@@ -155,5 +178,10 @@ fn decoding_does_not_allocate() {
         // Score tables of a method that keeps everything grow with the text, by doubling.
         assert!(count <= 12, "{}: {count} allocations in 40 tokens", row.name);
         println!("{}: {count} allocations in 40 tokens", row.name);
+        while next(&mut engine).is_some() {}
+        engine.extend(&tiny::prompt(60), Options { max_tokens: 60, ..Options::default() }).unwrap();
+        assert!((0..12).all(|_| next(&mut engine).is_some()));
+        let count = allocation_counter::measure(|| assert!((0..40).all(|_| next(&mut engine).is_some()))).count_total;
+        assert!(count <= 12, "{}: {count} allocations in 40 tokens of a second turn", row.name);
     }
 }

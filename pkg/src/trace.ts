@@ -5,13 +5,10 @@
  */
 import { copyNewest, countBits, hasBit, setRange, takeRange } from './bits.js';
 import { AttnscopeError } from './errors.js';
-import { ALL_HEADS, Kind, RECORD, SCHEMA } from './trace.gen.js';
+import { ALL_HEADS, Kind, PAYLOAD, RECORD } from './trace.gen.js';
 
 export { countBits, popcount } from './bits.js';
 export * from './trace.gen.js';
-
-/** The kinds that are followed by payload. */
-export const PAYLOAD: readonly number[] = Object.values(SCHEMA).flatMap((spec) => (spec.payload ? [spec.kind] : []));
 
 export interface TraceRecord {
   kind: number;

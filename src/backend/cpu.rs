@@ -2,59 +2,21 @@
 
 mod attention;
 mod scores;
+mod weights;
+
+pub use weights::{WeightData, Weights};
 
 use crate::{
     Error, Result,
-    cache::{Cache, Kept, Store},
+    cache::{Cache, Store},
     kernels::{Activations, AttendScratch, GemmScratch, Matrix, Rope, add_assign, matmul, rms_norm, swiglu},
     method::Positions,
     model::{Config, RopeConfig},
-    ops::{Dense, Fresh, Kv, Mass, Ops, Pins, Read, Scores, Set, Weight},
+    ops::{Dense, Fresh, Kept, Kv, Mass, Ops, Pins, Read, Scores, Set, Weight},
     trace::{Detail, Tracer},
 };
 use scores::Tables;
 use std::{ops::Range, sync::Arc};
-
-/// The numbers of a model, shared by every session on it.
-#[derive(Default)]
-pub struct Weights {
-    /// Matrices and norms, in the order of the model's [`Weight`] handles.
-    pub list: Vec<WeightData>,
-}
-
-/// One weight.
-pub enum WeightData {
-    /// A matrix.
-    Matrix(Matrix),
-    /// A norm's vector.
-    Vector(Vec<f32>),
-}
-
-impl Weights {
-    /// Bytes of all weights.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let each = |w: &WeightData| match w {
-            WeightData::Matrix(m) => m.bytes(),
-            WeightData::Vector(v) => size_of_val(v.as_slice()),
-        };
-        self.list.iter().map(each).sum()
-    }
-
-    fn matrix(&self, w: Weight) -> Result<&Matrix> {
-        match self.list.get(w.0 as usize) {
-            Some(WeightData::Matrix(m)) => Ok(m),
-            _ => Err(Error::State("the back end has no matrix at this handle")),
-        }
-    }
-
-    fn vector(&self, w: Weight) -> Result<&[f32]> {
-        match self.list.get(w.0 as usize) {
-            Some(WeightData::Vector(v)) => Ok(v),
-            _ => Err(Error::State("the back end has no norm at this handle")),
-        }
-    }
-}
 
 /// What attention needs to know of a model.
 #[derive(Clone, Debug)]
@@ -329,6 +291,10 @@ impl Dense for Cpu {
 
     fn reset(&mut self, rows: u32) -> Result<()> {
         self.cache.reset(rows as usize)
+    }
+
+    fn reserve(&mut self, rows: u32) -> Result<()> {
+        self.cache.reserve(rows as usize)
     }
 
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()> {

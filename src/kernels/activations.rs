@@ -2,10 +2,11 @@
 
 use fearless_simd::{dispatch, prelude::*};
 
+use super::gemm_words;
 use super::matrix::BLOCK;
 use crate::lanes;
 
-/// Up to so many rows a product reads 8-bit activations, above it f32.
+/// Up to so many rows a product reads 8-bit activations, above it f32 or, where that is faster, 16-bit ones.
 pub(super) const FEW_ROWS: usize = 3;
 
 /// Input rows `[n, cols]`, padded with zeros to whole blocks; reusable.
@@ -15,11 +16,12 @@ pub struct Activations {
     cols: usize,
     /// `[rows, blocks]`
     values: Vec<[f32; BLOCK]>,
-    /// `[rows, blocks]` of at most [`FEW_ROWS`] rows, else empty.
+    /// `[rows, blocks]`, to 8 bits for at most [`FEW_ROWS`] rows; of more to 16 bits where [`gemm_words`] serves, else
+    /// empty.
     rounded: Vec<Rounded>,
 }
 
-/// A block as `scale * q`, q in -127..=127.
+/// A block as `scale * q`, q in -127..=127 or -32767..=32767.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rounded {
     pub(super) scale: f32,
@@ -27,7 +29,7 @@ pub(super) struct Rounded {
     pub(super) sum: f32,
     /// q of columns 2p (low half) and 2p + 1 as i16.
     pub(super) pairs: [i32; BLOCK / 2],
-    /// The same times 256, 16, 1, 256, 256, 16, ...: a 4-bit kernel masks nibbles where they are, so that the product
+    /// Of 8-bit q, else 0: the same times 256, 16, 1, 256, 256, 16, ...: a 4-bit kernel masks nibbles where they are, so that the product
     /// of nibble p % 4 of a word comes out times 256 whichever it is.
     pub(super) raised: [i32; BLOCK / 2],
 }
@@ -48,10 +50,16 @@ impl Activations {
             }
         }
         self.rounded.clear();
+        let level = lanes::level();
         if n <= FEW_ROWS {
-            dispatch!(lanes::level(), simd => self.rounded.extend(self.values.iter().map(
+            dispatch!(level, simd => self.rounded.extend(self.values.iter().map(
                 #[inline(always)]
-                |block| round(simd, block),
+                |block| round::<_, 127>(simd, block),
+            )));
+        } else if gemm_words::serves(level) {
+            dispatch!(level, simd => self.rounded.extend(self.values.iter().map(
+                #[inline(always)]
+                |block| round::<_, 32767>(simd, block),
             )));
         }
     }
@@ -83,14 +91,14 @@ impl Activations {
         &self.values[row * self.blocks()..][..self.blocks()]
     }
 
-    /// Row `row` rounded; only of up to [`FEW_ROWS`] rows.
+    /// Row `row` rounded, where it is.
     pub(super) fn rounded(&self, row: usize) -> &[Rounded] {
         &self.rounded[row * self.blocks()..][..self.blocks()]
     }
 }
 
 #[inline(always)]
-fn round<S: Simd>(simd: S, block: &[f32; BLOCK]) -> Rounded {
+fn round<S: Simd, const MOST: i32>(simd: S, block: &[f32; BLOCK]) -> Rounded {
     let top = lanes::fold(
         simd,
         block,
@@ -111,7 +119,7 @@ fn round<S: Simd>(simd: S, block: &[f32; BLOCK]) -> Rounded {
         |a, b| a + b,
     );
     let sum = lanes::sum::<S>(sum);
-    let inverse = 127.0 / top;
+    let inverse = MOST as f32 / top;
     // Not for a block of zeros, nor for one so small that its steps cannot be counted.
     let inverse = if inverse.is_finite() { inverse } else { 0.0 };
     let mut q = [0i32; BLOCK];
@@ -122,10 +130,10 @@ fn round<S: Simd>(simd: S, block: &[f32; BLOCK]) -> Rounded {
     let pair =
         |p: usize, factor: i32| (q[2 * p].wrapping_mul(factor) & 0xffff) | q[2 * p + 1].wrapping_mul(factor) << 16;
     Rounded {
-        scale: top / 127.0,
+        scale: top / MOST as f32,
         sum,
         pairs: std::array::from_fn(|p| pair(p, 1)),
-        raised: std::array::from_fn(|p| pair(p, [256, 16, 1, 256][p % 4])),
+        raised: std::array::from_fn(|p| if MOST == 127 { pair(p, [256, 16, 1, 256][p % 4]) } else { 0 }),
     }
 }
 
@@ -172,8 +180,16 @@ mod tests {
                     }
                 }
             }
-            activations.load(&[0.0; 4 * 32], 4, 32);
-            assert!(activations.rounded.is_empty(), "{name}: many rows stay f32");
+            let x = Random(3).floats(4 * 32);
+            activations.load(&x, 4, 32);
+            assert_eq!(activations.rounded.is_empty(), !gemm_words::serves(lanes::level()), "{name}");
+            for (x, rounded) in x.chunks(32).zip(&activations.rounded) {
+                for (x, pair) in x.as_chunks::<2>().0.iter().zip(rounded.pairs) {
+                    for (x, q) in x.iter().zip([pair as i16, (pair >> 16) as i16]) {
+                        assert!((f32::from(q) * rounded.scale - x).abs() <= rounded.scale * 0.51, "{name}");
+                    }
+                }
+            }
         });
     }
 }
