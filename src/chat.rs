@@ -23,6 +23,7 @@ const DEPTH: usize = 100;
 
 /// What somebody said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(target_arch = "wasm32", derive(tsify::Tsify), serde(rename = "ChatMessage"))]
 pub struct Message {
     /// `"system"`, `"user"` or `"assistant"`; the template decides which it takes.
     pub role: String,

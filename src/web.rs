@@ -10,7 +10,7 @@ use crate::{
     methods::{self, Value},
     ops::Kept,
     sampler::Sampling,
-    tokenizer::Detokenizer,
+    tokenizer::{Detokenizer, Tokenizer},
     trace::Detail,
 };
 use serde::{Deserialize, Serialize};
@@ -132,13 +132,6 @@ struct ModelInfo<'a> {
     eos: &'a [u32],
 }
 
-/// A message of a conversation.
-#[derive(Deserialize, Tsify)]
-struct ChatMessage {
-    role: String,
-    content: String,
-}
-
 /// How a session runs.
 #[derive(Default, Deserialize, Serialize, Tsify)]
 #[serde(rename_all = "camelCase")]
@@ -206,18 +199,20 @@ impl Model {
             context: c.context,
             weight_bytes: loaded.weights.bytes() as f64,
             kv_bytes_per_token: 4 * c.layers * c.kv_heads * c.head_dim,
-            chat_template: loaded.chat.is_some(),
+            chat_template: loaded.chat().is_ok(),
             eos: loaded.tokenizer.eos(),
         })
     }
 
-    /// Ids of a prompt. With `parse_special`, control tokens written in the text become their ids.
+    /// Ids of a text. With `parse_special`, control tokens written in the text become their ids; with `begin`, the
+    /// begin-of-text token is put in front if the model wants it, as before any prompt.
     ///
     /// # Errors
     /// `tokenizer`.
-    pub fn encode(&self, text: &str, parse_special: bool) -> JsResult<Vec<u32>> {
+    pub fn encode(&self, text: &str, parse_special: bool, begin: bool) -> JsResult<Vec<u32>> {
         let tokenizer = &self.0.tokenizer;
-        if parse_special { tokenizer.encode_prompt(text) } else { tokenizer.encode(text, false) }.map_err(throw)
+        let ids = tokenizer.encode(text, parse_special).map_err(throw)?;
+        Ok(if begin { tokenizer.begin(ids) } else { ids })
     }
 
     /// Text of ids, control tokens included.
@@ -231,11 +226,8 @@ impl Model {
     /// # Errors
     /// `template`.
     pub fn chat(&self, #[wasm_bindgen(unchecked_param_type = "ChatMessage[]")] messages: JsValue) -> JsResult<String> {
-        let messages: Vec<ChatMessage> = from_js("messages", messages)?;
-        let none = || throw(Error::Template("the model file has none; give the prompt as text".to_owned()));
-        let template = self.0.chat.as_ref().ok_or_else(none)?;
-        let messages: Vec<Message> = messages.into_iter().map(|m| Message::new(m.role, m.content)).collect();
-        template.render(&messages, true).map_err(throw)
+        let messages: Vec<Message> = from_js("messages", messages)?;
+        self.0.chat().and_then(|template| template.render(&messages, true)).map_err(throw)
     }
 
     /// A session with a method of the registry.
@@ -252,7 +244,15 @@ impl Model {
         let eos = if options.ignore_eos.unwrap_or(false) { Vec::new() } else { self.0.tokenizer.eos().to_vec() };
         let params: Vec<(String, Value)> = options.params.into_iter().collect();
         let engine = self.0.engine(&options.method, &params, options.context, Store::F16).map_err(throw)?;
-        Ok(Session { loaded: self.0.clone(), engine, sampling, eos, text: Detokenizer::default(), step: None })
+        Ok(Session {
+            loaded: self.0.clone(),
+            engine,
+            sampling,
+            eos,
+            text: Detokenizer::default(),
+            newest: None,
+            step: None,
+        })
     }
 }
 
@@ -311,7 +311,9 @@ pub struct Session {
     engine: Engine,
     sampling: Sampling,
     eos: Vec<u32>,
+    /// Holds the bytes that wait in the text before its newest token, which may still be replaced.
     text: Detokenizer,
+    newest: Option<u32>,
     step: Option<engine::Step>,
 }
 
@@ -338,7 +340,7 @@ impl Session {
         let options = engine::Options { max_tokens, trace, sampling: self.sampling, eos: self.eos.clone() };
         self.engine.start(ids, options).map_err(throw)?;
         self.text = Detokenizer::default();
-        self.step = None;
+        (self.newest, self.step) = (None, None);
         Ok(())
     }
 
@@ -351,6 +353,9 @@ impl Session {
             Progress::Working => WORKING,
             Progress::Done => DONE,
             Progress::Step(step) => {
+                if let Some(id) = self.newest.replace(step.id) {
+                    push(&self.loaded.tokenizer, id, &mut self.text);
+                }
                 self.step = Some(step);
                 STEP
             }
@@ -365,7 +370,7 @@ impl Session {
         to_js(&PrefillProgress { done, total })
     }
 
-    /// The newest step, once. Choose another token before asking, so that the text is that token's.
+    /// The newest step, once: the proposed token and its text, also when another was chosen in its place.
     ///
     /// # Errors
     /// `state` when no step is ready.
@@ -373,11 +378,10 @@ impl Session {
     pub fn step(&mut self) -> JsResult<JsValue> {
         let none = || throw(Error::State("no step is ready"));
         let step = self.step.take().ok_or_else(none)?;
-        let tokenizer = &self.loaded.tokenizer;
-        let mut text =
-            if tokenizer.is_control(step.id) { String::new() } else { self.text.push(tokenizer.piece(step.id)) };
+        let mut with_it = self.text.clone();
+        let mut text = push(&self.loaded.tokenizer, step.id, &mut with_it);
         if step.end.is_some() {
-            text.push_str(&self.text.flush());
+            text.push_str(&with_it.flush());
         }
         let (c, kept) = (&self.loaded.model.config, &step.kept);
         Ok(to_js(&StepInfo {
@@ -396,12 +400,14 @@ impl Session {
         }))
     }
 
-    /// Takes `id` instead of the token the newest step proposed.
+    /// Takes `id` instead of the token the newest step proposed; the text of later steps goes on from it.
     ///
     /// # Errors
     /// `token_id`; `state` when no step was just made.
     pub fn choose(&mut self, id: u32) -> JsResult<()> {
-        self.engine.choose(id).map_err(throw)
+        self.engine.choose(id).map_err(throw)?;
+        self.newest = Some(id);
+        Ok(())
     }
 
     /// Trace records since the last call, in a buffer of their own that can be transferred.
@@ -418,4 +424,9 @@ impl Session {
         let Kept { bytes, allocated, .. } = self.engine.kept();
         to_js(&SessionStats { kv_bytes: bytes as f64, allocated_bytes: allocated as f64 })
     }
+}
+
+/// The text that token `id` adds.
+fn push(tokenizer: &Tokenizer, id: u32, text: &mut Detokenizer) -> String {
+    if tokenizer.is_control(id) { String::new() } else { text.push(tokenizer.piece(id)) }
 }

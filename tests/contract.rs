@@ -252,9 +252,10 @@ fn every_parameter_says_what_it_allows() {
                 ParamKind::Int { .. } => {
                     vec![Value::Number(-1.0), Value::Number(0.5), Value::Number(4e9), Value::Flag(true)]
                 }
-                ParamKind::Real { max, .. } => vec![Value::Number(f64::from(max) * 2.0 + 1.0), Value::Number(f64::NAN)],
+                ParamKind::Real { max, .. } => vec![Value::Number(max * 2.0 + 1.0), Value::Number(f64::NAN)],
                 ParamKind::Flag { .. } => vec![Value::Number(1.0)],
                 ParamKind::Choice { .. } => vec![Value::Word("neither".into())],
+                ParamKind::Layer { .. } => vec![Value::Number(-1.0), Value::Number(0.5), Value::Number(99.0)],
                 ParamKind::Layers => {
                     vec![Value::List(vec![1.0, 1.0]), Value::List(vec![99.0]), Value::Word("x".into())]
                 }
@@ -273,6 +274,15 @@ fn every_parameter_says_what_it_allows() {
             methods::build(row.name, &default, &methods::Shape { layers: 32 }).map(|_| ()).unwrap();
         }
     }
+    // Layers that must follow another are never ignored in silence.
+    let tidal = |given: &[(&str, Value)]| {
+        let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        methods::build("tidal_decode", &given, &methods::Shape { layers: 30 }).err().map(|error| error.to_string())
+    };
+    let (start, again) = (|n| ("start_layer", Value::Number(n)), |n| ("reselect_layers", Value::List(vec![n])));
+    assert_eq!((tidal(&[start(11.0)]), tidal(&[start(20.0), again(21.0)])), (None, None));
+    assert!(tidal(&[start(20.0)]).unwrap().contains("start_layer = 20 is out of range; allowed: a layer before 12"));
+    assert!(tidal(&[again(2.0)]).unwrap().contains("reselect_layers = [2.0] is out of range; allowed: layers after"));
     assert_eq!(methods::find("fulll").err().unwrap().code(), "unknown_method");
 }
 

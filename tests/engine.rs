@@ -115,12 +115,11 @@ fn a_chosen_token_takes_the_place_of_the_proposed_one() {
     let mut prompt = tiny::prompt(20);
     prompt.push(other);
     b.start(&prompt, options).unwrap();
-    let (a_id, b_id) = (next(&mut a).unwrap().id, next(&mut b).unwrap().id);
+    assert!(next(&mut a).is_some() && next(&mut b).is_some());
     // One was fed row by row, one as a prompt: equal but for rounding of activations.
     let (a, b) = (a.logits().unwrap().to_vec(), b.logits().unwrap().to_vec());
     let far = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     let spread = a.iter().map(|x| x.abs()).fold(0.0, f32::max);
-    assert!(a_id == b_id || far < 0.05 * spread, "{far} of {spread}");
     assert!(far < 0.05 * spread, "{far} of {spread}");
 }
 

@@ -157,6 +157,9 @@ fn pre_tokenisers_cut_as_documented() {
     assert_eq!(words("gpt-2", "a's a'S"), ["a", "'s", " a", "'", "S"]);
     assert_eq!(words("llama-bpe", "a'S"), ["a", "'S"]);
     assert_eq!(words("smollm", "a   a"), ["a", "  ", " a"]);
+    for alias in ["llama3", "llama-v3"] {
+        assert_eq!(words(alias, "1111 a'S"), words("llama-bpe", "1111 a'S"));
+    }
 }
 
 proptest! {
@@ -235,6 +238,18 @@ fn what_does_not_fit_is_refused_by_key() {
     // Bytes without a token are dropped.
     let tokenizer = built(one.meta("tokenizer.ggml.merges", none)).unwrap();
     assert_eq!(tokenizer.encode("xaé", true).unwrap(), [0]);
+}
+
+#[test]
+fn many_specials_are_read_at_once_and_more_are_refused() {
+    let with = |count: usize| {
+        let tokens: Vec<String> = (0..count).map(|i| format!("<|{}{i}|>", "x".repeat(i % 7))).collect();
+        tiny("smollm", &tokens.iter().map(String::as_str).collect::<Vec<_>>(), &[])
+    };
+    let tokenizer = built(with(1 << 13)).unwrap();
+    assert_eq!(tokenizer.encode("<|xxx10|><|x8191|>", true).unwrap(), [256 + 10, 256 + 8191]);
+    let message = built(with((1 << 13) + 1)).unwrap_err().to_string();
+    assert!(message.contains("8193 control and user-defined tokens; at most 8192"), "{message}");
 }
 
 #[test]

@@ -66,7 +66,8 @@ class LocalModel implements Api.Model {
   }
 
   async encode(text: string, options: { parseSpecial?: boolean } = {}): Promise<Uint32Array> {
-    return attempt(() => live(this.#wasm).encode(textOf(text), options.parseSpecial ?? false));
+    const special = options.parseSpecial ?? false;
+    return attempt(() => live(this.#wasm).encode(textOf(text), special, special));
   }
 
   async decode(ids: Uint32Array | readonly number[]): Promise<string> {
@@ -98,7 +99,7 @@ class LocalModel implements Api.Model {
 
   async #tokens(given: Api.Prompt): Promise<Uint32Array> {
     const prompt = promptOf(given);
-    if (typeof prompt === 'string') return this.encode(prompt);
+    if (typeof prompt === 'string') return attempt(() => live(this.#wasm).encode(prompt, false, true));
     if (prompt instanceof Uint32Array) return prompt;
     return this.encode(await this.chat(prompt), { parseSpecial: true });
   }

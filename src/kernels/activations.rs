@@ -120,12 +120,16 @@ fn round<S: Simd, const MOST: i32>(simd: S, block: &[f32; BLOCK]) -> Rounded {
         |a, b| a + b,
     );
     let sum = lanes::sum::<S>(sum);
-    let inverse = if top > 0.0 { MOST as f32 / top } else { 0.0 };
+    let inverse = MOST as f32 / top;
+    // Not for a block of zeros, nor for one so small that its steps cannot be counted.
+    let inverse = if inverse.is_finite() { inverse } else { 0.0 };
     let mut q = [0i32; BLOCK];
     for (q, x) in q.chunks_exact_mut(S::f32s::LEN).zip(block.chunks_exact(S::f32s::LEN)) {
         (S::f32s::from_slice(simd, x) * inverse).round_ties_even().to_int::<S::i32s>().store_slice(q);
     }
-    let pair = |p: usize, factor: i32| ((q[2 * p] * factor) & 0xffff) | (q[2 * p + 1] * factor) << 16;
+    // Wrapping: what becomes of infinities, which a damaged model can make, is any whole number.
+    let pair =
+        |p: usize, factor: i32| (q[2 * p].wrapping_mul(factor) & 0xffff) | q[2 * p + 1].wrapping_mul(factor) << 16;
     Rounded {
         scale: top / MOST as f32,
         sum,
@@ -140,6 +144,20 @@ mod tests {
     use crate::kernels::matrix::tests::Random;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn blocks_beyond_any_scale_are_no_panic() {
+        lanes::each::run(|name| {
+            let mut activations = Activations::default();
+            activations.load(&[1e-40; BLOCK], 1, BLOCK);
+            let tiny = &activations.rounded(0)[0];
+            assert!(tiny.scale < 1e-40 && tiny.pairs == [0; BLOCK / 2], "{name}");
+            for x in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX] {
+                activations.load(&[x; BLOCK], 1, BLOCK);
+                assert_eq!(activations.rounded(0).len(), 1, "{name}");
+            }
+        });
+    }
 
     #[test]
     fn rounding_is_to_nearest_and_padding_is_zero() {
