@@ -48,6 +48,8 @@ pub enum Kind {
     EvictBits = 11,
     /// A remark of the method.
     Note = 12,
+    /// A row that is about to be dropped was added to one that stays.
+    Fold = 13,
 }
 
 /// One row of [`SCHEMA`].
@@ -145,6 +147,13 @@ pub const SCHEMA: &[KindSpec] = &[
         name: "note",
         head: "query",
         fields: ["index into the method's notes", "f32 bits", ""],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Fold,
+        name: "fold",
+        head: "kv",
+        fields: ["", "position that is dropped", "position it is added to"],
         payload: false,
     },
 ];

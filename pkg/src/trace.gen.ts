@@ -20,6 +20,7 @@ export const Kind = {
   evictRun: 10,
   evictBits: 11,
   note: 12,
+  fold: 13,
 } as const;
 
 /** Name of a kind. */
@@ -57,6 +58,7 @@ export const SCHEMA = {
   evictRun: { kind: 10, head: "kv", aux: "", a: "first position", b: "positions", payload: false },
   evictBits: { kind: 11, head: "kv", aux: "", a: "position of bit 0", b: "payload records; bit i of the payload is position a + i", payload: true },
   note: { kind: 12, head: "query", aux: "index into the method's notes", a: "f32 bits", b: "", payload: false },
+  fold: { kind: 13, head: "kv", aux: "", a: "position that is dropped", b: "position it is added to", payload: false },
 } as const satisfies Record<KindName, KindSpec>;
 
 /** The kinds that have a payload. */
