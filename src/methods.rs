@@ -20,7 +20,7 @@ mod tova;
 
 pub use ada_kv::AdaKv;
 pub use classic::{Classic, Policy};
-pub use h2o::H2o;
+pub use h2o::{H2o, Masked};
 pub use l2_norm::L2Norm;
 pub use listing::{MethodInfo, ParamInfo, listing};
 pub use observation::Observation;

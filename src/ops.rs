@@ -171,8 +171,8 @@ pub trait Ops {
     fn top_k_spread(&mut self, scores: Scores, k: u32, spread: Spread, pins: Pins) -> Result<Set>;
     /// A table with one value for the slots in a set and another for all others, `[groups of the set, slots]`.
     fn mark(&mut self, kv: Kv, set: Set, inside: f32, outside: f32) -> Result<Scores>;
-    /// The mass each slot would get from all queries of the pass if none but the newest `causal` were causal, those
-    /// only among their own slots: the column sums of some published code. By KV head, a group summed.
+    /// The mass each slot would get if of the pass's queries only the newest `causal` were causal and the others saw
+    /// all slots, `[query_heads, slots]`: the column sums of some published code. Reads every key for every query.
     fn unmasked_mass(&mut self, kv: Kv, causal: u32) -> Result<Scores>;
     /// 1 for slots whose token belongs to a picture, else 0, `[kv_heads, slots]`.
     fn pictures(&mut self, kv: Kv) -> Result<Scores>;

@@ -133,6 +133,23 @@ pub fn snap_kv(case: &Case) {
     }
 }
 
+pub fn h2o(case: &Case, compat: &str) {
+    let [budget, window] = ["max_capacity_prompt", "window_size"].map(|k| case.param::<usize>(k));
+    let params = given([
+        ("heavy", number(budget - window)),
+        ("recent", number(window)),
+        ("prompt_only", Value::Flag(true)),
+        ("compat", word(compat)),
+    ]);
+    let prompt = Prompt::of(case, true);
+    let build = || methods::build("h2o", &params, &Shape { layers: 1 }).unwrap();
+    prompt.compare(case, &prompt.run(build(), 1));
+    prompt.compare_scores(case, build(), window, move |cx, mass| match mass {
+        Some(mass) => mass,
+        None => cx.ops.unmasked_mass(cx.kv, window as u32).unwrap(),
+    });
+}
+
 pub fn pyramid_kv(case: &Case) {
     let prompt = Prompt::of(case, true);
     let layers: usize = case.param("L");

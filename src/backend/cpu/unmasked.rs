@@ -14,7 +14,7 @@ impl Cpu {
         let (dim, rows, heads) = (self.shape.head_dim, self.pass.rows as usize, self.shape.kv_heads);
         let (group, width) = (self.shape.query_heads / heads, self.shape.query_heads * dim);
         let stride = self.cache.live(kv);
-        let out = self.tables.given(kv, heads, &vec![0.0; heads * stride]);
+        let out = self.tables.given(kv, heads * group, &vec![0.0; heads * group * stride]);
         let rotate = self.rope.as_ref().filter(|_| self.positions == Positions::Slot);
         let (mut columns, mut unread) = (Vec::new(), vec![0.0; group * dim]);
         for (head, cached) in self.cache.layer(kv).iter().enumerate() {
@@ -41,9 +41,9 @@ impl Cpu {
                     _ => return Err(Error::State("keys and values are stored alike")),
                 }
             }
-            let table = &mut self.tables.table_mut(out)?.data[head * stride..][..live];
-            for column in columns.chunks_exact(live) {
-                table.iter_mut().zip(column).for_each(|(t, c)| *t += c);
+            let table = &mut self.tables.table_mut(out)?.data[head * group * stride..];
+            for (column, to) in columns.chunks_exact(live).zip(table.chunks_exact_mut(stride)) {
+                to[..live].copy_from_slice(column);
             }
         }
         Ok(out)
