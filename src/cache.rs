@@ -100,6 +100,14 @@ impl Rows {
             Rows::F32(v) => f32::fetch(&v[first..first + out.len()], out),
         }
     }
+    /// Replaces row `slot`.
+    pub fn write(&mut self, slot: usize, row: &[f32]) {
+        let range = slot * row.len()..(slot + 1) * row.len();
+        match self {
+            Rows::F16(v) => v[range].iter_mut().zip(row).for_each(|(x, &y)| *x = f16::from_f32(y).to_bits()),
+            Rows::F32(v) => v[range].copy_from_slice(row),
+        }
+    }
     /// Row `slot` as f32.
     #[must_use]
     pub fn row(&self, slot: usize, width: usize) -> Vec<f32> {
@@ -230,6 +238,11 @@ impl Cache {
     pub fn layer(&self, kv: Kv) -> &[Head] {
         let at = kv.0 as usize * self.kv_heads;
         &self.heads[at..at + self.kv_heads]
+    }
+
+    /// One KV head of a layer, to change its rows.
+    pub fn head_mut(&mut self, kv: Kv, head: usize) -> &mut Head {
+        &mut self.heads[kv.0 as usize * self.kv_heads + head]
     }
 
     /// Most live slots of any KV head.

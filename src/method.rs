@@ -74,10 +74,17 @@ pub trait Select {
 pub enum Edit {
     /// Nothing.
     None,
-    /// Drop all but these (a set by KV head).
+    /// Drop all but these (a set by KV head, or one list for all).
     Keep(Set),
     /// Move the oldest so many full-precision rows, a multiple of the key group, into two 4-bit planes.
     Quantise(Groups, u32),
+    /// The same, but every dropped row goes into the kept row whose key is nearest.
+    Fold {
+        /// What is kept.
+        keep: Set,
+        /// How the others go into it.
+        how: Fold,
+    },
 }
 
 /// What RoPE rotates a cached key by.

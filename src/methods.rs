@@ -1,21 +1,38 @@
 //! The registry: a row a method. Adding a method is its file, its row in [`REGISTRY`] and its golden folder.
+//!
+//! Method files do not know each other. What several share is a file of its own: `observation` (SnapKV's prompt rule)
+//! for `snap_kv`, `pyramid_kv`, `ada_kv` and `scope`.
 
+mod ada_kv;
 mod classic;
 mod full;
 mod h2o;
+mod l2_norm;
 mod listing;
+mod observation;
+mod observed_attention;
 mod params;
 mod quant_spec;
+mod pyramid_kv;
+mod snap_kv;
 mod streaming_llm;
 mod tidal_decode;
+mod tova;
 
+pub use ada_kv::AdaKv;
 pub use classic::{Classic, Policy};
-pub use h2o::H2o;
+pub use h2o::{H2o, Masked};
+pub use l2_norm::L2Norm;
 pub use listing::{MethodInfo, ParamInfo, listing};
+pub use observation::Observation;
+pub use observed_attention::ObservedAttention;
 pub use params::{Param, ParamKind, Params, Value};
+pub use pyramid_kv::{Budgets, PyramidKv};
 pub use quant_spec::{ByPlane, Planes, Rounds};
+pub use snap_kv::SnapKv;
 pub use streaming_llm::StreamingLlm;
 pub use tidal_decode::{Share, TidalDecode};
+pub use tova::Tova;
 
 use crate::{Error, Result, method::Method};
 
@@ -24,6 +41,12 @@ pub const REGISTRY: &[Row] = &[
     full::ROW,
     streaming_llm::ROW,
     h2o::ROW,
+    tova::ROW,
+    snap_kv::ROW,
+    pyramid_kv::ROW,
+    ada_kv::ROW,
+    l2_norm::ROW,
+    observed_attention::ROW,
     tidal_decode::ROW,
     quant_spec::ROW,
     classic::FIFO,

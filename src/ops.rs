@@ -38,6 +38,66 @@ pub enum Group {
     Query,
     /// The query heads of a KV head are summed.
     Kv,
+    /// All heads of the layer are summed; only while its KV heads keep the same number of slots.
+    All,
+}
+
+/// How the scores of several heads become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduce {
+    /// Their sum.
+    Sum,
+    /// Their mean.
+    Mean,
+    /// The largest.
+    Max,
+}
+
+/// How a score is smoothed over its neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// Their sum divided by the width of the kernel; slots beyond an end count as 0.
+    Mean,
+    /// The largest; slots beyond an end do not count.
+    Max,
+}
+
+/// How places are shared out over the groups of a table (AdaKV, arXiv 2407.11550).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// Share of an even part that every group gets, 0 to 1.
+    pub floor: f32,
+    /// Weigh a group by the share of its scores that an even part would cover.
+    pub covered: bool,
+}
+
+/// What is known of a token besides its id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tag {
+    /// Turn of a conversation, 0-based.
+    pub round: u16,
+    /// Number of the picture it belongs to, from 1; 0: text.
+    pub picture: u16,
+}
+
+/// How dropped rows go into the kept row whose key is nearest by cosine; keys decide, values follow. `y` is the kept
+/// row, `n` the rows that go into it, `x` each of them, `s` their cosines; rows as they were before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fold {
+    /// `(y + sum x) / (n + 1)`.
+    Averaged,
+    /// `(y + sum (x + y) / 2) / (n + 1)`.
+    Pivotal,
+    /// `(y + sum s x) / (n + 1)`.
+    Weighted,
+    /// `(y + sum w x) / (1 + sum w)` with `w = max((s + 1) / 2, 1e-6)`.
+    NormalisedWeighted,
+    /// LOOK-M's code for `Averaged`: the i-th dropped row of every head takes part only if its cosine, averaged over
+    /// the heads, is at least the mean of all; and the m targets that are left are paired with the first m dropped
+    /// rows.
+    PublishedAveraged,
+    /// LOOK-M's code for `Weighted`: with the same filter, rightly paired.
+    PublishedWeighted,
 }
 
 /// A request for the softmax mass each slot got, which attention leaves behind besides its output.
@@ -96,7 +156,10 @@ pub struct Kept {
 ///
 /// *Columns* live in the cache: the cache compacts and cuts them with its slots, so a method never renumbers
 /// anything. Calls that change a table ([`accumulate`](Ops::accumulate), [`stamp`](Ops::stamp),
-/// [`halve`](Ops::halve)) take such a column as `dst`.
+/// [`halve`](Ops::halve)) take a table by KV head as `dst`, as a rule such a column, and one of the same layer beside
+/// it. [`Error::Shape`](crate::Error::Shape) where groups do not fit.
+///
+/// A mass table may be shared with the other role: change a copy of it ([`regroup`](Ops::regroup)).
 pub trait Ops {
     /// The cache's own score column `name` of a layer, `[kv_heads, slots]`; made at first use.
     fn column(&mut self, kv: Kv, name: &'static str, fresh: Fresh) -> Result<Scores>;
@@ -110,7 +173,8 @@ pub trait Ops {
     fn used(&mut self, scores: Scores, share: f32, fresh: u32) -> Result<Scores>;
     /// The place (0 first) of every slot of a layer when ordered by `first`, then by `then`, then by position.
     fn rank(&mut self, kv: Kv, first: Option<Scores>, then: Option<Scores>) -> Result<Scores>;
-    /// The `k` best slots of every group, pins first. Ties go to the lower slot.
+    /// The `k` best slots of every group, pins first. Ties go to the lower slot. A score of plus infinity means
+    /// *always* (such slots are all taken, even beyond `k`), minus infinity *never*.
     fn top_k(&mut self, scores: Scores, k: u32, pins: Pins) -> Result<Set>;
     /// One set of at most `k` slots for all groups: pins, then slots by their best place in any group; ties go to the
     /// lower slot.
@@ -119,6 +183,26 @@ pub trait Ops {
     fn union_by_kv(&mut self, set: Set) -> Result<Set>;
     /// All slots of a layer but those in `gone`, for every KV head.
     fn except(&mut self, kv: Kv, gone: Range<u32>) -> Result<Set>;
+    /// A new table, `[groups of `to`, slots]`: the scores of the heads that share a group, as one. Of the same groups
+    /// it is a copy.
+    fn regroup(&mut self, scores: Scores, to: Group, how: Reduce) -> Result<Scores>;
+    /// A new table: each slot's mass divided by the number of queries that could see it, the queries being those of
+    /// the newest `rows` slots.
+    fn per_query(&mut self, scores: Scores, rows: u32) -> Result<Scores>;
+    /// A new table: scores smoothed over `kernel` neighbouring slots (odd), stride 1. The newest `recent` slots take
+    /// no part and get 0.
+    fn pool(&mut self, scores: Scores, kernel: u32, how: Pooling, recent: u32) -> Result<Scores>;
+    /// Minus the L2 norm of every stored key, `[kv_heads, slots]`: the shortest key is the best.
+    fn key_norms(&mut self, kv: Kv) -> Result<Scores>;
+    /// The best slots of every group, `k` of them on average, pins included: groups compete for the places.
+    fn top_k_spread(&mut self, scores: Scores, k: u32, spread: Spread, pins: Pins) -> Result<Set>;
+    /// A table with one value for the slots in a set and another for all others, `[groups of the set, slots]`.
+    fn mark(&mut self, kv: Kv, set: Set, inside: f32, outside: f32) -> Result<Scores>;
+    /// The mass each slot would get if of the pass's queries only the newest `causal` were causal and the others saw
+    /// all slots, `[query_heads, slots]`: the column sums of some published code. Reads every key for every query.
+    fn unmasked_mass(&mut self, kv: Kv, causal: u32) -> Result<Scores>;
+    /// 1 for slots whose token belongs to a picture, else 0, `[kv_heads, slots]`.
+    fn pictures(&mut self, kv: Kv) -> Result<Scores>;
 }
 
 /// A weight of the model, by its place in the back end's list.
@@ -151,7 +235,7 @@ pub trait Dense: Ops {
     fn reset(&mut self, rows: u32) -> Result<()>;
     /// Makes room for `rows` slots in every KV head of every layer, those that are there included.
     fn reserve(&mut self, rows: u32) -> Result<()>;
-    /// Keeps only the slots of `set` (by KV head) in `kv`, and no more room than was reserved.
+    /// Keeps only the slots of `set` (by KV head, or one list for all) in `kv`, and no more room than was reserved.
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()>;
     /// Moves the oldest `rows` full-precision rows of `kv` into two 4-bit planes.
     fn quantise(&mut self, kv: Kv, groups: Groups, rows: u32) -> Result<()>;
@@ -165,4 +249,9 @@ pub trait Dense: Ops {
     fn kept(&self) -> Kept;
     /// The trace.
     fn tracer(&mut self) -> &mut Tracer;
+    /// Tags the tokens at original positions from `first` on; a token that was never tagged has the default
+    /// [`Tag`]. [`reset`](Dense::reset) forgets all tags.
+    fn tag(&mut self, first: u32, tags: &[Tag]);
+    /// As [`keep`](Dense::keep), but every dropped row first goes into the kept row whose key is nearest.
+    fn fold(&mut self, kv: Kv, set: Set, how: Fold) -> Result<()>;
 }

@@ -52,6 +52,8 @@ pub enum Kind {
     Cut = 13,
     /// Rows were quantised.
     Quantise = 14,
+    /// A row that is about to be dropped was added to one that stays.
+    Fold = 15,
 }
 
 /// One row of [`SCHEMA`].
@@ -163,6 +165,13 @@ pub const SCHEMA: &[KindSpec] = &[
         name: "quantise",
         head: "kv",
         fields: ["", "first position", "rows now in two 4-bit planes"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Fold,
+        name: "fold",
+        head: "kv",
+        fields: ["", "position that is dropped", "position it is added to"],
         payload: false,
     },
 ];

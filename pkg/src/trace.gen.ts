@@ -22,6 +22,7 @@ export const Kind = {
   note: 12,
   cut: 13,
   quantise: 14,
+  fold: 15,
 } as const;
 
 /** Name of a kind. */
@@ -61,6 +62,7 @@ export const SCHEMA = {
   note: { kind: 12, head: "query", aux: "index into the method's notes", a: "f32 bits", b: "", payload: false },
   cut: { kind: 13, head: "kv", aux: "", a: "first position", b: "rows", payload: false },
   quantise: { kind: 14, head: "kv", aux: "", a: "first position", b: "rows now in two 4-bit planes", payload: false },
+  fold: { kind: 15, head: "kv", aux: "", a: "position that is dropped", b: "position it is added to", payload: false },
 } as const satisfies Record<KindName, KindSpec>;
 
 /** The kinds that have a payload. */

@@ -1,7 +1,11 @@
 //! The CPU back end: runs at once, on the calling thread.
 
 mod attention;
+mod choose;
+mod derive;
+mod fold;
 mod scores;
+mod unmasked;
 mod weights;
 
 pub use weights::{WeightData, Weights};
@@ -12,7 +16,10 @@ use crate::{
     kernels::{Activations, AttendScratch, GemmScratch, Matrix, Rope, add_assign, matmul, rms_norm, swiglu},
     method::Positions,
     model::{Config, RopeConfig},
-    ops::{Dense, Fresh, Groups, Kept, Kv, Mass, Ops, Pins, Read, Scores, Set, Weight},
+    ops::{
+        Dense, Fold, Fresh, Group, Groups, Kept, Kv, Mass, Ops, Pins, Pooling, Read, Reduce, Scores, Set, Spread, Tag,
+        Weight,
+    },
     trace::{Detail, Tracer},
 };
 use scores::Tables;
@@ -76,6 +83,8 @@ pub struct Cpu {
     seen: Vec<bool>,
     /// Keys and values of a head with quantised rows, `[slots, head_dim]`.
     whole: [Vec<f32>; 2],
+    /// Tags by original position.
+    tags: Vec<Tag>,
 }
 
 /// Rows and bytes read by the running pass.
@@ -119,6 +128,7 @@ impl Cpu {
             columns: Vec::new(),
             seen: Vec::new(),
             whole: Default::default(),
+            tags: Vec::new(),
         })
     }
 
@@ -141,6 +151,24 @@ impl Cpu {
     pub fn slots(&self, set: Set, head: usize) -> Result<&[u32]> {
         let set = self.tables.set(set)?;
         Ok(set.list(head * set.groups() / self.shape.query_heads))
+    }
+
+    /// Scores of one group of a table of the running pass, by slot as it was when the table was made.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the pass has ended, [`Error::Shape`] when the table has fewer groups.
+    pub fn scores(&self, scores: Scores, group: usize) -> Result<&[f32]> {
+        let table = self.tables.table(scores)?;
+        if group >= table.groups {
+            let (want, got) = (format!("a group below {}", table.groups), group.to_string());
+            return Err(Error::Shape { op: "scores", want, got });
+        }
+        Ok(table.whole(&self.cache, group))
+    }
+
+    /// A score table of given numbers, `[groups, columns]`: what another computed goes through a method.
+    pub fn given(&mut self, kv: Kv, groups: usize, scores: &[f32]) -> Scores {
+        self.tables.given(kv, groups, scores)
     }
 
     /// Begins a pass of `rows` rows at position `first` without a model: [`store`](Cpu::store) brings its queries.
@@ -257,7 +285,7 @@ impl Dense for Cpu {
     }
 
     fn open(&mut self, kv: Kv, leave: Mass) -> Result<Scores> {
-        Ok(self.open_mass(kv, leave))
+        self.open_mass(kv, leave)
     }
 
     fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
@@ -292,6 +320,7 @@ impl Dense for Cpu {
     }
 
     fn reset(&mut self, rows: u32) -> Result<()> {
+        self.tags.clear();
         self.cache.reset(rows as usize)
     }
 
@@ -300,16 +329,12 @@ impl Dense for Cpu {
     }
 
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()> {
+        let one = self.check_kept("keep", kv, set)?;
         let kept = self.tables.set(set)?;
         if self.cache.layer(kv).iter().any(|head| head.quantised() > 0) {
             return Err(Error::State("quantised rows cannot be dropped"));
         }
-        if kept.groups() != self.shape.kv_heads {
-            let (want, got) =
-                (format!("a set by KV head ({})", self.shape.kv_heads), format!("{} groups", kept.groups()));
-            return Err(Error::Shape { op: "keep", want, got });
-        }
-        self.cache.keep(kv, |h| kept.list(h), &mut self.tracer);
+        self.cache.keep(kv, |h| kept.list(if one { 0 } else { h }), &mut self.tracer);
         Ok(())
     }
 
@@ -336,6 +361,15 @@ impl Dense for Cpu {
     fn tracer(&mut self) -> &mut Tracer {
         &mut self.tracer
     }
+
+    fn tag(&mut self, first: u32, tags: &[Tag]) {
+        self.tag_tokens(first as usize, tags);
+    }
+
+    fn fold(&mut self, kv: Kv, set: Set, how: Fold) -> Result<()> {
+        self.fold_rows(kv, set, how)?;
+        self.keep(kv, set)
+    }
 }
 
 impl Ops for Cpu {
@@ -344,17 +378,17 @@ impl Ops for Cpu {
         Ok(self.tables.column(kv, column, self.shape.kv_heads))
     }
     fn accumulate(&mut self, dst: Scores, src: Scores, decay: f32) -> Result<()> {
-        self.change(dst, src, |dst, src| *dst = decay * *dst + src)
+        self.change("accumulate", dst, src, |dst, src| *dst = decay * *dst + src)
     }
     fn stamp(&mut self, dst: Scores, at: Scores, value: f32) -> Result<()> {
-        self.change(dst, at, |dst, at| {
+        self.change("stamp", dst, at, |dst, at| {
             if at != 0.0 {
                 *dst = value;
             }
         })
     }
     fn halve(&mut self, dst: Scores) -> Result<()> {
-        self.change(dst, dst, |dst, _| *dst = (*dst / 2.0).floor())
+        self.change("halve", dst, dst, |dst, _| *dst = (*dst / 2.0).floor())
     }
     fn used(&mut self, scores: Scores, share: f32, fresh: u32) -> Result<Scores> {
         self.mark_used(scores, share, fresh as usize)
@@ -376,5 +410,29 @@ impl Ops for Cpu {
         Ok(self.tables.new_set(heads.len(), |h, list| {
             list.extend((0..heads[h].len() as u32).filter(|slot| !gone.contains(slot)));
         }))
+    }
+    fn regroup(&mut self, scores: Scores, to: Group, how: Reduce) -> Result<Scores> {
+        self.reduce(scores, to, how)
+    }
+    fn per_query(&mut self, scores: Scores, rows: u32) -> Result<Scores> {
+        self.divide_by_queries(scores, rows as usize)
+    }
+    fn pool(&mut self, scores: Scores, kernel: u32, how: Pooling, recent: u32) -> Result<Scores> {
+        self.smooth(scores, kernel as usize, how, recent as usize)
+    }
+    fn key_norms(&mut self, kv: Kv) -> Result<Scores> {
+        Ok(self.negative_norms(kv))
+    }
+    fn top_k_spread(&mut self, scores: Scores, k: u32, spread: Spread, pins: Pins) -> Result<Set> {
+        self.best_spread(scores, k as usize, spread, pins)
+    }
+    fn mark(&mut self, kv: Kv, set: Set, inside: f32, outside: f32) -> Result<Scores> {
+        self.mark_set(kv, set, inside, outside)
+    }
+    fn unmasked_mass(&mut self, kv: Kv, causal: u32) -> Result<Scores> {
+        self.column_sums(kv, causal as usize)
+    }
+    fn pictures(&mut self, kv: Kv) -> Result<Scores> {
+        Ok(self.picture_slots(kv))
     }
 }

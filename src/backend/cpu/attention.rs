@@ -120,6 +120,7 @@ impl Cpu {
                 let to = match mass.per {
                     Group::Query => head * group + g,
                     Group::Kv => head,
+                    Group::All => 0,
                 };
                 table.data[to * table.stride..][..live].iter_mut().zip(column).for_each(|(t, c)| *t += c);
             }
