@@ -14,7 +14,7 @@ use attnscope::{
     tokenizer::Detokenizer,
     web::{Loader, Session},
 };
-use common::tiny;
+use common::{recorded, tiny};
 use half::f16;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -221,6 +221,12 @@ fn every_method_runs_and_repeats_itself() {
         assert_eq!(run(&mut session), first, "{}", row.name);
     }
     console_log!("{} methods ran", REGISTRY.len());
+}
+
+#[wasm_bindgen_test]
+fn every_method_generates_what_native_builds_do() {
+    let loaded = tiny::load();
+    REGISTRY.iter().for_each(|row| recorded::check(&loaded, row));
 }
 
 #[wasm_bindgen_test]
