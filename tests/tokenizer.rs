@@ -4,7 +4,7 @@
 
 mod common;
 
-use attnscope::chat::{ChatTemplate, Message};
+use attnscope::chat::{ChatMessage, ChatTemplate};
 use attnscope::gguf::Metadata;
 use attnscope::gguf::write::{Meta, Writer};
 use attnscope::tokenizer::bytes::letters;
@@ -56,10 +56,10 @@ fn prompts_have_the_reference_ids() {
 fn the_template_makes_the_reference_prompt() {
     let template = ChatTemplate::from_metadata(&model_metadata()).unwrap().unwrap();
     let (prompt, _) = golden_prompt("chat.safetensors");
-    let question = Message::new("user", "Name three rivers in Europe and say one sentence about each.");
+    let question = ChatMessage::new("user", "Name three rivers in Europe and say one sentence about each.");
     assert_eq!(template.render(std::slice::from_ref(&question), true).unwrap(), prompt);
     assert!(prompt.contains("You are a helpful AI assistant named SmolLM"));
-    let own = template.render(&[Message::new("system", "Be brief."), question], false).unwrap();
+    let own = template.render(&[ChatMessage::new("system", "Be brief."), question], false).unwrap();
     assert!(own.starts_with("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n"), "{own}");
     assert!(own.ends_with("<|im_end|>\n"), "{own}");
 }
@@ -262,7 +262,7 @@ fn equal_tokens_encode_to_the_first() {
 #[test]
 fn templates_may_use_what_published_ones_use() {
     let render = |source: &str| {
-        let messages = [Message::new("user", " Hi\u{e9} "), Message::new("assistant", "Yo")];
+        let messages = [ChatMessage::new("user", " Hi\u{e9} "), ChatMessage::new("assistant", "Yo")];
         ChatTemplate::new(source).and_then(|template| template.render(&messages, true))
     };
     assert_eq!(render("{{ messages[0]['content'].strip() }}").unwrap(), "Hié");
@@ -289,7 +289,7 @@ fn hostile_templates_end() {
         "{% include 'chat_template' %}",
     ] {
         let started = std::time::Instant::now();
-        let result = ChatTemplate::new(source).and_then(|t| t.render(&[Message::new("user", "x")], true));
+        let result = ChatTemplate::new(source).and_then(|t| t.render(&[ChatMessage::new("user", "x")], true));
         assert_eq!(result.unwrap_err().code(), "template", "{source}");
         assert!(started.elapsed().as_secs() < 5, "{source}");
     }

@@ -3,7 +3,7 @@
 
 use attnscope::Result;
 use attnscope::cache::Store;
-use attnscope::chat::{ChatTemplate, Message};
+use attnscope::chat::{ChatTemplate, ChatMessage};
 use attnscope::engine::{Options, Progress};
 use attnscope::gguf::transcode::{Transcoder, layout_for};
 use attnscope::gguf::{Header, Metadata, Sink, Stream, TensorInfo};
@@ -86,6 +86,6 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(streamed, tokenizer.decode(&ids, false));
     }
     if let Ok(Some(template)) = ChatTemplate::from_metadata(&parts_read.metadata) {
-        let _ = template.render(&[Message::new("user", text), Message::new("assistant", "x")], true);
+        let _ = template.render(&[ChatMessage::new("user", text), ChatMessage::new("assistant", "x")], true);
     }
 });

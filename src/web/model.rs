@@ -3,7 +3,7 @@
 use super::{JsResult, Session, from_js, options::SessionOptions, throw, to_js};
 use crate::{
     cache::Store,
-    chat::Message,
+    chat::ChatMessage,
     loader::{self, Loaded},
     methods::Value,
 };
@@ -116,7 +116,7 @@ impl Model {
     /// # Errors
     /// `template`.
     pub fn chat(&self, #[wasm_bindgen(unchecked_param_type = "ChatMessage[]")] messages: JsValue) -> JsResult<String> {
-        let messages: Vec<Message> = from_js("messages", messages)?;
+        let messages: Vec<ChatMessage> = from_js("messages", messages)?;
         self.0.chat().and_then(|template| template.render(&messages, true)).map_err(throw)
     }
 

@@ -16,8 +16,7 @@ const BUDGET: f64 = 16.0;
 const TIE: f32 = 1e-2;
 
 /// Ids by method, each fed to the next pass whatever that pass's own proposal is.
-const RECORDED: &[(&str, [u32; TOKENS])] = &[
-];
+const RECORDED: &[(&str, [u32; TOKENS])] = &[];
 
 /// Fails where `row` generates something else than recorded, with the line to record.
 pub fn check(loaded: &Loaded, row: &Row) {

@@ -3,7 +3,7 @@
 use crate::{Failure, model::ModelArgs};
 use attnscope::{
     Error,
-    chat::Message,
+    chat::ChatMessage,
     engine::{Options, Progress, Step},
     loader::Loaded,
     sampler::Sampling,
@@ -81,7 +81,7 @@ impl PromptArgs {
                     Error::Template(why) => Error::Template(format!("{why} (--prompt)")),
                     other => other,
                 };
-                loaded.chat().map_err(hint)?.render(&[Message::new("user", question)], true)?
+                loaded.chat().map_err(hint)?.render(&[ChatMessage::new("user", question)], true)?
             }
             (_, _, Some(path)) => read(path)?,
             (prompt, ..) => prompt.clone().unwrap_or_default(),
