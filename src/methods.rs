@@ -9,11 +9,13 @@ mod full;
 mod h2o;
 mod l2_norm;
 mod listing;
+mod look_m;
 mod observation;
 mod observed_attention;
 mod params;
 mod quant_spec;
 mod pyramid_kv;
+mod scope;
 mod snap_kv;
 mod streaming_llm;
 mod tidal_decode;
@@ -24,11 +26,13 @@ pub use classic::{Classic, Policy};
 pub use h2o::{H2o, Masked};
 pub use l2_norm::L2Norm;
 pub use listing::{MethodInfo, ParamInfo, listing};
+pub use look_m::{LookM, TwoPools};
 pub use observation::Observation;
 pub use observed_attention::ObservedAttention;
 pub use params::{Param, ParamKind, Params, Value};
 pub use pyramid_kv::{Budgets, PyramidKv};
 pub use quant_spec::{ByPlane, Planes, Rounds};
+pub use scope::Scope;
 pub use snap_kv::SnapKv;
 pub use streaming_llm::StreamingLlm;
 pub use tidal_decode::{Share, TidalDecode};
@@ -47,6 +51,8 @@ pub const REGISTRY: &[Row] = &[
     ada_kv::ROW,
     l2_norm::ROW,
     observed_attention::ROW,
+    scope::ROW,
+    look_m::ROW,
     tidal_decode::ROW,
     quant_spec::ROW,
     classic::FIFO,

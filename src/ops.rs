@@ -201,8 +201,11 @@ pub trait Ops {
     /// The mass each slot would get if of the pass's queries only the newest `causal` were causal and the others saw
     /// all slots, `[query_heads, slots]`: the column sums of some published code. Reads every key for every query.
     fn unmasked_mass(&mut self, kv: Kv, causal: u32) -> Result<Scores>;
-    /// 1 for slots whose token belongs to a picture, else 0, `[kv_heads, slots]`.
-    fn pictures(&mut self, kv: Kv) -> Result<Scores>;
+    /// A table with one value for slots whose token belongs to a picture and another for all others,
+    /// `[kv_heads, slots]`.
+    fn pictures(&mut self, kv: Kv, inside: f32, outside: f32) -> Result<Scores>;
+    /// Whether a token at original position `from` or later belongs to a picture; known to the host.
+    fn has_pictures(&self, from: u32) -> bool;
 }
 
 /// A weight of the model, by its place in the back end's list.

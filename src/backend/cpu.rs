@@ -432,7 +432,10 @@ impl Ops for Cpu {
     fn unmasked_mass(&mut self, kv: Kv, causal: u32) -> Result<Scores> {
         self.column_sums(kv, causal as usize)
     }
-    fn pictures(&mut self, kv: Kv) -> Result<Scores> {
-        Ok(self.picture_slots(kv))
+    fn pictures(&mut self, kv: Kv, inside: f32, outside: f32) -> Result<Scores> {
+        Ok(self.picture_slots(kv, inside, outside))
+    }
+    fn has_pictures(&self, from: u32) -> bool {
+        self.tags.iter().skip(from as usize).any(|tag| tag.picture > 0)
     }
 }

@@ -3,10 +3,12 @@
 mod h2o;
 mod kvpress;
 mod layers;
+mod look_m;
 mod policy;
 mod quant_spec;
 mod prompt;
 mod real_model;
+mod scope;
 mod streaming_llm;
 mod tidal_decode;
 
@@ -39,6 +41,9 @@ pub fn find(folder: &str) -> Option<Runner> {
         "l2norm_prefill" => prompt::l2_norm,
         "streamingllm_prefill" => prompt::streaming_llm,
         "kvpress_pyramid_budget" => kvpress::pyramid_budget,
+        "scope_slide" | "scope_adaptive" | "scope_discontinuous" | "scope_base_h2o" | "scope_base_slm" => scope::run,
+        "lookm" => look_m::published,
+        "lookm_paper_gqa" => look_m::paper,
         "kvpress_scores" => kvpress::scores,
         "policy_fifo" | "policy_lru" | "policy_lfu" | "policy_importance" => policy::run,
         "quantspec_quant" => quant_spec::quant,
@@ -54,6 +59,8 @@ pub fn find(folder: &str) -> Option<Runner> {
 pub struct Case<'a> {
     /// For messages.
     pub name: String,
+    /// File name without its ending.
+    pub stem: String,
     tensors: SafeTensors<'a>,
     meta: HashMap<String, String>,
 }
@@ -63,6 +70,7 @@ impl<'a> Case<'a> {
         let (_, header) = SafeTensors::read_metadata(bytes).unwrap();
         Case {
             name: path.display().to_string(),
+            stem: path.file_stem().unwrap().to_string_lossy().into_owned(),
             tensors: SafeTensors::deserialize(bytes).unwrap(),
             meta: header.metadata().clone().unwrap_or_default(),
         }

@@ -72,11 +72,12 @@ impl Cpu {
         })
     }
 
-    pub(super) fn picture_slots(&mut self, kv: Kv) -> Scores {
+    pub(super) fn picture_slots(&mut self, kv: Kv, inside: f32, outside: f32) -> Scores {
         let tags = std::mem::take(&mut self.tags);
         let out = self.derive(kv, self.shape.kv_heads, |cache, _, head, out| {
             for (out, &position) in out.iter_mut().zip(&cache.layer(kv)[head].position) {
-                *out = f32::from(tags.get(position as usize).is_some_and(|tag| tag.picture > 0));
+                let picture = tags.get(position as usize).is_some_and(|tag| tag.picture > 0);
+                *out = if picture { inside } else { outside };
             }
         });
         self.tags = tags;
