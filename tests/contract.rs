@@ -43,7 +43,8 @@ impl std::ops::Deref for Variant {
 }
 
 impl Variant {
-    /// Every combination of choices and switches, once with all else at its default and once with none at it.
+    /// Every combination of choices and switches that the method does not refuse, once with all else at its default and
+    /// once with none at it; every value must be in one of them.
     fn all(row: &'static Row) -> Vec<Variant> {
         let (mut combinations, mut others) = (vec![Vec::new()], Vec::new());
         for p in row.params.iter().filter(|p| !p.is_budget) {
@@ -64,6 +65,27 @@ impl Variant {
         let mut all: Vec<_> = combinations.iter().map(|given| Variant { row, given: given.clone() }).collect();
         if !others.is_empty() {
             all.extend(combinations.iter().map(|given| Variant { row, given: [&given[..], &others].concat() }));
+        }
+        let shape = methods::Shape { layers: tiny::LAYERS };
+        all.retain(|variant| match methods::build(row.name, &budgets(variant, 12), &shape) {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error.code(), "param", "{}: {error}", row.name);
+                false
+            }
+        });
+        for p in row.params.iter().filter(|p| !p.is_budget) {
+            if let ParamKind::Choice { of } = p.kind {
+                for word in of {
+                    let value = (p.name.to_owned(), Value::Word((*word).to_owned()));
+                    assert!(
+                        all.iter().any(|v| v.given.contains(&value)),
+                        "{}: {} = {word} never runs",
+                        row.name,
+                        p.name
+                    );
+                }
+            }
         }
         all
     }
