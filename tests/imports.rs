@@ -5,6 +5,8 @@
 
 /// Registry items that a method file may take from `super`.
 const OF_REGISTRY: [&str; 7] = ["Build", "Param", "Params", "Role", "Row", "Shape", "Value"];
+/// Files of `src/methods/` that hold what several methods share; `src/methods.rs` says which.
+const SHARED: [&str; 1] = ["observation"];
 /// What it may take from the crate: the first name of the path.
 const OF_CRATE: [&str; 4] = ["Error", "Result", "method", "ops"];
 /// Files of `src/methods/` that are the registry's own.
@@ -65,7 +67,8 @@ fn refused(text: &str) -> Option<String> {
     let code = code(text);
     let first = |path: &str| path.split("::").next().unwrap_or_default().to_owned();
     let of_crate = paths(&code, "crate").into_iter().find(|p| !OF_CRATE.contains(&first(p).as_str()));
-    let of_super = paths(&code, "super").into_iter().find(|p| !OF_REGISTRY.contains(&p.as_str()));
+    let may = |p: &str| OF_REGISTRY.contains(&p) || SHARED.contains(&first(p).as_str());
+    let of_super = paths(&code, "super").into_iter().find(|p| !may(p));
     of_crate.map(|p| format!("crate::{p}")).or(of_super.map(|p| format!("super::{p}")))
 }
 
