@@ -14,8 +14,9 @@ const STEPS: usize = 12;
 const BUDGET: f64 = 16.0;
 /// Share of the largest logit: another order of summation can move the rounding of an activation.
 const NEAR: f32 = 1e-2;
-/// The same where that made a method keep or read one other row, its score being at a tie; other rows altogether are
-/// farther away.
+/// The same where that made a method keep or read one other row. The tiny model attends almost evenly: of the weights
+/// that LRU and LFU compare with their cut in these runs one in ten of those within a tenth of it is within a hundredth,
+/// so some decisions fall differently where products are added in another order. Other rows altogether are farther away.
 const TIE: f32 = 5e-2;
 /// One in so many methods may meet such a tie.
 const FEW: usize = 8;
@@ -40,7 +41,7 @@ const RECORDED: &[(&str, [f32; IDS.len()])] = &[
     ("observed_attention", [9.732, 5.819, 1.539, -5.714, -10.620, 6.915, -1.883, -0.333]),
     ("quant_spec", [8.797, 6.394, 1.080, -3.454, -9.424, 5.233, -2.907, -0.183]),
     ("scope", [10.591, 5.502, -0.486, -3.922, -8.145, 5.446, -2.965, 0.027]),
-    ("look_m", [8.798, 6.319, 1.137, -3.397, -9.532, 5.235, -2.944, -0.175]),
+    ("look_m", [8.765, 6.359, 1.108, -3.355, -9.573, 5.301, -2.944, -0.237]),
 ];
 
 /// The line to record for every row that gives something else than recorded.
