@@ -11,7 +11,7 @@ mod runners;
 use attnscope::{
     backend::{Cpu, Shape, Weights},
     cache::Store,
-    method::Positions,
+    method::{Edit, LayerCx, PassKind, Positions, Site},
     methods::{self, Value},
     ops::{Dense, Fold, Fresh, Group, Kv, Ops, Pins, Pooling, Reduce, Spread, Tag},
     trace::Detail,
@@ -247,6 +247,33 @@ fn look_m_keeps_text_and_needs_a_picture() {
     assert_eq!(kept[3], [&kept[0][..], &[40, 41, 42]].concat(), "decoding drops nothing");
     let kept = look_m(&params(true), 30..36, 40, 0);
     assert_eq!(kept[0], (0..30).chain(36..40).collect::<Vec<u32>>(), "more text than room: all of it stays");
+}
+
+#[test]
+fn published_merging_without_text_prior_forces_the_first_four() {
+    let params = |merge: &str, compat: &str| {
+        let budget = [("important", number(5)), ("recent", number(2)), ("text_prior", Value::Flag(false))];
+        [given(budget), given([("merge", word(merge)), ("compat", word(compat))])].concat()
+    };
+    let forced = |merge, compat| {
+        let mut cpu = filled(40, 7);
+        cpu.tag(0, &[Tag { picture: 1, round: 0 }; 30]);
+        // Later tokens score more.
+        let sums: Vec<f32> = (0..80).map(|i| (i % 40) as f32).collect();
+        let sums = cpu.given(KV, HEADS[1], &sums);
+        let site =
+            Site { layer: 0, layers: 1, group: 2, kind: PassKind::Prefill, rows: 40, position: 39, step: 0, live: 40 };
+        let mut method = methods::build("look_m", &params(merge, compat), &methods::Shape { layers: 1 }).unwrap();
+        let edit = method.retain.edit(&mut LayerCx { site, kv: KV, ops: &mut cpu }, Some(sums)).unwrap();
+        let (Edit::Keep(keep) | Edit::Fold { keep, .. }) = edit else { panic!("{merge}: nothing is dropped") };
+        let kept = cpu.slots(keep, 0).unwrap();
+        assert_eq!(kept.len(), 7);
+        (0..4).all(|p| kept.contains(&p))
+    };
+    for merge in ["pivotal", "averaged", "weighted"] {
+        assert!(forced(merge, "published_code") && !forced(merge, "none"), "{merge}");
+    }
+    assert!(!forced("none", "published_code"));
 }
 
 #[test]
