@@ -13,6 +13,7 @@ mod look_m;
 mod observation;
 mod observed_attention;
 mod params;
+mod quant_spec;
 mod pyramid_kv;
 mod scope;
 mod snap_kv;
@@ -30,6 +31,7 @@ pub use observation::Observation;
 pub use observed_attention::ObservedAttention;
 pub use params::{Param, ParamKind, Params, Value};
 pub use pyramid_kv::{Budgets, PyramidKv};
+pub use quant_spec::{ByPlane, Planes, Rounds};
 pub use scope::Scope;
 pub use snap_kv::SnapKv;
 pub use streaming_llm::StreamingLlm;
@@ -52,6 +54,7 @@ pub const REGISTRY: &[Row] = &[
     scope::ROW,
     look_m::ROW,
     tidal_decode::ROW,
+    quant_spec::ROW,
     classic::FIFO,
     classic::LRU,
     classic::LFU,

@@ -3,7 +3,7 @@
 //! Methods hold handles, never numbers: the CPU computes at once, a GPU may record. A handle is good until the end of
 //! its pass. Widths and lengths are tokens; a *column* of a score table is a cache slot.
 
-use crate::{Result, cache::Kept, trace::Tracer};
+use crate::{Result, trace::Tracer};
 use std::ops::Range;
 
 /// One layer's keys and values: for every KV head its live slots, ascending in original position.
@@ -27,6 +27,8 @@ pub enum Read {
     Slots(Set),
     /// The newest so many slots as each query sees them, its own included.
     Window(u32),
+    /// Every live slot, quantised ones by their upper plane alone.
+    Coarse,
 }
 
 /// Whose scores stay apart.
@@ -107,6 +109,16 @@ pub struct Mass {
     pub per: Group,
 }
 
+/// How the numbers of two 4-bit planes share their grids: a key's channel over so many tokens, a value's token over so
+/// many channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Groups {
+    /// Tokens of a key group.
+    pub tokens: u32,
+    /// Channels of a value group, a divisor of the head; 0: all.
+    pub channels: u32,
+}
+
 /// Slots that no rule may drop; they count towards a budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pins {
@@ -123,6 +135,21 @@ pub enum Fresh {
     Value(f32),
     /// Its original position.
     Position,
+}
+
+/// What the cache holds and what the running pass read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Slots, summed over layers and KV heads.
+    pub rows: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+    /// Bytes reserved for keys and values.
+    pub allocated: u64,
+    /// Rows the newest query read, summed over layers and query heads.
+    pub rows_read: u64,
+    /// Bytes the pass read, each row once.
+    pub bytes_read: u64,
 }
 
 /// What a method may compute. Each call is one kernel.
@@ -204,15 +231,23 @@ pub trait Dense: Ops {
     fn gate_up(&mut self, norm: Weight, gate: Weight, up: Weight, rows: Range<u32>) -> Result<()>;
     /// residual += hidden times a matrix.
     fn add_down(&mut self, w: Weight, rows: Range<u32>) -> Result<()>;
-    /// norm(residual) of the pass's newest row times the output matrix, `[vocabulary]`.
-    fn logits(&mut self, norm: Weight, head: Weight) -> Result<&[f32]>;
+    /// norm(residual) of some rows of the pass times the output matrix, `[rows, vocabulary]`.
+    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<&[f32]>;
 
     /// Reserves room for `rows` slots in every KV head of every layer and forgets all slots.
     fn reset(&mut self, rows: u32) -> Result<()>;
+    /// Makes room for `rows` slots in every KV head of every layer, those that are there included.
+    fn reserve(&mut self, rows: u32) -> Result<()>;
     /// Keeps only the slots of `set` (by KV head, or one list for all) in `kv`, and no more room than was reserved.
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()>;
+    /// Moves the oldest `rows` full-precision rows of `kv` into two 4-bit planes.
+    fn quantise(&mut self, kv: Kv, groups: Groups, rows: u32) -> Result<()>;
+    /// Takes back the slots of `kv` from position `first` on.
+    fn cut(&mut self, kv: Kv, first: u32) -> Result<()>;
     /// Most live slots of any KV head of `kv`.
     fn live(&self, kv: Kv) -> u32;
+    /// Most slots in two planes of any KV head of `kv`.
+    fn quantised(&self, kv: Kv) -> u32;
     /// What the cache holds and what this pass read.
     fn kept(&self) -> Kept;
     /// The trace.

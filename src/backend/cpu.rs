@@ -6,59 +6,24 @@ mod derive;
 mod fold;
 mod scores;
 mod unmasked;
+mod weights;
+
+pub use weights::{WeightData, Weights};
 
 use crate::{
     Error, Result,
-    cache::{Cache, Kept, Store},
+    cache::{Cache, Head, Store},
     kernels::{Activations, AttendScratch, GemmScratch, Matrix, Rope, add_assign, matmul, rms_norm, swiglu},
     method::Positions,
     model::{Config, RopeConfig},
-    ops::{Dense, Fold, Fresh, Group, Kv, Mass, Ops, Pins, Pooling, Read, Reduce, Scores, Set, Spread, Tag, Weight},
+    ops::{
+        Dense, Fold, Fresh, Group, Groups, Kept, Kv, Mass, Ops, Pins, Pooling, Read, Reduce, Scores, Set, Spread, Tag,
+        Weight,
+    },
     trace::{Detail, Tracer},
 };
 use scores::Tables;
 use std::{ops::Range, sync::Arc};
-
-/// The numbers of a model, shared by every session on it.
-#[derive(Default)]
-pub struct Weights {
-    /// Matrices and norms, in the order of the model's [`Weight`] handles.
-    pub list: Vec<WeightData>,
-}
-
-/// One weight.
-pub enum WeightData {
-    /// A matrix.
-    Matrix(Matrix),
-    /// A norm's vector.
-    Vector(Vec<f32>),
-}
-
-impl Weights {
-    /// Bytes of all weights.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let each = |w: &WeightData| match w {
-            WeightData::Matrix(m) => m.bytes(),
-            WeightData::Vector(v) => size_of_val(v.as_slice()),
-        };
-        self.list.iter().map(each).sum()
-    }
-
-    fn matrix(&self, w: Weight) -> Result<&Matrix> {
-        match self.list.get(w.0 as usize) {
-            Some(WeightData::Matrix(m)) => Ok(m),
-            _ => Err(Error::State("the back end has no matrix at this handle")),
-        }
-    }
-
-    fn vector(&self, w: Weight) -> Result<&[f32]> {
-        match self.list.get(w.0 as usize) {
-            Some(WeightData::Vector(v)) => Ok(v),
-            _ => Err(Error::State("the back end has no norm at this handle")),
-        }
-    }
-}
 
 /// What attention needs to know of a model.
 #[derive(Clone, Debug)]
@@ -116,6 +81,8 @@ pub struct Cpu {
     columns: Vec<f32>,
     /// Slots a group has read.
     seen: Vec<bool>,
+    /// Keys and values of a head with quantised rows, `[slots, head_dim]`.
+    whole: [Vec<f32>; 2],
     /// Tags by original position.
     tags: Vec<Tag>,
 }
@@ -160,6 +127,7 @@ impl Cpu {
             attend: AttendScratch::default(),
             columns: Vec::new(),
             seen: Vec::new(),
+            whole: Default::default(),
             tags: Vec::new(),
         })
     }
@@ -345,9 +313,8 @@ impl Dense for Cpu {
         self.add_times(w, &rows)
     }
 
-    fn logits(&mut self, norm: Weight, head: Weight) -> Result<&[f32]> {
-        let rows = self.pass.rows;
-        self.load_normed(norm, &(rows.saturating_sub(1)..rows))?;
+    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<&[f32]> {
+        self.load_normed(norm, &rows)?;
         self.times(head, 0)?;
         Ok(&self.chunk[0])
     }
@@ -357,15 +324,34 @@ impl Dense for Cpu {
         self.cache.reset(rows as usize)
     }
 
+    fn reserve(&mut self, rows: u32) -> Result<()> {
+        self.cache.reserve(rows as usize)
+    }
+
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()> {
         let one = self.check_kept("keep", kv, set)?;
         let kept = self.tables.set(set)?;
+        if self.cache.layer(kv).iter().any(|head| head.quantised() > 0) {
+            return Err(Error::State("quantised rows cannot be dropped"));
+        }
         self.cache.keep(kv, |h| kept.list(if one { 0 } else { h }), &mut self.tracer);
         Ok(())
     }
 
+    fn quantise(&mut self, kv: Kv, groups: Groups, rows: u32) -> Result<()> {
+        self.cache.quantise(kv, groups, rows as usize, &mut self.tracer)
+    }
+
+    fn cut(&mut self, kv: Kv, first: u32) -> Result<()> {
+        self.cache.cut(kv, first, &mut self.tracer)
+    }
+
     fn live(&self, kv: Kv) -> u32 {
         self.cache.live(kv) as u32
+    }
+
+    fn quantised(&self, kv: Kv) -> u32 {
+        self.cache.layer(kv).iter().map(Head::quantised).max().unwrap_or(0) as u32
     }
 
     fn kept(&self) -> Kept {

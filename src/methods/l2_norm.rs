@@ -18,7 +18,7 @@ pub const ROW: Row = Row {
     params: &[
         Param::tokens("budget", 256, 1..=1 << 20, "prompt tokens kept in every KV head").budget(),
         Param::tokens("recent", 0, 0..=4096, "newest prompt tokens kept whatever their norm"),
-        Param::layers("first_layer", 2, "first layer that drops tokens"),
+        Param::layer("first_layer", 2, "first layer that drops tokens"),
     ],
     build,
 };

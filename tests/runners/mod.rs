@@ -5,6 +5,7 @@ mod kvpress;
 mod layers;
 mod look_m;
 mod policy;
+mod quant_spec;
 mod prompt;
 mod real_model;
 mod scope;
@@ -45,6 +46,10 @@ pub fn find(folder: &str) -> Option<Runner> {
         "lookm_paper_gqa" => look_m::paper,
         "kvpress_scores" => kvpress::scores,
         "policy_fifo" | "policy_lru" | "policy_lfu" | "policy_importance" => policy::run,
+        "quantspec_quant" => quant_spec::quant,
+        "quantspec_cache" => quant_spec::cache,
+        "quantspec_attn" => quant_spec::attend,
+        "quantspec_accept" => quant_spec::accept,
         "real_model" => real_model::run,
         _ => return None,
     })

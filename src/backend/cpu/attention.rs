@@ -3,7 +3,7 @@
 use super::Cpu;
 use crate::{
     Error, Result,
-    cache::Rows,
+    cache::{Head, Planes, Rows},
     kernels::{AttendScratch, Element, Keys, MassOut, Queries, Rope, Span, attend_listed, attend_span},
     method::Positions,
     ops::{Group, Kv, Mass, Read, Scores},
@@ -72,7 +72,7 @@ impl Cpu {
         let before = live - (self.pass.rows - rows.start) as usize;
         let mut lists: [&[u32]; MAX_GROUP] = [&[]; MAX_GROUP];
         let reads = match read {
-            Read::All => Reads::Span(Span { sees: before + 1, window: usize::MAX }),
+            Read::All | Read::Coarse => Reads::Span(Span { sees: before + 1, window: usize::MAX }),
             Read::Window(w) => Reads::Span(Span { sees: before + 1, window: w as usize }),
             Read::Slots(set) => {
                 let set = self.tables.set(set)?;
@@ -103,10 +103,16 @@ impl Cpu {
             first_row: self.pass.rows.saturating_sub(mass.rows).saturating_sub(rows.start) as usize,
         });
         let scratch = &mut self.attend;
-        match (&cached.k, &cached.v) {
-            (Rows::F16(k), Rows::F16(v)) => run(&q, k, v, rotate, reads, out, width, mass, scratch),
-            (Rows::F32(k), Rows::F32(v)) => run(&q, k, v, rotate, reads, out, width, mass, scratch),
-            _ => return Err(Error::State("keys and values are stored alike")),
+        if let Some(planes) = &cached.planes {
+            whole(cached, planes, matches!(read, Read::Coarse), dim, &mut self.whole);
+            let [k, v] = &self.whole;
+            run(&q, k, v, rotate, reads, out, width, mass, scratch);
+        } else {
+            match (&cached.k, &cached.v) {
+                (Rows::F16(k), Rows::F16(v)) => run(&q, k, v, rotate, reads, out, width, mass, scratch),
+                (Rows::F32(k), Rows::F32(v)) => run(&q, k, v, rotate, reads, out, width, mass, scratch),
+                _ => return Err(Error::State("keys and values are stored alike")),
+            }
         }
         for (mass, scores) in leave.into_iter().chain(also) {
             let table = self.tables.table_mut(scores)?;
@@ -130,7 +136,10 @@ impl Cpu {
         let watch = self.tracer.detail >= Detail::Sets;
         if watch {
             match read {
-                Read::All => self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 0, 0, 0),
+                Read::All | Read::Coarse => {
+                    let coarse = u8::from(matches!(read, Read::Coarse));
+                    self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), coarse, 0, 0);
+                }
                 Read::Window(w) => self.tracer.record(Kind::ReadWindow, kv.0, u32::from(ALL_HEADS), 0, w, 0),
                 Read::Slots(_) => {}
             }
@@ -138,7 +147,7 @@ impl Cpu {
         for (h, head) in self.cache.layer(kv).iter().enumerate() {
             let (live, rows) = (head.len() as u64, u64::from(self.pass.rows));
             let unique = match read {
-                Read::All => live,
+                Read::All | Read::Coarse => live,
                 Read::Window(w) => live.min(u64::from(w) + rows - 1),
                 Read::Slots(set) => {
                     let set = self.tables.set(set)?;
@@ -159,15 +168,37 @@ impl Cpu {
                     unique
                 }
             };
-            self.read.bytes += unique * row_bytes;
+            let quantised = head.quantised() as u64;
+            self.read.bytes += match read {
+                Read::All | Read::Coarse if quantised > 0 => {
+                    let planes = self.cache.plane_bytes(head, matches!(read, Read::Coarse));
+                    planes + (unique - quantised) * row_bytes
+                }
+                _ => unique * row_bytes,
+            };
             self.read.rows += match read {
-                Read::All => live * group as u64,
+                Read::All | Read::Coarse => live * group as u64,
                 Read::Window(w) => live.min(u64::from(w)) * group as u64,
                 Read::Slots(_) => 0,
             };
         }
         debug_assert_eq!(self.cache.layer(kv).len(), kv_heads);
         Ok(())
+    }
+}
+
+/// Keys and values of a head with quantised rows, as f32.
+fn whole(head: &Head, planes: &Planes, coarse: bool, dim: usize, out: &mut [Vec<f32>; 2]) {
+    for (part, rows) in out.iter_mut().zip([&head.k, &head.v]) {
+        part.resize(head.len() * dim, 0.0);
+        rows.fetch_into(0, &mut part[planes.rows * dim..]);
+    }
+    let [keys, values] = out;
+    for (row, (key, value)) in
+        keys.chunks_exact_mut(dim).zip(values.chunks_exact_mut(dim)).take(planes.rows).enumerate()
+    {
+        planes.key(row, coarse, key);
+        planes.value(row, coarse, value);
     }
 }
 
