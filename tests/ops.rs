@@ -261,8 +261,17 @@ fn published_merging_without_text_prior_forces_the_first_four() {
         // Later tokens score more.
         let sums: Vec<f32> = (0..80).map(|i| (i % 40) as f32).collect();
         let sums = cpu.given(KV, HEADS[1], &sums);
-        let site =
-            Site { layer: 0, layers: 1, group: 2, kind: PassKind::Prefill, rows: 40, position: 39, step: 0, live: 40 };
+        let site = Site {
+            layer: 0,
+            layers: 1,
+            group: 2,
+            kind: PassKind::Prefill,
+            rows: 40,
+            position: 39,
+            step: 0,
+            live: 40,
+            quantised: 0,
+        };
         let mut method = methods::build("look_m", &params(merge, compat), &methods::Shape { layers: 1 }).unwrap();
         let edit = method.retain.edit(&mut LayerCx { site, kv: KV, ops: &mut cpu }, Some(sums)).unwrap();
         let (Edit::Keep(keep) | Edit::Fold { keep, .. }) = edit else { panic!("{merge}: nothing is dropped") };
