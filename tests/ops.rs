@@ -13,7 +13,7 @@ use attnscope::{
     cache::Store,
     method::{Edit, LayerCx, PassKind, Positions, Site},
     methods::{self, Value},
-    ops::{Dense, Fold, Fresh, Group, Kv, Ops, Pins, Pooling, Reduce, Spread, Tag},
+    ops::{Dense, Fold, Fresh, Group, Groups, Kv, Ops, Pins, Pooling, Reduce, Spread, Tag},
     trace::Detail,
 };
 use runners::{Layers, given, number, word};
@@ -79,6 +79,24 @@ fn groups_that_do_not_fit_are_refused() {
     assert_eq!(lengths, [6, 0]);
     assert_eq!(cpu.regroup(by_kv, Group::All, Reduce::Sum).unwrap_err().code(), "shape");
     assert_eq!(cpu.keep(KV, one).unwrap_err().code(), "shape");
+}
+
+#[test]
+fn quantised_rows_are_neither_dropped_nor_merged_nor_measured() {
+    let mut cpu = filled(8, 1);
+    let scores = cpu.given(KV, HEADS[1], &numbers(16, 2));
+    let set = cpu.top_k(scores, 3, Pins::default()).unwrap();
+    cpu.quantise(KV, Groups { tokens: 4, channels: 0 }, 4).unwrap();
+    let refused = [
+        cpu.keep(KV, set),
+        cpu.fold(KV, set, Fold::Averaged),
+        cpu.key_norms(KV).map(|_| ()),
+        cpu.unmasked_mass(KV, 0).map(|_| ()),
+    ];
+    for (i, result) in refused.into_iter().enumerate() {
+        assert_eq!(result.unwrap_err().code(), "state", "call {i}");
+    }
+    assert!(cpu.cache().layer(KV).iter().all(|head| head.len() == 8));
 }
 
 #[test]
