@@ -331,9 +331,6 @@ impl Dense for Cpu {
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()> {
         let one = self.check_kept("keep", kv, set)?;
         let kept = self.tables.set(set)?;
-        if self.cache.layer(kv).iter().any(|head| head.quantised() > 0) {
-            return Err(Error::State("quantised rows cannot be dropped"));
-        }
         self.cache.keep(kv, |h| kept.list(if one { 0 } else { h }), &mut self.tracer);
         Ok(())
     }
@@ -421,6 +418,7 @@ impl Ops for Cpu {
         self.smooth(scores, kernel as usize, how, recent as usize)
     }
     fn key_norms(&mut self, kv: Kv) -> Result<Scores> {
+        self.check_unquantised(kv)?;
         Ok(self.negative_norms(kv))
     }
     fn top_k_spread(&mut self, scores: Scores, k: u32, spread: Spread, pins: Pins) -> Result<Set> {

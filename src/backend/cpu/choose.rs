@@ -60,8 +60,17 @@ impl Cpu {
         Ok(out)
     }
 
+    /// What drops, merges or measures rows works on whole ones.
+    pub(super) fn check_unquantised(&self, kv: Kv) -> Result<()> {
+        if self.cache.layer(kv).iter().any(|head| head.quantised() > 0) {
+            return Err(Error::State("quantised rows cannot be dropped, merged or scored by their numbers"));
+        }
+        Ok(())
+    }
+
     /// Whether a set for [`keep`](crate::ops::Dense::keep) is one list for all KV heads; otherwise it is one a KV head.
     pub(super) fn check_kept(&self, op: &'static str, kv: Kv, set: Set) -> Result<bool> {
+        self.check_unquantised(kv)?;
         let (groups, heads) = (self.tables.set(set)?.groups(), self.shape.kv_heads);
         if groups != heads && groups != 1 {
             let (want, got) = (format!("a set by KV head ({heads}) or one for all"), format!("{groups} groups"));

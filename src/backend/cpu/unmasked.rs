@@ -13,6 +13,7 @@ impl Cpu {
     pub(super) fn column_sums(&mut self, kv: Kv, causal: usize) -> Result<Scores> {
         let (dim, rows, heads) = (self.shape.head_dim, self.pass.rows as usize, self.shape.kv_heads);
         let (group, width) = (self.shape.query_heads / heads, self.shape.query_heads * dim);
+        self.check_unquantised(kv)?;
         let stride = self.cache.live(kv);
         let out = self.tables.given(kv, heads * group, &vec![0.0; heads * group * stride]);
         let rotate = self.rope.as_ref().filter(|_| self.positions == Positions::Slot);
