@@ -1,4 +1,8 @@
-//! Writes the small sound files that fuzzing starts from.
+//! Writes the small sound files that fuzzing starts from: the tests' tiny model, and a file for every block format and
+//! every pre-tokeniser.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
 
 use attnscope::gguf::{GgmlType, write::Writer};
 use attnscope::tokenizer::bytes::letters;
@@ -10,6 +14,8 @@ fn main() -> std::io::Result<()> {
         let file = [vec![0], writer.finish()].concat();
         std::fs::write(format!("fuzz/corpus/gguf/{name}"), file)
     };
+    let template = "{% for m in messages %}<|s|>{{ m.role | upper }} {{ m['content'].strip() }}{% endfor %}";
+    write("model", common::tiny::writer().meta("tokenizer.chat_template", template))?;
     for kind in GgmlType::all() {
         let cols = kind.block_elements().max(4);
         let bytes = vec![0x11; kind.row_bytes(cols as u64).unwrap_or(0) as usize * 2];
@@ -25,7 +31,6 @@ fn main() -> std::io::Result<()> {
         tokens.extend(["ab", "<|s|>", "<u>"].map(str::to_owned));
         let mut types = vec![1; tokens.len() - 2];
         types.extend([3, 4]);
-        let template = "{% for m in messages %}<|s|>{{ m.role | upper }} {{ m['content'].strip() }}{% endfor %}";
         let writer = Writer::new()
             .meta("tokenizer.ggml.model", "gpt2")
             .meta("tokenizer.ggml.pre", pre)

@@ -3,12 +3,15 @@
 //! slots, so nobody renumbers anything.
 
 mod pages;
+mod planes;
 
 pub use pages::Bounds;
+pub use planes::{Plane, Planes};
 
 use crate::{
     Error, Result,
-    ops::{Fresh, Kv},
+    kernels::Element,
+    ops::{Fresh, Groups, Kept, Kv},
     trace::{ALL_HEADS, Detail, Kind, Tracer},
 };
 use half::f16;
@@ -75,15 +78,36 @@ impl Rows {
     fn clear(&mut self) {
         each!(self, v => v.clear());
     }
+    fn truncate(&mut self, numbers: usize) {
+        each!(self, v => v.truncate(numbers));
+    }
+    fn drop_front(&mut self, numbers: usize, capacity: usize) {
+        each!(self, v => {
+            v.drain(..numbers);
+            v.shrink_to(capacity);
+        });
+    }
     fn capacity_bytes(&self) -> usize {
         each!(self, v => v.capacity()) * self.number_bytes()
     }
-    /// Calls `f` with each of `with` and the component of row `slot` at its place.
-    fn each<T>(&self, slot: usize, width: usize, with: impl Iterator<Item = T>, mut f: impl FnMut(T, f32)) {
-        let range = slot * width..(slot + 1) * width;
+    /// Numbers from `first` on as f32.
+    fn fetch(&self, first: usize, out: &mut Vec<f32>, numbers: usize) {
+        out.resize(numbers, 0.0);
+        self.fetch_into(first, out);
+    }
+    /// As many numbers from `first` on as `out` takes, as f32.
+    pub fn fetch_into(&self, first: usize, out: &mut [f32]) {
         match self {
-            Rows::F16(v) => with.zip(&v[range]).for_each(|(to, &bits)| f(to, f16::from_bits(bits).to_f32())),
-            Rows::F32(v) => with.zip(&v[range]).for_each(|(to, &x)| f(to, x)),
+            Rows::F16(v) => u16::fetch(&v[first..first + out.len()], out),
+            Rows::F32(v) => f32::fetch(&v[first..first + out.len()], out),
+        }
+    }
+    /// Replaces row `slot`.
+    pub fn write(&mut self, slot: usize, row: &[f32]) {
+        let range = slot * row.len()..(slot + 1) * row.len();
+        match self {
+            Rows::F16(v) => v[range].iter_mut().zip(row).for_each(|(x, &y)| *x = f16::from_f32(y).to_bits()),
+            Rows::F32(v) => v[range].copy_from_slice(row),
         }
     }
     /// Row `slot` as f32.
@@ -102,15 +126,27 @@ impl Rows {
 pub struct Head {
     /// Original position of every slot, ascending.
     pub position: Vec<u32>,
-    /// Keys.
+    /// The oldest rows, where they are quantised.
+    pub planes: Option<Planes>,
+    /// Keys of the other slots.
     pub k: Rows,
-    /// Values.
+    /// Their values.
     pub v: Rows,
     columns: Vec<Vec<f32>>,
     bounds: Bounds,
 }
 
 impl Head {
+    fn new(store: Store) -> Head {
+        Head {
+            position: Vec::new(),
+            planes: None,
+            k: Rows::new(store),
+            v: Rows::new(store),
+            columns: Vec::new(),
+            bounds: Bounds::default(),
+        }
+    }
     /// Page bounds, as of the newest [`Cache::update_bounds`].
     #[must_use]
     pub fn bounds(&self) -> &Bounds {
@@ -121,26 +157,16 @@ impl Head {
     pub fn len(&self) -> usize {
         self.position.len()
     }
+    /// Slots in two planes, the oldest.
+    #[must_use]
+    pub fn quantised(&self) -> usize {
+        self.planes.as_ref().map_or(0, |planes| planes.rows)
+    }
     /// True when no slot is live.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.position.is_empty()
     }
-}
-
-/// What the cache holds and what the running pass read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
-    /// Slots, summed over layers and KV heads.
-    pub rows: u64,
-    /// Bytes of their keys and values, and of page bounds.
-    pub bytes: u64,
-    /// Bytes reserved for keys and values.
-    pub allocated: u64,
-    /// Rows the newest query read, summed over layers and query heads.
-    pub rows_read: u64,
-    /// Bytes the pass read, each row once.
-    pub bytes_read: u64,
 }
 
 /// All layers.
@@ -151,45 +177,76 @@ pub struct Cache {
     head_dim: usize,
     reserved: usize,
     columns: Vec<(&'static str, Fresh)>,
+    /// Keys and values of a group that is being quantised.
+    group: [Vec<f32>; 2],
 }
 
 impl Cache {
     /// An empty cache.
     #[must_use]
     pub fn new(layers: usize, kv_heads: usize, head_dim: usize, store: Store) -> Cache {
-        let head = Head {
-            position: Vec::new(),
-            k: Rows::new(store),
-            v: Rows::new(store),
+        Cache {
+            heads: vec![Head::new(store); layers * kv_heads],
+            kv_heads,
+            head_dim,
+            reserved: 0,
             columns: Vec::new(),
-            bounds: Bounds::default(),
-        };
-        Cache { heads: vec![head; layers * kv_heads], kv_heads, head_dim, reserved: 0, columns: Vec::new() }
+            group: Default::default(),
+        }
     }
 
     /// Forgets all slots and reserves room for `rows` in every KV head.
     ///
     /// # Errors
-    /// [`Error::Memory`] when the room cannot be had.
+    /// [`Error::Memory`] when the room cannot be had; then none is held.
     pub fn reset(&mut self, rows: usize) -> Result<()> {
-        self.reserved = rows;
+        self.reserved = 0;
         self.columns.clear();
         for head in &mut self.heads {
             head.position.clear();
+            head.planes = None;
             head.k.clear();
             head.v.clear();
             head.columns.clear();
             head.bounds.clear();
         }
-        (0..self.heads.len()).try_for_each(|h| self.grow(h, rows))
+        let reserved = self.reserve(rows);
+        if reserved.is_err() {
+            let store = self.store();
+            self.heads.fill(Head::new(store));
+        }
+        reserved
+    }
+
+    /// Makes room for `rows` in every KV head, those that are there included.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when the room cannot be had; what is there stays.
+    pub fn reserve(&mut self, rows: usize) -> Result<()> {
+        (0..self.heads.len()).try_for_each(|h| self.grow(h, rows))?;
+        self.reserved = self.reserved.max(rows);
+        Ok(())
+    }
+
+    fn store(&self) -> Store {
+        match self.heads.first() {
+            Some(Head { k: Rows::F32(_), .. }) => Store::F32,
+            _ => Store::F16,
+        }
     }
 
     fn grow(&mut self, head: usize, rows: usize) -> Result<()> {
-        let (head, numbers) = (&mut self.heads[head], rows.saturating_mul(self.head_dim));
+        let head = &mut self.heads[head];
+        let numbers = rows.saturating_sub(head.quantised()).saturating_mul(self.head_dim);
         head.k.reserve_total(numbers)?;
         head.v.reserve_total(numbers)?;
         let more = rows.saturating_sub(head.position.len());
-        head.position.try_reserve_exact(more).map_err(|_| Error::Memory { what: "KV cache", bytes: 4 * rows as u64 })
+        // By doubling: of quantised rows these grow with the text, whatever was reserved.
+        let columns = head.columns.iter_mut().try_for_each(|column| column.try_reserve(more));
+        head.position
+            .try_reserve(more)
+            .and(columns)
+            .map_err(|_| Error::Memory { what: "KV cache", bytes: 4 * rows as u64 })
     }
 
     /// The KV heads of a layer.
@@ -197,6 +254,13 @@ impl Cache {
     pub fn layer(&self, kv: Kv) -> &[Head] {
         let at = kv.0 as usize * self.kv_heads;
         &self.heads[at..at + self.kv_heads]
+    }
+
+    /// One KV head of a layer, to change its rows; its page bounds are forgotten.
+    pub fn head_mut(&mut self, kv: Kv, head: usize) -> &mut Head {
+        let head = &mut self.heads[kv.0 as usize * self.kv_heads + head];
+        head.bounds.clear();
+        head
     }
 
     /// Most live slots of any KV head.
@@ -250,6 +314,60 @@ impl Cache {
             head.position.truncate(kept.len());
             head.columns.iter_mut().for_each(|c| c.truncate(kept.len()));
         }
+    }
+
+    /// Takes back the slots from position `first` on, and records how many.
+    ///
+    /// # Errors
+    /// [`Error::State`] when a quantised row is among them.
+    pub fn cut(&mut self, kv: Kv, first: u32, tracer: &mut Tracer) -> Result<()> {
+        let width = self.head_dim;
+        let mut most = 0;
+        for head in &mut self.heads[kv.0 as usize * self.kv_heads..][..self.kv_heads] {
+            let slots = head.position.partition_point(|&position| position < first);
+            let Some(rows) = slots.checked_sub(head.quantised()) else {
+                return Err(Error::State("quantised rows cannot be taken back"));
+            };
+            most = most.max(head.len() - slots);
+            head.bounds.cut(slots);
+            head.position.truncate(slots);
+            head.columns.iter_mut().for_each(|column| column.truncate(slots));
+            head.k.truncate(rows * width);
+            head.v.truncate(rows * width);
+        }
+        if most > 0 && tracer.detail >= Detail::Sets {
+            tracer.record(Kind::Cut, kv.0, u32::from(ALL_HEADS), 0, first, most as u32);
+        }
+        Ok(())
+    }
+
+    /// Moves the oldest `rows` full-precision rows, a multiple of `groups.tokens`, into two planes, and records it.
+    ///
+    /// # Errors
+    /// [`Error::Param`] for groups that do not fit the head.
+    pub fn quantise(&mut self, kv: Kv, groups: Groups, rows: usize, tracer: &mut Tracer) -> Result<()> {
+        let (width, reserved, store) = (self.head_dim, self.reserved, self.store());
+        let tokens = groups.tokens.max(1) as usize;
+        for (h, head) in self.heads[kv.0 as usize * self.kv_heads..][..self.kv_heads].iter_mut().enumerate() {
+            let first = head.quantised();
+            let planes = match &mut head.planes {
+                Some(planes) => planes,
+                none => none.insert(Planes::new(groups, width)?),
+            };
+            let there = (rows / tokens * tokens).min((head.position.len() - first) / tokens * tokens);
+            for start in (0..there).step_by(tokens) {
+                let [k, v] = &mut self.group;
+                head.k.fetch(start * width, k, tokens * width);
+                head.v.fetch(start * width, v, tokens * width);
+                planes.push(k, v, store);
+            }
+            head.k.drop_front(there * width, reserved * width);
+            head.v.drop_front(there * width, reserved * width);
+            if there > 0 && tracer.detail >= Detail::Sets {
+                tracer.record(Kind::Quantise, kv.0, h as u32, 0, head.position[first], there as u32);
+            }
+        }
+        Ok(())
     }
 
     /// The index of a score column, made for the heads of `kv` when it is new to them.
@@ -306,9 +424,21 @@ impl Cache {
     #[must_use]
     pub fn kept(&self) -> Kept {
         let rows = self.heads.iter().map(|h| h.len() as u64).sum();
-        let allocated = self.heads.iter().map(|h| (h.k.capacity_bytes() + h.v.capacity_bytes()) as u64).sum();
+        let full: u64 = self.heads.iter().map(|h| (h.len() - h.quantised()) as u64).sum();
+        let planes: u64 = self.heads.iter().map(|h| self.plane_bytes(h, false)).sum();
+        let allocated: u64 = self.heads.iter().map(|h| (h.k.capacity_bytes() + h.v.capacity_bytes()) as u64).sum();
+        let bytes = full * self.row_bytes() + planes;
+        let planes: u64 = self.heads.iter().filter_map(|h| h.planes.as_ref()).map(Planes::allocated).sum();
         let bounds: u64 = self.heads.iter().map(|h| h.bounds.bytes() as u64).sum();
-        Kept { rows, bytes: rows * self.row_bytes() + bounds, allocated, ..Kept::default() }
+        Kept { rows, bytes: bytes + bounds, allocated: allocated + planes, ..Kept::default() }
+    }
+
+    /// Bytes of a head's quantised rows, or of what a `coarse` read takes of them.
+    #[must_use]
+    pub fn plane_bytes(&self, head: &Head, coarse: bool) -> u64 {
+        let number = if self.store() == Store::F16 { 2 } else { 4 };
+        let [upper, lower] = head.planes.as_ref().map_or([0; 2], |planes| planes.bytes(number));
+        if coarse { upper } else { upper + lower }
     }
 
     /// Records that a layer stored `rows` rows from `first` on.

@@ -23,27 +23,28 @@ const DEPTH: usize = 100;
 
 /// What somebody said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
+#[cfg_attr(target_arch = "wasm32", derive(tsify::Tsify))]
+pub struct ChatMessage {
     /// `"system"`, `"user"` or `"assistant"`; the template decides which it takes.
     pub role: String,
     /// The text.
     pub content: String,
 }
 
-impl Message {
+impl ChatMessage {
     /// A message.
     #[must_use]
-    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Message {
-        Message { role: role.into(), content: content.into() }
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> ChatMessage {
+        ChatMessage { role: role.into(), content: content.into() }
     }
 }
 
 /// The chat template of a model file.
 ///
 /// ```
-/// use attnscope::chat::{ChatTemplate, Message};
+/// use attnscope::chat::{ChatTemplate, ChatMessage};
 /// let template = ChatTemplate::new("{% for m in messages %}[{{ m.role }}] {{ m.content | trim }}\n{% endfor %}")?;
-/// assert_eq!(template.render(&[Message::new("user", " hi ")], false)?, "[user] hi\n");
+/// assert_eq!(template.render(&[ChatMessage::new("user", " hi ")], false)?, "[user] hi\n");
 /// # Ok::<(), attnscope::Error>(())
 /// ```
 pub struct ChatTemplate {
@@ -99,7 +100,7 @@ impl ChatTemplate {
     /// # Errors
     /// [`Error::Template`] with the template's own complaint (e.g. an unknown role), or if it does not end within its
     /// budget.
-    pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
+    pub fn render(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<String> {
         let bytes: u64 = messages.iter().map(|m| (m.role.len() + m.content.len()) as u64).sum();
         // Cheap: templates are shared, only the settings are copied.
         let mut environment = self.environment.clone();

@@ -7,18 +7,19 @@ pub use layer::{LayerRun, make_room};
 
 use crate::{
     Error, Result,
-    cache::Kept,
     method::{Method, Pass, PassKind, Positions, Site, Text},
     model::Model,
-    ops::{Dense, Kv},
+    ops::{Dense, Kept, Kv},
     sampler::{Sampler, Sampling},
     trace::{Detail, Kind, Tracer},
 };
-use std::{ops::Range, sync::Arc};
+use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 /// Rows of a long pass that are worked on at once: enough for the matrix product to be fast, few enough for
 /// [`Engine::advance`] to return within tens of milliseconds.
 pub const CHUNK: u32 = 128;
+
+const FAILED: &str = "the last pass failed; start the text anew";
 
 /// What a call of [`Engine::advance`] did.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,6 +97,12 @@ pub struct Engine {
     pass: Pass,
     passes: u32,
     stage: Stage,
+    /// Steps of a pass that made several tokens, not handed out yet.
+    ready: VecDeque<Step>,
+    /// Position of the token handed out last.
+    newest: Option<u32>,
+    /// Row of the last pass whose logits made that token.
+    logits_row: u32,
 }
 
 impl Engine {
@@ -117,21 +124,25 @@ impl Engine {
             pass,
             passes: 0,
             stage: Stage::Between,
+            ready: VecDeque::new(),
+            newest: None,
+            logits_row: 0,
         }
     }
 
     /// Begins a new text: forgets the cache and takes a prompt.
     ///
     /// # Errors
-    /// [`Error::EmptyPrompt`], [`Error::TokenId`], [`Error::Context`], [`Error::Memory`]; what ran before is then
-    /// still there.
+    /// [`Error::EmptyPrompt`], [`Error::TokenId`], [`Error::Param`], [`Error::Context`]; what ran before is then still
+    /// there. [`Error::Memory`]: it is not.
     pub fn start(&mut self, prompt: &[u32], options: Options) -> Result<()> {
-        self.check(prompt, 0, options.max_tokens)?;
-        let total = (prompt.len() as u32).saturating_add(options.max_tokens);
-        let rows = self.method.retain.bound().map_or(total, |bound| total.min(bound.saturating_add(1)));
-        self.backend.reset(rows)?;
+        self.check(prompt, 0, &options)?;
+        self.stage = Stage::Failed;
+        self.backend.reset(self.reserve(prompt, 0, &options))?;
+        self.backend.tracer().take(|_| ());
         self.text = Text::default();
         self.passes = 0;
+        self.method.schedule.restart();
         self.stage = Stage::Between;
         self.sampler = Sampler::new(options.sampling);
         self.take(prompt, options);
@@ -141,17 +152,30 @@ impl Engine {
     /// Goes on with the same text: appends a further prompt (a next turn).
     ///
     /// # Errors
-    /// As [`start`](Engine::start), and [`Error::State`] in the middle of a pass.
+    /// As [`start`](Engine::start), but what ran before is always still there; [`Error::State`] in the middle of a pass
+    /// or after a failed one.
     pub fn extend(&mut self, prompt: &[u32], options: Options) -> Result<()> {
-        if !matches!(self.stage, Stage::Between) {
-            return Err(Error::State("the session is in the middle of a pass; let it finish or start anew"));
+        match self.stage {
+            Stage::Between if self.guesses() == 0 => {}
+            Stage::Failed => return Err(Error::State(FAILED)),
+            _ => return Err(Error::State("the session is in the middle of a pass; let it finish or start anew")),
         }
-        self.check(prompt, self.text.ids.len() as u32, options.max_tokens)?;
+        let before = self.text.ids.len() as u32;
+        self.check(prompt, before, &options)?;
+        self.backend.reserve(self.reserve(prompt, before, &options))?;
         self.take(prompt, options);
         Ok(())
     }
 
-    fn check(&self, prompt: &[u32], before: u32, generate: u32) -> Result<()> {
+    /// Rows a KV head may come to hold.
+    fn reserve(&self, prompt: &[u32], before: u32, options: &Options) -> u32 {
+        let total = before.saturating_add(prompt.len() as u32).saturating_add(options.max_tokens);
+        self.method.retain.bound().map_or(total, |bound| total.min(bound.saturating_add(1)))
+    }
+
+    fn check(&self, prompt: &[u32], before: u32, options: &Options) -> Result<()> {
+        let generate = options.max_tokens;
+        options.sampling.check()?;
         let vocabulary = self.model.config.vocabulary;
         if prompt.is_empty() {
             return Err(Error::EmptyPrompt);
@@ -162,10 +186,11 @@ impl Engine {
         if let Some(&got) = prompt.iter().find(|&&id| id >= vocabulary) {
             return Err(Error::TokenId { got, vocabulary });
         }
-        // Rotation by slot never sees a distance beyond the cache, so what is generated may go on for ever.
-        let endless = self.method.retain.positions() == Positions::Slot && self.method.retain.bound().is_some();
-        let prompt = before.saturating_add(prompt.len() as u32);
-        let needed = prompt.saturating_add(if endless { 1 } else { generate });
+        // Rotation by slot never sees a distance beyond the cache, so with one that fits the text may go on for ever.
+        let bound = self.method.retain.bound().filter(|&bound| bound < self.context);
+        let endless = bound.filter(|_| self.method.retain.positions() == Positions::Slot);
+        let prompt = endless.map_or(before, |bound| before.min(bound)).saturating_add(prompt.len() as u32);
+        let needed = prompt.saturating_add(if endless.is_some() { 1 } else { generate });
         if needed > self.context {
             return Err(Error::Context { prompt, generate, context: self.context });
         }
@@ -173,8 +198,11 @@ impl Engine {
     }
 
     fn take(&mut self, prompt: &[u32], options: Options) {
+        self.ready.clear();
+        self.newest = None;
         self.text.ids.extend_from_slice(prompt);
         self.prompt = self.text.ids.len() as u32;
+        self.text.accepted = self.prompt;
         self.text.limit = self.prompt.saturating_add(options.max_tokens);
         self.text.ids.reserve(options.max_tokens.min(self.context) as usize);
         self.backend.tracer().detail = options.trace;
@@ -190,13 +218,24 @@ impl Engine {
         if id >= vocabulary {
             return Err(Error::TokenId { got: id, vocabulary });
         }
-        let position = (self.text.ids.len() as u32).saturating_sub(1);
-        match self.text.ids.last_mut() {
-            Some(last) if matches!(self.stage, Stage::Between) && position >= self.prompt => *last = id,
-            _ => return Err(Error::State("a token can be chosen only right after a step")),
+        let newest = self.newest.filter(|_| matches!(self.stage, Stage::Between) && self.guesses() == 0);
+        let Some(position) = newest else {
+            return Err(Error::State("a token can be chosen only right after a step"));
+        };
+        if self.text.ids[position as usize] != id {
+            // What was made after it in the same pass goes.
+            self.ready.clear();
+            self.text.ids.truncate(position as usize);
+            self.text.ids.push(id);
+            self.text.accepted = position + 1;
         }
         self.backend.tracer().record(Kind::Token, 0, 0, 1, id, position);
         Ok(())
+    }
+
+    /// Ids that may be taken back.
+    fn guesses(&self) -> u32 {
+        self.text.ids.len() as u32 - self.text.accepted
     }
 
     /// Does a bounded piece of work: at most [`CHUNK`] rows of one layer.
@@ -205,23 +244,37 @@ impl Engine {
     /// From the back end or the method; then, until a new [`start`](Engine::start), [`Error::State`]. The ids so far
     /// are kept.
     pub fn advance(&mut self) -> Result<Progress> {
+        if let Some(step) = self.ready.pop_front() {
+            self.newest = Some(step.position);
+            self.logits_row += 1;
+            return Ok(Progress::Step(step));
+        }
         match std::mem::replace(&mut self.stage, Stage::Failed) {
             Stage::Between => self.begin(),
-            Stage::Failed => Err(Error::State("the last pass failed; start the text anew")),
+            Stage::Failed => Err(Error::State(FAILED)),
             Stage::Project { layer, row } => self.project(layer, row).map(|()| Progress::Working),
             Stage::Attend { row, run } => self.attend(row, run),
         }
     }
 
     fn begin(&mut self) -> Result<Progress> {
-        let generated = self.text.ids.len() as u32 - self.prompt;
-        let ended = generated > 0 && self.text.ids.last().is_some_and(|id| self.options.eos.contains(id));
+        let generated = self.text.accepted - self.prompt;
+        let ended = generated > 0
+            && self.guesses() == 0
+            && self.text.ids.last().is_some_and(|id| self.options.eos.contains(id));
         let Some(pass) = (!ended).then(|| self.method.schedule.next(&self.text)).flatten() else {
             self.stage = Stage::Between;
             return Ok(Progress::Done);
         };
+        if self.guesses() == 0 {
+            self.sampler.begin_round();
+        }
+        self.backend.tracer().step = generated;
+        if pass.rows.start < self.text.fed {
+            (0..self.model.config.layers).try_for_each(|layer| self.backend.cut(Kv(layer), pass.rows.start))?;
+            self.text.fed = pass.rows.start;
+        }
         let tracer = self.backend.tracer();
-        tracer.step = generated;
         tracer.record(Kind::Pass, 0, 0, pass.kind as u8, pass.rows.start, pass.rows.end - pass.rows.start);
         let ids = &self.text.ids[pass.rows.start as usize..pass.rows.end as usize];
         self.model.embed(ids, pass.rows.start, &mut *self.backend)?;
@@ -240,6 +293,7 @@ impl Engine {
             position: self.pass.rows.end - 1,
             step: self.passes,
             live: self.backend.live(Kv(layer)),
+            quantised: self.backend.quantised(Kv(layer)),
         }
     }
 
@@ -263,8 +317,8 @@ impl Engine {
         } else {
             let site = self.site(layer);
             let run = LayerRun::begin(&mut self.method, &mut *self.backend, site)?;
-            // Only the newest row is read after the last layer.
-            let skip = layer + 1 == site.layers && !run.needs_all_rows();
+            // Only the newest row is read after the last layer, unless all are checked.
+            let skip = layer + 1 == site.layers && site.kind != PassKind::Verify && !run.needs_all_rows();
             Stage::Attend { row: if skip { site.rows - 1 } else { 0 }, run }
         };
         Ok(())
@@ -283,28 +337,55 @@ impl Engine {
             self.stage = Stage::Project { layer: layer + 1, row: 0 };
             return Ok(Progress::Working);
         }
-        self.finish().map(Progress::Step)
+        self.finish()
     }
 
-    fn finish(&mut self) -> Result<Step> {
-        let id = self.sampler.sample(self.model.logits(&mut *self.backend)?);
-        let position = self.text.ids.len() as u32;
+    fn finish(&mut self) -> Result<Progress> {
+        let rows = self.rows();
+        let guesses = self.guesses() as usize;
+        let verify = self.pass.kind == PassKind::Verify;
+        let first = if verify { 0 } else { rows - 1 };
+        let logits = self.model.logits(first..rows, &mut *self.backend)?;
         self.text.fed = self.pass.rows.end;
-        self.text.ids.push(id);
         self.passes += 1;
         self.stage = Stage::Between;
+        if self.pass.kind == PassKind::Draft {
+            let id = self.sampler.guess(logits);
+            self.backend.tracer().record(Kind::Token, 0, 0, 2, id, self.text.ids.len() as u32);
+            self.text.ids.push(id);
+            return Ok(Progress::Working);
+        }
+        let (held, id) = if verify {
+            self.sampler.verify(&self.text.ids[self.text.accepted as usize..][..guesses], logits)
+        } else {
+            (0, self.sampler.sample(logits))
+        };
+        self.logits_row = first;
         let kept = self.backend.kept();
         let short = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         let tracer = self.backend.tracer();
         tracer.record(Kind::Rows, 0, 0, 0, short(kept.rows), short(kept.rows_read));
         tracer.record(Kind::Bytes, 0, 0, 0, short(kept.bytes), short(kept.bytes_read));
-        tracer.record(Kind::Token, 0, 0, 0, id, position);
-        let end = if self.options.eos.contains(&id) {
-            Some(End::Eos)
-        } else {
-            (position + 1 >= self.text.limit).then_some(End::Length)
-        };
-        Ok(Step { index: position - self.prompt, id, position, kept, end })
+        self.text.ids.truncate((self.text.accepted + held) as usize);
+        self.text.ids.push(id);
+        for position in self.text.accepted..self.text.ids.len() as u32 {
+            let id = self.text.ids[position as usize];
+            self.text.accepted = position + 1;
+            self.backend.tracer().record(Kind::Token, 0, 0, 0, id, position);
+            let end = if self.options.eos.contains(&id) {
+                Some(End::Eos)
+            } else {
+                (position + 1 >= self.text.limit).then_some(End::Length)
+            };
+            self.ready.push_back(Step { index: position - self.prompt, id, position, kept, end });
+            if end.is_some() {
+                self.text.ids.truncate(position as usize + 1);
+                break;
+            }
+        }
+        let step = self.ready.pop_front().ok_or(Error::State("a pass made no token"))?;
+        self.newest = Some(step.position);
+        Ok(Progress::Step(step))
     }
 
     /// Row-layers done and to do in the pass that is running; `(0, 0)` between passes.
@@ -327,7 +408,8 @@ impl Engine {
         if self.text.fed == 0 || !matches!(self.stage, Stage::Between) {
             return Err(Error::State("logits are there only right after a step"));
         }
-        self.model.logits(&mut *self.backend)
+        let row = self.logits_row;
+        self.model.logits(row..row + 1, &mut *self.backend)
     }
 
     /// Prompt and generated ids so far.

@@ -6,7 +6,7 @@
 //! a row ─> transcode (into the kernels' layouts) or dequantise (into f32)
 //! ```
 //!
-//! A file, a `Blob`, a download and a memory map all end in [`Stream::push`]. Beyond the header, memory stays at one
+//! A file, a `Blob` and a download all end in [`Stream::push`]. Beyond the header, memory stays at one
 //! row: rows that lie whole in the pushed chunk are passed on without a copy.
 //!
 //! Files are hostile until proven otherwise. Counts, lengths and sizes are capped ([`limits`]) and computed in checked

@@ -8,8 +8,8 @@ pub mod trace;
 mod lanes;
 pub mod kernels;
 pub mod metrics;
-pub mod cache;
 pub mod ops;
+pub mod cache;
 pub mod gguf;
 pub mod tokenizer;
 pub mod chat;
@@ -29,3 +29,7 @@ pub use error::{Error, Result};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+// The tests of this crate's own modules that run as wasm do so in a browser, as `tests/web.rs` does.
+#[cfg(all(test, target_arch = "wasm32"))]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);

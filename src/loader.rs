@@ -1,5 +1,5 @@
 //! From a model file, in portions of any size, to everything a session needs. Rows are unpacked as they arrive, so the
-//! file is never held whole.
+//! file is never held whole; a weight has no memory before its first row is there.
 
 use crate::{
     Error, Result,
@@ -26,11 +26,21 @@ pub struct Loaded {
     pub weights: Arc<Weights>,
     /// Text to ids and back.
     pub tokenizer: Tokenizer,
-    /// Present when the file has one.
-    pub chat: Option<ChatTemplate>,
+    chat: Option<Result<ChatTemplate>>,
 }
 
 impl Loaded {
+    /// The chat template of the file.
+    ///
+    /// # Errors
+    /// [`Error::Template`] if it has none or one that does not parse; all else works without.
+    pub fn chat(&self) -> Result<&ChatTemplate> {
+        match &self.chat {
+            Some(template) => template.as_ref().map_err(Clone::clone),
+            None => Err(Error::Template("the model file has none; give the prompt as text".to_owned())),
+        }
+    }
+
     /// An engine with a method of the registry on the CPU. `context` limits the text, in tokens; `None`: as many as
     /// the model was trained for.
     ///
@@ -66,7 +76,8 @@ impl Loader {
     /// A loader; `file_bytes` (when known) lets a file that is too short be refused at its header.
     #[must_use]
     pub fn new(file_bytes: Option<u64>) -> Loader {
-        Loader { stream: Stream::with_size(file_bytes), build: Builder::default() }
+        let build = Builder { whole_matrices: file_bytes.is_some(), ..Builder::default() };
+        Loader { stream: Stream::with_size(file_bytes), build }
     }
 
     /// The next bytes of the file.
@@ -89,6 +100,8 @@ impl Loader {
 
 #[derive(Default)]
 struct Builder {
+    /// Take a matrix's memory at once: the file is known to be as long as its header says. Else memory grows by rows.
+    whole_matrices: bool,
     header: Option<Header>,
     name: String,
     places: Vec<Place>,
@@ -96,7 +109,7 @@ struct Builder {
     transcoder: transcode::Transcoder,
     model: Option<Model>,
     tokenizer: Option<Tokenizer>,
-    chat: Option<ChatTemplate>,
+    chat: Option<Result<ChatTemplate>>,
 }
 
 /// Where the rows of a tensor go.
@@ -133,7 +146,7 @@ impl Claims<'_> {
     fn optional_matrix(&mut self, name: &str, rows: u32, cols: u32) -> Result<Option<Weight>> {
         let Some(index) = self.find(name, &[cols.into(), rows.into()])? else { return Ok(None) };
         let layout = transcode::layout_for(self.header.tensors[index].kind);
-        let matrix = Matrix::new(layout, rows as usize, cols as usize)?;
+        let matrix = Matrix::announced(layout, rows as usize, cols as usize)?;
         Ok(Some(self.put(index, WeightData::Matrix(matrix))))
     }
 
@@ -143,7 +156,7 @@ impl Claims<'_> {
 
     fn vector(&mut self, name: &str, len: u32) -> Result<Weight> {
         let index = self.find(name, &[len.into()])?.ok_or_else(|| missing(name))?;
-        Ok(self.put(index, WeightData::Vector(vec![0.0; len as usize])))
+        Ok(self.put(index, WeightData::Vector(Vec::new())))
     }
 }
 
@@ -217,7 +230,10 @@ impl Sink for Builder {
             let why = format!("{} tokens, but the embedding has {} rows", tokenizer.vocabulary(), config.vocabulary);
             return Err(Error::File { what: "tokenizer.ggml.tokens".to_owned(), why });
         }
-        self.chat = ChatTemplate::from_metadata(&header.metadata)?;
+        self.chat = match ChatTemplate::from_metadata(&header.metadata) {
+            Err(error @ Error::Template(_)) => Some(Err(error)),
+            template => template?.map(Ok),
+        };
         self.name = header.metadata.string_opt("general.name")?.unwrap_or("llama").to_owned();
         header.metadata = Default::default();
         let (places, weights, model) = Builder::claim(&header, &mut config)?;
@@ -239,8 +255,16 @@ impl Sink for Builder {
                 tensor.dequantise(row, bytes, divisors)
             }
             Place::Weight(w) => match &mut self.weights.list[w.0 as usize] {
-                WeightData::Matrix(m) => self.transcoder.put(tensor, row, bytes, m, row as usize),
-                WeightData::Vector(v) => tensor.dequantise(row, bytes, v),
+                WeightData::Matrix(m) => {
+                    if self.whole_matrices {
+                        m.reserve(m.rows())?;
+                    }
+                    self.transcoder.put(tensor, row, bytes, m, row as usize)
+                }
+                WeightData::Vector(v) => {
+                    v.resize(tensor.cols(), 0.0);
+                    tensor.dequantise(row, bytes, v)
+                }
             },
         }
     }

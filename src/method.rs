@@ -14,6 +14,10 @@ pub enum PassKind {
     Prefill = 0,
     /// One new token.
     Decode = 1,
+    /// A guess, which may be taken back.
+    Draft = 2,
+    /// The last accepted token and the guesses after it, to check them.
+    Verify = 3,
 }
 
 /// Where in the model and in the run a call is made.
@@ -35,6 +39,8 @@ pub struct Site {
     pub step: u32,
     /// Most live slots of any KV head of this layer, this pass's rows included once they are stored.
     pub live: u32,
+    /// Those of them, the oldest, that are in two planes.
+    pub quantised: u32,
 }
 
 /// All that a method may touch in one layer of one pass. It can compute; it cannot edit the cache.
@@ -68,8 +74,17 @@ pub trait Select {
 pub enum Edit {
     /// Nothing.
     None,
-    /// Drop all but these (a set by KV head).
+    /// Drop all but these (a set by KV head, or one list for all).
     Keep(Set),
+    /// Move the oldest so many full-precision rows, a multiple of the key group, into two 4-bit planes.
+    Quantise(Groups, u32),
+    /// The same, but every dropped row goes into the kept row whose key is nearest.
+    Fold {
+        /// What is kept.
+        keep: Set,
+        /// How the others go into it.
+        how: Fold,
+    },
 }
 
 /// What RoPE rotates a cached key by.
@@ -89,7 +104,8 @@ pub trait Retain {
     fn positions(&self) -> Positions {
         Positions::Text
     }
-    /// Most rows a KV head keeps after a pass; `None` when nothing is dropped. The engine reserves memory by it.
+    /// Most rows a KV head keeps after a pass, those in planes not counted; `None` when they grow with the text. The
+    /// engine reserves memory by it.
     fn bound(&self) -> Option<u32> {
         None
     }
@@ -119,18 +135,23 @@ pub struct Pass {
 /// The text so far: prompt and accepted ids.
 #[derive(Debug, Default)]
 pub struct Text {
-    /// Prompt, then what was accepted after it.
+    /// Prompt, what was accepted after it, and guesses that were not checked yet.
     pub ids: Vec<u32>,
-    /// Ids that passes have already stored.
+    /// Ids that are no guesses.
+    pub accepted: u32,
+    /// Ids that passes have already stored. A pass that begins before it takes the rows from there on back first.
     pub fed: u32,
     /// Length at which the run ends.
     pub limit: u32,
 }
 
-/// Which passes are run, in what order.
+/// Which passes are run, in what order. A [`PassKind::Draft`] adds a guess to the text, a [`PassKind::Verify`] accepts
+/// the guesses that the target agrees with and a token of its own, any other pass a token.
 pub trait Schedule {
     /// The next pass; `None` at the end.
     fn next(&mut self, text: &Text) -> Option<Pass>;
+    /// A new text begins.
+    fn restart(&mut self) {}
 }
 
 /// Whole prompt, then one token a pass.
@@ -139,7 +160,7 @@ pub struct Plain;
 
 impl Schedule for Plain {
     fn next(&mut self, text: &Text) -> Option<Pass> {
-        let len = text.ids.len() as u32;
+        let len = text.accepted;
         let kind = if len - text.fed > 1 || text.fed == 0 { PassKind::Prefill } else { PassKind::Decode };
         (len < text.limit && text.fed < len).then_some(Pass { kind, rows: text.fed..len })
     }

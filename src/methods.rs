@@ -1,23 +1,46 @@
 //! The registry: a row a method. Adding a method is its file, its row in [`REGISTRY`] and its golden folder.
+//!
+//! Method files do not know each other. What several share is a file of its own: `observation` (SnapKV's prompt rule)
+//! for `snap_kv`, `pyramid_kv`, `ada_kv` and `scope`.
 
+mod ada_kv;
 mod classic;
 mod flex_prefill;
 mod full;
 mod h2o;
+mod l2_norm;
 mod listing;
+mod look_m;
+mod observation;
+mod observed_attention;
 mod params;
+mod pyramid_kv;
+mod quant_spec;
 mod quest;
+mod scope;
+mod snap_kv;
 mod streaming_llm;
 mod tidal_decode;
+mod tova;
 
+pub use ada_kv::AdaKv;
 pub use classic::{Classic, Policy};
 pub use flex_prefill::{FlexPrefill, OnePattern};
-pub use h2o::H2o;
+pub use h2o::{H2o, Masked};
+pub use l2_norm::L2Norm;
 pub use listing::{MethodInfo, ParamInfo, listing};
+pub use look_m::{LookM, TwoPools};
+pub use observation::Observation;
+pub use observed_attention::ObservedAttention;
 pub use params::{Param, ParamKind, Params, Value};
+pub use pyramid_kv::{Budgets, PyramidKv};
+pub use quant_spec::{ByPlane, Planes, Rounds};
 pub use quest::Quest;
+pub use scope::Scope;
+pub use snap_kv::SnapKv;
 pub use streaming_llm::StreamingLlm;
 pub use tidal_decode::{Share, TidalDecode};
+pub use tova::Tova;
 
 use crate::{Error, Result, method::Method};
 
@@ -26,13 +49,22 @@ pub const REGISTRY: &[Row] = &[
     full::ROW,
     streaming_llm::ROW,
     h2o::ROW,
+    tova::ROW,
+    snap_kv::ROW,
+    pyramid_kv::ROW,
+    ada_kv::ROW,
+    l2_norm::ROW,
+    observed_attention::ROW,
+    scope::ROW,
+    look_m::ROW,
     tidal_decode::ROW,
+    quest::ROW,
+    flex_prefill::ROW,
+    quant_spec::ROW,
     classic::FIFO,
     classic::LRU,
     classic::LFU,
     classic::IMPORTANCE,
-    flex_prefill::ROW,
-    quest::ROW,
 ];
 
 /// What a method does to a run.

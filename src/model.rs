@@ -69,13 +69,15 @@ impl RopeConfig {
 
 /// Largest value accepted for any single count in a model's shape; larger ones are damage, not models.
 const MAX_COUNT: u32 = 1 << 20;
+/// Most query heads that may share a KV head.
+pub const MAX_GROUP: u32 = 32;
 
 impl Config {
     /// Reads the shape from a file's metadata and tensor list.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for another architecture, experts, a sliding window or a RoPE scaling that is not
-    /// `none` or `linear`; [`Error::File`] for a missing or impossible value.
+    /// [`Error::Unsupported`] for another architecture, experts, a sliding window, more than [`MAX_GROUP`] query heads a
+    /// KV head or a RoPE scaling that is not `none` or `linear`; [`Error::File`] for a missing or impossible value.
     pub fn from_header(header: &Header) -> Result<Config> {
         let m = &header.metadata;
         let architecture = m.string("general.architecture")?;
@@ -110,6 +112,10 @@ impl Config {
                 "llama.attention",
                 format!("{got}; KV heads must divide query heads, keys and values have the same even length"),
             );
+        }
+        if query_heads / kv_heads > MAX_GROUP {
+            let got = (query_heads / kv_heads).to_string();
+            return unsupported("query heads a KV head:", &got, &format!("at most {MAX_GROUP}"));
         }
         let vocabulary = header
             .tensors
@@ -243,11 +249,11 @@ impl Model {
         on.add_down(l.down, rows)
     }
 
-    /// Scores of every next token, `[vocabulary]`, after the pass's newest row.
+    /// Scores of every next token after some rows of the pass, `[rows, vocabulary]`.
     ///
     /// # Errors
     /// From the back end.
-    pub fn logits<'a>(&self, on: &'a mut dyn Dense) -> Result<&'a [f32]> {
-        on.logits(self.norm, self.head)
+    pub fn logits<'a>(&self, rows: Range<u32>, on: &'a mut dyn Dense) -> Result<&'a [f32]> {
+        on.logits(self.norm, self.head, rows)
     }
 }

@@ -3,7 +3,7 @@
 //! Methods hold handles, never numbers: the CPU computes at once, a GPU may record. A handle is good until the end of
 //! its pass. Widths and lengths are tokens; a *column* of a score table is a cache slot.
 
-use crate::{Result, cache::Kept, trace::Tracer};
+use crate::{Result, trace::Tracer};
 use std::ops::Range;
 
 /// One layer's keys and values: for every KV head its live slots, ascending in original position.
@@ -36,6 +36,8 @@ pub enum Read {
         /// Slots of a block.
         size: u32,
     },
+    /// Every live slot, quantised ones by their upper plane alone.
+    Coarse,
 }
 
 /// Whose scores stay apart.
@@ -45,6 +47,66 @@ pub enum Group {
     Query,
     /// The query heads of a KV head are summed.
     Kv,
+    /// All heads of the layer are summed; only while its KV heads keep the same number of slots.
+    All,
+}
+
+/// How the scores of several heads become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduce {
+    /// Their sum.
+    Sum,
+    /// Their mean.
+    Mean,
+    /// The largest.
+    Max,
+}
+
+/// How a score is smoothed over its neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// Their sum divided by the width of the kernel; slots beyond an end count as 0.
+    Mean,
+    /// The largest; slots beyond an end do not count.
+    Max,
+}
+
+/// How places are shared out over the groups of a table (AdaKV, arXiv 2407.11550).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// Share of an even part that every group gets, 0 to 1.
+    pub floor: f32,
+    /// Weigh a group by the share of its scores that an even part would cover.
+    pub covered: bool,
+}
+
+/// What is known of a token besides its id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tag {
+    /// Turn of a conversation, 0-based.
+    pub round: u16,
+    /// Number of the picture it belongs to, from 1; 0: text.
+    pub picture: u16,
+}
+
+/// How dropped rows go into the kept row whose key is nearest by cosine; keys decide, values follow. `y` is the kept
+/// row, `n` the rows that go into it, `x` each of them, `s` their cosines; rows as they were before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fold {
+    /// `(y + sum x) / (n + 1)`.
+    Averaged,
+    /// `(y + sum (x + y) / 2) / (n + 1)`.
+    Pivotal,
+    /// `(y + sum s x) / (n + 1)`.
+    Weighted,
+    /// `(y + sum w x) / (1 + sum w)` with `w = max((s + 1) / 2, 1e-6)`.
+    NormalisedWeighted,
+    /// LOOK-M's code for `Averaged`: the i-th dropped row of every head takes part only if its cosine, averaged over
+    /// the heads, is at least the mean of all; and the m targets that are left are paired with the first m dropped
+    /// rows.
+    PublishedAveraged,
+    /// LOOK-M's code for `Weighted`: with the same filter, rightly paired.
+    PublishedWeighted,
 }
 
 /// A request for the softmax mass each slot got, which attention leaves behind besides its output.
@@ -54,6 +116,16 @@ pub struct Mass {
     pub rows: u32,
     /// How heads are grouped.
     pub per: Group,
+}
+
+/// How the numbers of two 4-bit planes share their grids: a key's channel over so many tokens, a value's token over so
+/// many channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Groups {
+    /// Tokens of a key group.
+    pub tokens: u32,
+    /// Channels of a value group, a divisor of the head; 0: all.
+    pub channels: u32,
 }
 
 /// Slots that no rule may drop; they count towards a budget.
@@ -100,7 +172,7 @@ pub struct Take {
 
 /// How pages become slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spread {
+pub struct Expand {
     /// Slots of a page.
     pub size: u32,
     /// Most slots taken from pages, oldest first.
@@ -109,11 +181,29 @@ pub struct Spread {
     pub recent: u32,
 }
 
+/// What the cache holds and what the running pass read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Slots, summed over layers and KV heads.
+    pub rows: u64,
+    /// Bytes of their keys and values, and of page bounds.
+    pub bytes: u64,
+    /// Bytes reserved for keys and values.
+    pub allocated: u64,
+    /// Rows the newest query read, summed over layers and query heads.
+    pub rows_read: u64,
+    /// Bytes the pass read, each row once.
+    pub bytes_read: u64,
+}
+
 /// What a method may compute. Each call is one kernel.
 ///
 /// *Columns* live in the cache: the cache compacts and cuts them with its slots, so a method never renumbers
 /// anything. Calls that change a table ([`accumulate`](Ops::accumulate), [`stamp`](Ops::stamp),
-/// [`halve`](Ops::halve)) take such a column as `dst`.
+/// [`halve`](Ops::halve)) take a table by KV head as `dst`, as a rule such a column, and one of the same layer beside
+/// it. [`Error::Shape`](crate::Error::Shape) where groups do not fit.
+///
+/// A mass table may be shared with the other role: change a copy of it ([`regroup`](Ops::regroup)).
 pub trait Ops {
     /// The cache's own score column `name` of a layer, `[kv_heads, slots]`; made at first use.
     fn column(&mut self, kv: Kv, name: &'static str, fresh: Fresh) -> Result<Scores>;
@@ -127,7 +217,8 @@ pub trait Ops {
     fn used(&mut self, scores: Scores, share: f32, fresh: u32) -> Result<Scores>;
     /// The place (0 first) of every slot of a layer when ordered by `first`, then by `then`, then by position.
     fn rank(&mut self, kv: Kv, first: Option<Scores>, then: Option<Scores>) -> Result<Scores>;
-    /// The `k` best slots of every group, pins first. Ties go to the lower slot.
+    /// The `k` best slots of every group, pins first. Ties go to the lower slot. A score of plus infinity means
+    /// *always* (such slots are all taken, even beyond `k`), minus infinity *never*.
     fn top_k(&mut self, scores: Scores, k: u32, pins: Pins) -> Result<Set>;
     /// One set of at most `k` slots for all groups: pins, then slots by their best place in any group; ties go to the
     /// lower slot.
@@ -136,6 +227,29 @@ pub trait Ops {
     fn union_by_kv(&mut self, set: Set) -> Result<Set>;
     /// All slots of a layer but those in `gone`, for every KV head.
     fn except(&mut self, kv: Kv, gone: Range<u32>) -> Result<Set>;
+    /// A new table, `[groups of `to`, slots]`: the scores of the heads that share a group, as one. Of the same groups
+    /// it is a copy.
+    fn regroup(&mut self, scores: Scores, to: Group, how: Reduce) -> Result<Scores>;
+    /// A new table: each slot's mass divided by the number of queries that could see it, the queries being those of
+    /// the newest `rows` slots.
+    fn per_query(&mut self, scores: Scores, rows: u32) -> Result<Scores>;
+    /// A new table: scores smoothed over `kernel` neighbouring slots (odd), stride 1. The newest `recent` slots take
+    /// no part and get 0.
+    fn pool(&mut self, scores: Scores, kernel: u32, how: Pooling, recent: u32) -> Result<Scores>;
+    /// Minus the L2 norm of every stored key, `[kv_heads, slots]`: the shortest key is the best.
+    fn key_norms(&mut self, kv: Kv) -> Result<Scores>;
+    /// The best slots of every group, `k` of them on average, pins included: groups compete for the places.
+    fn top_k_spread(&mut self, scores: Scores, k: u32, spread: Spread, pins: Pins) -> Result<Set>;
+    /// A table with one value for the slots in a set and another for all others, `[groups of the set, slots]`.
+    fn mark(&mut self, kv: Kv, set: Set, inside: f32, outside: f32) -> Result<Scores>;
+    /// The mass each slot would get if of the pass's queries only the newest `causal` were causal and the others saw
+    /// all slots, `[query_heads, slots]`: the column sums of some published code. Reads every key for every query.
+    fn unmasked_mass(&mut self, kv: Kv, causal: u32) -> Result<Scores>;
+    /// A table with one value for slots whose token belongs to a picture and another for all others,
+    /// `[kv_heads, slots]`.
+    fn pictures(&mut self, kv: Kv, inside: f32, outside: f32) -> Result<Scores>;
+    /// Whether a token at original position `from` or later belongs to a picture; known to the host.
+    fn has_pictures(&self, from: u32) -> bool;
 
     /// Where the pass's newest `rows` queries look, as the mean of their softmax rows: what each slot gets, and what each
     /// diagonal gets, its last column being the queries' own slots, the one before it those one slot back, and so on.
@@ -169,7 +283,7 @@ pub trait Ops {
     /// `[query_heads, pages]`; the back end keeps the pages' bounds from pass to pass.
     fn page_scores(&mut self, kv: Kv, page: u32, recent: u32) -> Result<Scores>;
     /// The slots of pages, and the newest.
-    fn spread(&mut self, kv: Kv, pages: Set, spread: Spread) -> Result<Set>;
+    fn expand(&mut self, kv: Kv, pages: Set, how: Expand) -> Result<Set>;
 }
 
 /// A weight of the model, by its place in the back end's list.
@@ -195,17 +309,30 @@ pub trait Dense: Ops {
     fn gate_up(&mut self, norm: Weight, gate: Weight, up: Weight, rows: Range<u32>) -> Result<()>;
     /// residual += hidden times a matrix.
     fn add_down(&mut self, w: Weight, rows: Range<u32>) -> Result<()>;
-    /// norm(residual) of the pass's newest row times the output matrix, `[vocabulary]`.
-    fn logits(&mut self, norm: Weight, head: Weight) -> Result<&[f32]>;
+    /// norm(residual) of some rows of the pass times the output matrix, `[rows, vocabulary]`.
+    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<&[f32]>;
 
     /// Reserves room for `rows` slots in every KV head of every layer and forgets all slots.
     fn reset(&mut self, rows: u32) -> Result<()>;
-    /// Keeps only the slots of `set` (by KV head) in `kv`, and no more room than was reserved.
+    /// Makes room for `rows` slots in every KV head of every layer, those that are there included.
+    fn reserve(&mut self, rows: u32) -> Result<()>;
+    /// Keeps only the slots of `set` (by KV head, or one list for all) in `kv`, and no more room than was reserved.
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()>;
+    /// Moves the oldest `rows` full-precision rows of `kv` into two 4-bit planes.
+    fn quantise(&mut self, kv: Kv, groups: Groups, rows: u32) -> Result<()>;
+    /// Takes back the slots of `kv` from position `first` on.
+    fn cut(&mut self, kv: Kv, first: u32) -> Result<()>;
     /// Most live slots of any KV head of `kv`.
     fn live(&self, kv: Kv) -> u32;
+    /// Most slots in two planes of any KV head of `kv`.
+    fn quantised(&self, kv: Kv) -> u32;
     /// What the cache holds and what this pass read.
     fn kept(&self) -> Kept;
     /// The trace.
     fn tracer(&mut self) -> &mut Tracer;
+    /// Tags the tokens at original positions from `first` on; a token that was never tagged has the default
+    /// [`Tag`]. [`reset`](Dense::reset) forgets all tags.
+    fn tag(&mut self, first: u32, tags: &[Tag]);
+    /// As [`keep`](Dense::keep), but every dropped row first goes into the kept row whose key is nearest.
+    fn fold(&mut self, kv: Kv, set: Set, how: Fold) -> Result<()>;
 }

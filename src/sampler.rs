@@ -1,6 +1,13 @@
 //! From logits to a token: greedy, or by temperature with top-k and top-p.
 
-use crate::kernels::{argmax, top_k};
+mod judge;
+
+pub use judge::{Verdict, judge};
+
+use crate::{
+    Error, Result,
+    kernels::{argmax, top_k},
+};
 
 /// How tokens are chosen. Temperature 0 is greedy.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,6 +28,25 @@ impl Default for Sampling {
     }
 }
 
+impl Sampling {
+    /// Whether every value is in its range.
+    ///
+    /// # Errors
+    /// [`Error::Param`] for a temperature outside 0 to 100 or a top-p outside 0 (excluded) to 1.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |name: &str, got: f32, allowed: &str| {
+            Err(Error::Param { name: name.into(), got: got.to_string(), allowed: allowed.into() })
+        };
+        if !(0.0..=100.0).contains(&self.temperature) {
+            return refuse("temperature", self.temperature, "0 to 100");
+        }
+        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
+            return refuse("top_p", self.top_p, "above 0, at most 1");
+        }
+        Ok(())
+    }
+}
+
 /// A [`Sampling`] with its generator and room to work in.
 #[derive(Debug)]
 pub struct Sampler {
@@ -29,6 +55,8 @@ pub struct Sampler {
     best: Vec<u32>,
     work: Vec<u32>,
     candidates: Vec<(u32, f32)>,
+    /// The distributions of the guesses of this round, `[guesses, vocabulary]`.
+    guessed: Vec<f32>,
 }
 
 impl Sampler {
@@ -41,16 +69,29 @@ impl Sampler {
             best: Vec::new(),
             work: Vec::new(),
             candidates: Vec::new(),
+            guessed: Vec::new(),
         }
     }
 
     /// The next token id for `logits`, `[vocabulary]`.
     pub fn sample(&mut self, logits: &[f32]) -> u32 {
-        let best = argmax(logits).unwrap_or(0) as u32;
         if self.how.temperature <= 0.0 {
-            return best;
+            return argmax(logits).unwrap_or(0) as u32;
         }
-        let max = logits[best as usize];
+        self.weigh(logits);
+        let candidates = &self.candidates;
+        let mut at = self.random.f32() * candidates.iter().map(|c| c.1).sum::<f32>();
+        let hit = candidates.iter().find(|c| {
+            at -= c.1;
+            at < 0.0
+        });
+        hit.or(candidates.last()).map_or(0, |c| c.0)
+    }
+
+    /// The candidates of `logits` with their weights, best first.
+    fn weigh(&mut self, logits: &[f32]) {
+        let best = argmax(logits).unwrap_or(0);
+        let max = logits[best];
         let weight = |id: u32| (id, ((logits[id as usize] - max) / self.how.temperature).exp());
         self.candidates.clear();
         if self.how.top_k > 0 {
@@ -68,16 +109,54 @@ impl Sampler {
             kept >= self.how.top_p * total
         };
         let n = self.candidates.iter().position(reach).map_or(self.candidates.len(), |i| i + 1);
-        let candidates = &self.candidates[..n];
-        let mut at = self.random.f32() * candidates.iter().map(|c| c.1).sum::<f32>();
-        candidates
-            .iter()
-            .find(|c| {
-                at -= c.1;
-                at < 0.0
-            })
-            .or(candidates.last())
-            .map_or(best, |c| c.0)
+        self.candidates.truncate(n);
+    }
+
+    /// Adds the distribution that [`sample`](Sampler::sample) draws from to `out`; nothing when it is greedy.
+    fn distribution(&mut self, logits: &[f32], out: &mut Vec<f32>) {
+        if self.how.temperature > 0.0 {
+            self.weigh(logits);
+            let (first, total) = (out.len(), self.candidates.iter().map(|c| c.1).sum::<f32>());
+            out.resize(first + logits.len(), 0.0);
+            for (id, weight) in &self.candidates {
+                out[first + *id as usize] = weight / total;
+            }
+        }
+    }
+
+    /// Forgets the guesses of a round.
+    pub fn begin_round(&mut self) {
+        self.guessed.clear();
+    }
+
+    /// A guess for the next token, of which `logits` is the draft's opinion.
+    pub fn guess(&mut self, logits: &[f32]) -> u32 {
+        let mut guessed = std::mem::take(&mut self.guessed);
+        self.distribution(logits, &mut guessed);
+        self.guessed = guessed;
+        self.sample(logits)
+    }
+
+    /// Checks the guesses of this round against the target's `logits`, `[guesses + 1, vocabulary]`: how many hold, and
+    /// the target's own token after them. The text is distributed as if the target alone had made it.
+    pub fn verify(&mut self, guesses: &[u32], logits: &[f32]) -> (u32, u32) {
+        let vocabulary = logits.len() / (guesses.len() + 1);
+        if self.how.temperature <= 0.0 {
+            let mut own = logits.chunks_exact(vocabulary).map(|row| argmax(row).unwrap_or(0) as u32);
+            let mut held = 0;
+            for guess in guesses {
+                let token = own.next().unwrap_or(0);
+                if token != *guess {
+                    return (held, token);
+                }
+                held += 1;
+            }
+            return (held, own.next().unwrap_or(0));
+        }
+        let mut target = Vec::new();
+        logits.chunks_exact(vocabulary).for_each(|row| self.distribution(row, &mut target));
+        let Verdict { held, token, .. } = judge(guesses, &self.guessed, &target, || self.random.f32());
+        (held, token)
     }
 }
 

@@ -47,7 +47,7 @@ impl Tokenizer {
         build::tokenizer(metadata)
     }
 
-    /// The ids of `text`. Nothing is added: see [`Tokenizer::encode_prompt`] for the token that begins a text.
+    /// The ids of `text`. Nothing is added: see [`Tokenizer::begin`] for the token that begins a text.
     ///
     /// With `parse_special`, control tokens written in the text (`<|im_start|>`) become their ids; without, they are
     /// read as letters, which is right for text from strangers. Tokens the file calls user-defined are always found.
@@ -66,20 +66,24 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// The ids of a whole prompt: control tokens are parsed, and the begin-of-text token is put in front if the model
-    /// wants it and the prompt does not have it.
+    /// The ids of a whole prompt: control tokens are parsed, and the text is [begun](Tokenizer::begin).
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>> {
-        let mut ids = self.encode(text, true)?;
+        Ok(self.begin(self.encode(text, true)?))
+    }
+
+    /// Puts the begin-of-text token in front of a prompt if the model wants it and the prompt does not have it.
+    #[must_use]
+    pub fn begin(&self, mut ids: Vec<u32>) -> Vec<u32> {
         if let Some(bos) = self.bos
             && self.add_bos
             && ids.first() != Some(&bos)
         {
             ids.insert(0, bos);
         }
-        Ok(ids)
+        ids
     }
 
     fn encode_plain(&self, text: &str, ids: &mut Vec<u32>) -> Result<()> {

@@ -48,8 +48,14 @@ pub enum Kind {
     EvictBits = 11,
     /// A remark of the method.
     Note = 12,
+    /// Rows were taken back.
+    Cut = 13,
+    /// Rows were quantised.
+    Quantise = 14,
+    /// A row that is about to be dropped was added to one that stays.
+    Fold = 15,
     /// The blocks of keys that the blocks of queries read.
-    ReadBlocks = 13,
+    ReadBlocks = 16,
 }
 
 /// One row of [`SCHEMA`].
@@ -80,7 +86,7 @@ pub const SCHEMA: &[KindSpec] = &[
         kind: Kind::Token,
         name: "token",
         head: "",
-        fields: ["0 sampled, 1 forced", "token id", "position it will take"],
+        fields: ["0 made, 1 forced, 2 guessed", "token id", "position it will take"],
         payload: false,
     },
     KindSpec {
@@ -106,7 +112,13 @@ pub const SCHEMA: &[KindSpec] = &[
         payload: false,
     },
     KindSpec { kind: Kind::Append, name: "append", head: "kv", fields: ["", "first position", "rows"], payload: false },
-    KindSpec { kind: Kind::ReadAll, name: "readAll", head: "query", fields: ["", "", ""], payload: false },
+    KindSpec {
+        kind: Kind::ReadAll,
+        name: "readAll",
+        head: "query",
+        fields: ["1: quantised rows by their upper plane alone", "", ""],
+        payload: false,
+    },
     KindSpec {
         kind: Kind::ReadWindow,
         name: "readWindow",
@@ -147,6 +159,21 @@ pub const SCHEMA: &[KindSpec] = &[
         name: "note",
         head: "query",
         fields: ["index into the method's notes", "f32 bits", ""],
+        payload: false,
+    },
+    KindSpec { kind: Kind::Cut, name: "cut", head: "kv", fields: ["", "first position", "rows"], payload: false },
+    KindSpec {
+        kind: Kind::Quantise,
+        name: "quantise",
+        head: "kv",
+        fields: ["", "first position", "rows now in two 4-bit planes"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Fold,
+        name: "fold",
+        head: "kv",
+        fields: ["", "position that is dropped", "position it is added to"],
         payload: false,
     },
     KindSpec {

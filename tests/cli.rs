@@ -7,7 +7,11 @@ mod common;
 
 use common::tiny;
 use serde_json::Value;
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 fn attnscope(args: &[&str]) -> (bool, String, String) {
     let out = Command::new(env!("CARGO_BIN_EXE_attnscope")).args(args).env_remove("ATTNSCOPE_MODEL").output().unwrap();
@@ -52,11 +56,44 @@ fn methods_are_listed_with_their_parameters() {
     assert_eq!(listed.as_array().unwrap().len(), attnscope::methods::REGISTRY.len());
 }
 
+/// Every example in the help is understood: all that is wrong with it is that its model file is not there.
 #[test]
 fn help_has_examples() {
+    let mut run = 0;
     for args in [&["--help"][..], &["generate", "--help"]] {
         let (ok, out, _) = attnscope(args);
-        assert!(ok && out.contains("--") && out.len() > 300);
+        let examples = out.split_once("Examples:\n").unwrap_or_else(|| panic!("{args:?} has none")).1;
+        for line in examples.lines().filter_map(|line| line.trim().strip_prefix("attnscope ")) {
+            // Words, or a text in quotes.
+            let words = line.split('\'').enumerate().flat_map(|(i, part)| match i % 2 {
+                0 => part.split_whitespace().collect(),
+                _ => vec![part],
+            });
+            let (ok, _, err) = attnscope(&words.collect::<Vec<_>>());
+            assert!(ok || err.contains("model file: smollm2.gguf"), "{line}: {err}");
+            run += 1;
+        }
+        assert!(ok);
+    }
+    assert!(run >= 6, "{run} examples");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let (model, ids) = (file("pipe.gguf", &tiny::file()), file("pipe.json", b"[65, 66, 67, 68]"));
+    let (model, ids) = (model.to_str().unwrap(), ids.to_str().unwrap());
+    let generate = ["generate", "--model", model, "--ids", ids, "--ignore-eos", "--max-tokens", "300"];
+    for args in [&["methods"][..], &["methods", "--json"], &generate] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_attnscope"))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let out = child.wait_with_output().unwrap();
+        let err = String::from_utf8(out.stderr).unwrap();
+        assert!(out.status.success() && !err.contains("panic") && !err.contains("error"), "{args:?}: {err}");
     }
 }
 

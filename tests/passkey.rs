@@ -8,7 +8,7 @@ mod common;
 use attnscope::{
     cache::Store,
     engine::{Options, Progress},
-    loader::{Loaded, Loader},
+    loader::Loaded,
     methods::Value,
 };
 
@@ -52,10 +52,7 @@ fn finds(
 
 #[test]
 fn full_attention_finds_every_key() {
-    let bytes = std::fs::read(common::model_path()).unwrap();
-    let mut loader = Loader::new(Some(bytes.len() as u64));
-    bytes.chunks(1 << 20).for_each(|portion| loader.push(portion).unwrap());
-    let loaded = &loader.finish().unwrap();
+    let loaded = &common::load_model();
     let tidal = [
         ("top_k".to_owned(), Value::Number(128.0)),
         ("share".to_owned(), Value::Word("all_heads".to_owned())),

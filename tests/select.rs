@@ -7,11 +7,11 @@ mod common;
 
 use attnscope::{
     backend::{Cpu, Shape, Weights},
-    cache::{Kept, Store},
+    cache::Store,
     engine::{CHUNK, Engine, Options, Progress},
     method::Positions,
     methods::Value,
-    ops::{Dense, Kv, Ops},
+    ops::{Dense, Kept, Kv, Ops},
     trace::{Detail, Kind, records},
 };
 use common::tiny;
@@ -164,8 +164,10 @@ fn page_bounds_follow_every_edit() {
     let mut cpu = Cpu::new(shape, Arc::new(Weights::default()), Positions::Text, Store::F16).unwrap();
     cpu.reset(0).unwrap();
     let (mut random, kv) = (fastrand::Rng::with_seed(9), Kv(0));
+    let mut position = 0;
     for step in 0..200u32 {
-        cpu.begin(step, 1);
+        cpu.begin(position, 1);
+        position += 1;
         let mut row = |heads: usize| (0..heads * dim).map(|_| random.f32() - 0.5).collect::<Vec<f32>>();
         let (q, k) = (row(4), row(kv_heads));
         cpu.store(kv, &q, &mut k.clone(), &k, 0..1).unwrap();
@@ -186,6 +188,11 @@ fn page_bounds_follow_every_edit() {
                 let want: f32 = (0..dim).map(|i| q[i] * side(i, q[i] >= 0.0).unwrap()).sum();
                 assert!((got - want).abs() < 1e-5, "step {step}: {got}, want {want}");
             }
+        }
+        if step % 5 == 4 {
+            // The newest are taken back, as after a rejected draft.
+            position -= random.u32(0..4);
+            cpu.cut(kv, position).unwrap();
         }
         if step % 7 == 6 {
             let from = random.u32(0..5);

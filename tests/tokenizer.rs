@@ -4,7 +4,7 @@
 
 mod common;
 
-use attnscope::chat::{ChatTemplate, Message};
+use attnscope::chat::{ChatMessage, ChatTemplate};
 use attnscope::gguf::Metadata;
 use attnscope::gguf::write::{Meta, Writer};
 use attnscope::tokenizer::bytes::letters;
@@ -56,10 +56,10 @@ fn prompts_have_the_reference_ids() {
 fn the_template_makes_the_reference_prompt() {
     let template = ChatTemplate::from_metadata(&model_metadata()).unwrap().unwrap();
     let (prompt, _) = golden_prompt("chat.safetensors");
-    let question = Message::new("user", "Name three rivers in Europe and say one sentence about each.");
+    let question = ChatMessage::new("user", "Name three rivers in Europe and say one sentence about each.");
     assert_eq!(template.render(std::slice::from_ref(&question), true).unwrap(), prompt);
     assert!(prompt.contains("You are a helpful AI assistant named SmolLM"));
-    let own = template.render(&[Message::new("system", "Be brief."), question], false).unwrap();
+    let own = template.render(&[ChatMessage::new("system", "Be brief."), question], false).unwrap();
     assert!(own.starts_with("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n"), "{own}");
     assert!(own.ends_with("<|im_end|>\n"), "{own}");
 }
@@ -157,6 +157,9 @@ fn pre_tokenisers_cut_as_documented() {
     assert_eq!(words("gpt-2", "a's a'S"), ["a", "'s", " a", "'", "S"]);
     assert_eq!(words("llama-bpe", "a'S"), ["a", "'S"]);
     assert_eq!(words("smollm", "a   a"), ["a", "  ", " a"]);
+    for alias in ["llama3", "llama-v3"] {
+        assert_eq!(words(alias, "1111 a'S"), words("llama-bpe", "1111 a'S"));
+    }
 }
 
 proptest! {
@@ -238,6 +241,18 @@ fn what_does_not_fit_is_refused_by_key() {
 }
 
 #[test]
+fn many_specials_are_read_at_once_and_more_are_refused() {
+    let with = |count: usize| {
+        let tokens: Vec<String> = (0..count).map(|i| format!("<|{}{i}|>", "x".repeat(i % 7))).collect();
+        tiny("smollm", &tokens.iter().map(String::as_str).collect::<Vec<_>>(), &[])
+    };
+    let tokenizer = built(with(1 << 13)).unwrap();
+    assert_eq!(tokenizer.encode("<|xxx10|><|x8191|>", true).unwrap(), [256 + 10, 256 + 8191]);
+    let message = built(with((1 << 13) + 1)).unwrap_err().to_string();
+    assert!(message.contains("8193 control and user-defined tokens; at most 8192"), "{message}");
+}
+
+#[test]
 fn equal_tokens_encode_to_the_first() {
     let tokenizer = built(tiny("smollm", &["aa", "aa"], &["a a"])).unwrap();
     assert_eq!(tokenizer.encode("aa", false).unwrap(), [256]);
@@ -247,7 +262,7 @@ fn equal_tokens_encode_to_the_first() {
 #[test]
 fn templates_may_use_what_published_ones_use() {
     let render = |source: &str| {
-        let messages = [Message::new("user", " Hi\u{e9} "), Message::new("assistant", "Yo")];
+        let messages = [ChatMessage::new("user", " Hi\u{e9} "), ChatMessage::new("assistant", "Yo")];
         ChatTemplate::new(source).and_then(|template| template.render(&messages, true))
     };
     assert_eq!(render("{{ messages[0]['content'].strip() }}").unwrap(), "Hié");
@@ -274,7 +289,7 @@ fn hostile_templates_end() {
         "{% include 'chat_template' %}",
     ] {
         let started = std::time::Instant::now();
-        let result = ChatTemplate::new(source).and_then(|t| t.render(&[Message::new("user", "x")], true));
+        let result = ChatTemplate::new(source).and_then(|t| t.render(&[ChatMessage::new("user", "x")], true));
         assert_eq!(result.unwrap_err().code(), "template", "{source}");
         assert!(started.elapsed().as_secs() < 5, "{source}");
     }

@@ -11,9 +11,10 @@ use attnscope::{
         attend_span, encode, matmul, rms_norm, swiglu, top_k,
     },
     methods::REGISTRY,
+    tokenizer::Detokenizer,
     web::{Loader, Session},
 };
-use common::tiny;
+use common::{recorded, tiny};
 use half::f16;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -163,7 +164,10 @@ fn small_kernels_are_those_of_their_definition() {
 }
 
 fn model() -> attnscope::web::Model {
-    let file = tiny::file();
+    load(&tiny::file())
+}
+
+fn load(file: &[u8]) -> attnscope::web::Model {
     let mut loader = Loader::new(Some(file.len() as f64));
     file.chunks(4099).for_each(|portion| loader.push(portion).unwrap());
     loader.finish().unwrap()
@@ -217,6 +221,44 @@ fn every_method_runs_and_repeats_itself() {
         assert_eq!(run(&mut session), first, "{}", row.name);
     }
     console_log!("{} methods ran", REGISTRY.len());
+}
+
+#[wasm_bindgen_test]
+fn every_method_gives_what_native_builds_do() {
+    let differ = recorded::differ(&tiny::load(), REGISTRY);
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}
+
+#[wasm_bindgen_test]
+fn a_prompt_begins_as_the_model_wants_whether_or_not_specials_are_parsed() {
+    let bos = |wanted: bool| {
+        let writer = tiny::writer().meta("tokenizer.ggml.bos_token_id", 256u32);
+        load(&writer.meta("tokenizer.ggml.add_bos_token", wanted).finish())
+    };
+    let (text, letters) = ("a<|end|>", b"<|end|>".map(u32::from));
+    let (plain, parsed) = ([&[97][..], &letters].concat(), vec![97, 256]);
+    for (begin, front) in [(true, &[256][..]), (false, &[])] {
+        assert_eq!(bos(true).encode(text, false, begin).unwrap(), [front, &plain].concat());
+        assert_eq!(bos(true).encode(text, true, begin).unwrap(), [front, &parsed].concat());
+        assert_eq!(bos(false).encode(text, false, begin).unwrap(), plain);
+    }
+}
+
+#[wasm_bindgen_test]
+fn the_text_goes_on_from_chosen_tokens() {
+    let model = model();
+    let mut session = model.session(object(&[("method", "full".into())])).unwrap();
+    session.start(&tiny::prompt(20), 12, "totals").unwrap();
+    let mut chosen = Detokenizer::default();
+    // Characters of two to four bytes, so that most steps begin in the middle of one.
+    for byte in "é€𝄞é".bytes() {
+        while session.advance().unwrap() == 0 {}
+        let step = session.step().unwrap();
+        let proposed = field(&step, "id").as_f64().unwrap() as u8;
+        assert_eq!(field(&step, "text").as_string().unwrap(), chosen.clone().push(&[proposed]), "before {byte:#x}");
+        session.choose(byte.into()).unwrap();
+        chosen.push(&[byte]);
+    }
 }
 
 #[wasm_bindgen_test]

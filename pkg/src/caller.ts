@@ -3,7 +3,7 @@ import type { Calls, FromWorker, Port, Progress, ToWorker } from './protocol.js'
 
 interface Waiting {
   resolve: (value: unknown) => void;
-  reject: (error: AttnscopeError) => void;
+  reject: (error: unknown) => void;
   options: CallOptions;
 }
 
@@ -71,8 +71,18 @@ export class Caller {
     if (!waiting) return;
     if ('value' in message) waiting.resolve(message.value);
     else if ('error' in message) waiting.reject(toError(message.error));
-    else if ('progress' in message) waiting.options.onProgress?.(message.progress);
+    else if ('progress' in message) this.#report(message.id, message.progress, waiting);
     else void this.#feed(message.id, waiting.options);
+  }
+
+  /** What the callback throws ends the call and comes out of it unchanged. */
+  #report(id: number, progress: Progress, { options, reject }: Waiting): void {
+    try {
+      options.onProgress?.(progress);
+    } catch (thrown) {
+      this.#post({ id, abort: true });
+      reject(thrown);
+    }
   }
 
   async #feed(id: number, { chunks, signal }: CallOptions): Promise<void> {

@@ -1,15 +1,44 @@
-/**
- * Every failure of this package is an `AttnscopeError`: `message` is for people, `code` for programs.
- *
- * Codes of the engine pass through unchanged (`file`, `truncated`, `unsupported`, `unknown_method`, `param`, `context`,
- * `memory`, …). The package adds: `aborted`, `network`, `http`, `not_gguf`, `source`, `state`, `closed`, `trace`,
- * `worker` and `engine`.
- */
+/** Codes of the engine, which pass through unchanged: those of `Error::code` in src/error.rs. */
+export const ENGINE_CODES = [
+  'context',
+  'empty_prompt',
+  'file',
+  'memory',
+  'param',
+  'shape',
+  'state',
+  'template',
+  'token_id',
+  'tokenizer',
+  'truncated',
+  'unknown_method',
+  'unknown_param',
+  'unsupported',
+] as const;
+
+/** Codes that this package adds. */
+const PACKAGE_CODES = [
+  'aborted',
+  'closed',
+  'engine',
+  'http',
+  'network',
+  'not_gguf',
+  'source',
+  'trace',
+  'worker',
+] as const;
+
+export type ErrorCode = (typeof ENGINE_CODES)[number] | (typeof PACKAGE_CODES)[number];
+
+const CODES: ReadonlySet<unknown> = new Set([...ENGINE_CODES, ...PACKAGE_CODES]);
+
+/** Every failure of this package is an `AttnscopeError`: `message` is for people, `code` for programs. */
 export class AttnscopeError extends Error {
   override readonly name = 'AttnscopeError';
-  readonly code: string;
+  readonly code: ErrorCode;
 
-  constructor(code: string, message: string, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.code = code;
   }
@@ -17,7 +46,7 @@ export class AttnscopeError extends Error {
 
 /** The same failure as plain data, to cross a worker border. */
 export interface PlainError {
-  code: string;
+  code: ErrorCode;
   message: string;
 }
 
@@ -28,15 +57,27 @@ export function toError(thrown: unknown): AttnscopeError {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const name = thrown instanceof Error ? thrown.name : '';
   if (name === 'AbortError') return aborted(thrown);
+  // What cannot cross to a worker: a function, say, among the options.
+  if (name === 'DataCloneError') return new AttnscopeError('param', message, { cause: thrown });
   // Browsers report a wasm memory that cannot grow, and a buffer that cannot be made, as a RangeError.
   if (thrown instanceof RangeError && /memory|allocation|buffer/i.test(message)) {
     return new AttnscopeError('memory', `Out of memory: ${message}`, { cause: thrown });
   }
-  // A trap leaves the instance in an unknown state, so the advice is to start over.
+  // A trap leaves the instance in an unknown state, and a thread has one instance for as long as it lives.
   if (name === 'RuntimeError') {
-    return new AttnscopeError('engine', `The engine stopped (${message}). Load the model again.`, { cause: thrown });
+    const advice = 'In a worker, close it and load again; otherwise restart the program.';
+    return new AttnscopeError('engine', `The engine stopped (${message}). ${advice}`, { cause: thrown });
   }
   return new AttnscopeError('engine', message, { cause: thrown });
+}
+
+/** Runs a call of the engine with its failures in the form of this package. */
+export function attempt<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (thrown) {
+    throw toError(thrown);
+  }
 }
 
 /** The error of a call that was cancelled. */
@@ -54,13 +95,15 @@ export function toPlain(thrown: unknown): PlainError {
   return { code, message };
 }
 
+/** Only what the engine or a worker throws: errors of the host, such as those of files, have a `code` too. */
 function isPlain(value: unknown): value is PlainError {
   return (
     typeof value === 'object' &&
     value !== null &&
+    !(value instanceof Error) &&
     'code' in value &&
     'message' in value &&
-    typeof value.code === 'string' &&
+    CODES.has(value.code) &&
     typeof value.message === 'string'
   );
 }

@@ -1,5 +1,6 @@
+import { generateOptions, messagesOf, promptOf, readOptions, textOf, tokenId, tokenIds } from './checks.js';
 import { type Border, openBorder } from './engine.js';
-import { AttnscopeError, throwIfAborted, toError } from './errors.js';
+import { AttnscopeError, attempt, throwIfAborted } from './errors.js';
 import { readModel } from './read.js';
 import { breathe, SLICE_MS, throttle } from './slices.js';
 import { type Incoming, openSource } from './source.js';
@@ -29,21 +30,22 @@ export class LocalEngine implements Api.Engine {
     this.methods = border.methods();
   }
 
-  async load(source: Api.Source, options: Api.ReadOptions = {}): Promise<Api.Model> {
-    throwIfAborted(options.signal);
-    return this.loadFrom(await openSource(source, options.signal), options);
+  async load(source: Api.Source, options?: Api.ReadOptions): Promise<Api.Model> {
+    const reading = readOptions(options);
+    throwIfAborted(reading.signal);
+    return this.loadFrom(await openSource(source, reading.signal), reading);
   }
 
   /** As `load`, for bytes that are already on their way. */
-  async loadFrom(incoming: Incoming, options: Api.ReadOptions = {}): Promise<Api.Model> {
-    const model = new LocalModel(await readModel(this.#border, incoming, options), this.#border);
+  async loadFrom(incoming: Incoming, options: Api.ReadOptions): Promise<Api.Model> {
+    const wasm = await readModel(this.#border, incoming, options);
+    const model = new LocalModel(wasm, this.#border, () => this.#models.delete(model));
     this.#models.add(model);
     return model;
   }
 
   async close(): Promise<void> {
-    for (const model of this.#models) await model.close();
-    this.#models.clear();
+    for (const model of [...this.#models]) await model.close();
   }
 }
 
@@ -56,6 +58,7 @@ class LocalModel implements Api.Model {
   constructor(
     wasm: WasmModel,
     private readonly border: Border,
+    private readonly forget: () => void,
   ) {
     this.#wasm = wasm;
     this.methods = border.methods();
@@ -63,41 +66,42 @@ class LocalModel implements Api.Model {
   }
 
   async encode(text: string, options: { parseSpecial?: boolean } = {}): Promise<Uint32Array> {
-    return attempt(() => live(this.#wasm).encode(text, options.parseSpecial ?? false));
+    const special = options.parseSpecial ?? false;
+    return attempt(() => live(this.#wasm).encode(textOf(text), special, special));
   }
 
   async decode(ids: Uint32Array | readonly number[]): Promise<string> {
-    return attempt(() => live(this.#wasm).decode(Uint32Array.from(ids)));
+    return attempt(() => live(this.#wasm).decode(tokenIds(ids)));
   }
 
   async chat(messages: readonly Api.ChatMessage[]): Promise<string> {
-    return attempt(() => live(this.#wasm).chat([...messages]));
+    return attempt(() => live(this.#wasm).chat(messagesOf(messages)));
   }
 
   async session(options: Api.SessionOptions): Promise<Api.Session> {
-    const session = new LocalSession(
+    const session: LocalSession = new LocalSession(
       attempt(() => live(this.#wasm).session(options as WasmSessionOptions)),
       options,
       (prompt) => this.#tokens(prompt),
       this.border.memoryBytes,
+      () => this.#sessions.delete(session),
     );
     this.#sessions.add(session);
     return session;
   }
 
   async close(): Promise<void> {
-    for (const session of this.#sessions) await session.close();
-    this.#sessions.clear();
+    this.forget();
+    for (const session of [...this.#sessions]) await session.close();
     this.#wasm?.free();
     this.#wasm = null;
   }
 
-  async #tokens(prompt: Api.Prompt): Promise<Uint32Array> {
-    if (typeof prompt === 'string') return this.encode(prompt);
+  async #tokens(given: Api.Prompt): Promise<Uint32Array> {
+    const prompt = promptOf(given);
+    if (typeof prompt === 'string') return attempt(() => live(this.#wasm).encode(prompt, false, true));
     if (prompt instanceof Uint32Array) return prompt;
-    // An empty list is no prompt in either form; the engine says so.
-    if (prompt.every((part) => typeof part === 'number')) return Uint32Array.from(prompt as readonly number[]);
-    return this.encode(await this.chat(prompt as readonly Api.ChatMessage[]), { parseSpecial: true });
+    return this.encode(await this.chat(prompt), { parseSpecial: true });
   }
 }
 
@@ -110,12 +114,13 @@ class LocalSession implements Api.Session {
     readonly options: Api.SessionOptions,
     private readonly tokens: (prompt: Api.Prompt) => Promise<Uint32Array>,
     private readonly memoryBytes: () => number,
+    private readonly forget: () => void,
   ) {
     this.#wasm = wasm;
   }
 
-  async *generate(prompt: Api.Prompt, options: Api.GenerateOptions = {}): Api.Steps {
-    const { signal, trace, onProgress, maxTokens = 64 } = options;
+  async *generate(prompt: Api.Prompt, options?: Api.GenerateOptions): Api.Steps {
+    const { signal, trace, onProgress, maxTokens } = generateOptions(options);
     if (this.#busy) throw new AttnscopeError('state', 'This session is running; one run at a time.');
     this.#busy = true;
     try {
@@ -124,14 +129,17 @@ class LocalSession implements Api.Session {
       attempt(() => live(this.#wasm).start(ids, maxTokens, trace ?? 'totals'));
       let prefill = true;
       const report = throttle(100, () => {
-        if (prefill) onProgress?.({ ...live(this.#wasm).progress(), trace: this.#records(trace) });
+        if (!prefill) return;
+        const progress = attempt(() => ({ ...live(this.#wasm).progress(), trace: this.#records(trace) }));
+        // Outside of `attempt`: what the callback throws is the caller's own and comes out unchanged.
+        onProgress?.(progress);
       });
       report(true);
       while (await this.#work(signal, report)) {
         prefill = false;
         const step = attempt((): Api.Step => ({ ...live(this.#wasm).step(), trace: this.#records(trace) }));
         const choice = yield step;
-        if (choice !== undefined) attempt(() => live(this.#wasm).choose(choice));
+        if (choice !== undefined) attempt(() => live(this.#wasm).choose(tokenId(choice)));
         if (step.end !== null && (choice === undefined || step.end === 'length')) return;
       }
     } finally {
@@ -144,6 +152,7 @@ class LocalSession implements Api.Session {
   }
 
   async close(): Promise<void> {
+    this.forget();
     this.#wasm?.free();
     this.#wasm = null;
   }
@@ -158,7 +167,7 @@ class LocalSession implements Api.Session {
         if (state === READY) return true;
         if (state === FINISHED) return false;
       } while (performance.now() < until);
-      attempt(report);
+      report();
       await breathe();
     }
   }
@@ -167,15 +176,6 @@ class LocalSession implements Api.Session {
     // Taken also when nobody wants it, so that the engine does not keep it.
     const block = live(this.#wasm).takeTrace();
     return trace === undefined ? null : block;
-  }
-}
-
-/** Runs a call of the engine with its failures in the form of this package. */
-function attempt<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (thrown) {
-    throw toError(thrown);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Border } from './engine.js';
-import { AttnscopeError, throwIfAborted, toError } from './errors.js';
+import { AttnscopeError, attempt, throwIfAborted } from './errors.js';
 import { breathe, throttle } from './slices.js';
 import type { Incoming } from './source.js';
 import type { ReadOptions } from './types.js';
@@ -7,11 +7,14 @@ import type { Model as WasmModel } from './wasm/attnscope.js';
 
 const MAGIC = [0x47, 0x47, 0x55, 0x46]; // "GGUF"
 
-/** Feeds chunks to the engine as they arrive, so that a file is never in memory twice. */
+/**
+ * Feeds chunks to the engine as they arrive, so that a file is never in memory twice. What `onProgress` throws ends the
+ * reading and comes out unchanged.
+ */
 export async function readModel(border: Border, incoming: Incoming, options: ReadOptions): Promise<WasmModel> {
   const { signal, onProgress } = options;
   const stage = incoming.remote ? 'download' : 'read';
-  const loader = new border.Loader(incoming.total ?? undefined);
+  const loader = attempt(() => new border.Loader(incoming.total ?? undefined));
   let loaded = 0;
   const report = throttle(60, () => onProgress?.({ stage, loaded, total: incoming.total }));
   let model: WasmModel | undefined;
@@ -20,7 +23,7 @@ export async function readModel(border: Border, incoming: Incoming, options: Rea
     for await (const chunk of incoming.chunks) {
       throwIfAborted(signal);
       if (loaded === 0) checkMagic(chunk);
-      loader.push(chunk);
+      attempt(() => loader.push(chunk));
       loaded += chunk.length;
       report();
       // Chunks from memory come without a pause of their own.
@@ -29,11 +32,9 @@ export async function readModel(border: Border, incoming: Incoming, options: Rea
     throwIfAborted(signal);
     if (incoming.total !== null && loaded < incoming.total) throw cutShort(loaded, incoming.total);
     report(true);
-    model = loader.finish();
+    model = attempt(() => loader.finish());
     onProgress?.({ stage: 'ready', loaded, total: loaded });
     return model;
-  } catch (thrown) {
-    throw toError(thrown);
   } finally {
     // `finish` takes the loader over, and freeing it again would be an error of its own.
     if (!model) safely(() => loader.free());

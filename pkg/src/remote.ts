@@ -1,4 +1,5 @@
 import { Caller } from './caller.js';
+import { generateOptions, messagesOf, promptOf, readOptions, textOf, tokenId, tokenIds } from './checks.js';
 import { AttnscopeError, throwIfAborted } from './errors.js';
 import type { Port, RemoteSource } from './protocol.js';
 import { type Incoming, openSource } from './source.js';
@@ -34,15 +35,16 @@ class RemoteEngine implements Api.Engine {
     private readonly end: () => void,
   ) {}
 
-  async load(source: Api.Source, options: Api.ReadOptions = {}): Promise<Api.Model> {
-    throwIfAborted(options.signal);
-    const [remote, incoming] = await prepare(source, options.signal);
+  async load(source: Api.Source, options?: Api.ReadOptions): Promise<Api.Model> {
+    const { signal, onProgress } = readOptions(options);
+    throwIfAborted(signal);
+    const [remote, incoming] = await prepare(source, signal);
     const { model, info } = await this.caller.call(
       'load',
       { source: remote },
       {
-        signal: options.signal,
-        onProgress: (progress) => options.onProgress?.(progress as Api.LoadProgress),
+        signal,
+        onProgress: (progress) => onProgress?.(progress as Api.LoadProgress),
         chunks: incoming?.chunks[Symbol.asyncIterator](),
       },
     );
@@ -67,19 +69,16 @@ class RemoteModel implements Api.Model {
     readonly methods: readonly Api.MethodInfo[],
   ) {}
 
-  encode(text: string, { parseSpecial = false } = {}): Promise<Uint32Array> {
-    return this.caller.call('encode', { model: this.handle, text, parseSpecial });
+  async encode(text: string, { parseSpecial = false } = {}): Promise<Uint32Array> {
+    return this.caller.call('encode', { model: this.handle, text: textOf(text), parseSpecial });
   }
 
-  decode(ids: Uint32Array | readonly number[]): Promise<string> {
-    return this.caller.call('decode', { model: this.handle, ids: Uint32Array.from(ids) });
+  async decode(ids: Uint32Array | readonly number[]): Promise<string> {
+    return this.caller.call('decode', { model: this.handle, ids: tokenIds(ids) });
   }
 
-  chat(messages: readonly Api.ChatMessage[]): Promise<string> {
-    return this.caller.call('chat', {
-      model: this.handle,
-      messages: messages.map(({ role, content }) => ({ role, content })),
-    });
+  async chat(messages: readonly Api.ChatMessage[]): Promise<string> {
+    return this.caller.call('chat', { model: this.handle, messages: messagesOf(messages) });
   }
 
   async session(options: Api.SessionOptions): Promise<Api.Session> {
@@ -99,7 +98,9 @@ class RemoteSession implements Api.Session {
     readonly options: Api.SessionOptions,
   ) {}
 
-  async *generate(prompt: Api.Prompt, { maxTokens, trace, signal, onProgress }: Api.GenerateOptions = {}): Api.Steps {
+  async *generate(given: Api.Prompt, options?: Api.GenerateOptions): Api.Steps {
+    const { maxTokens, trace, signal, onProgress } = generateOptions(options);
+    const prompt = promptOf(given);
     throwIfAborted(signal);
     const run = await this.caller.call('generate', { session: this.handle, prompt, options: { maxTokens, trace } });
     try {
@@ -111,7 +112,8 @@ class RemoteSession implements Api.Session {
           { signal, onProgress: (progress) => onProgress?.(progress as Api.GenerateProgress) },
         );
         if (step === null) return;
-        choice = yield step;
+        const next = yield step;
+        choice = next === undefined ? undefined : tokenId(next);
       }
     } finally {
       // Also when the caller leaves the loop early. A worker that is gone has nothing left to end.
@@ -138,5 +140,9 @@ async function prepare(source: Api.Source, signal?: AbortSignal): Promise<[Remot
 /** Addresses are relative to the page, and the worker may live elsewhere. */
 function absolute(url: string | URL): string {
   const base = typeof document === 'undefined' ? globalThis.location?.href : document.baseURI;
-  return new URL(url, base).href;
+  try {
+    return new URL(url, base).href;
+  } catch (thrown) {
+    throw new AttnscopeError('source', `${url} is not an address.`, { cause: thrown });
+  }
 }

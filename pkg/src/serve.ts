@@ -34,7 +34,7 @@ export function serve(port: Port): void {
   const running = new Map<number, AbortController>();
   const feeds = new Map<number, Feed>();
   const models = table<Api.Model>();
-  const sessions = table<Api.Session>();
+  const sessions = table<{ session: Api.Session; model: number }>();
   const runs = table<Run>();
   let engine: LocalEngine | null = null;
 
@@ -54,11 +54,11 @@ export function serve(port: Port): void {
     encode: ({ model, text, parseSpecial }) => models.get(model).encode(text, { parseSpecial }),
     decode: ({ model, ids }) => models.get(model).decode(ids),
     chat: ({ model, messages }) => models.get(model).chat(messages),
-    session: async ({ model, options }) => sessions.add(await models.get(model).session(options)),
+    session: async ({ model, options }) => sessions.add({ session: await models.get(model).session(options), model }),
     async generate({ session, prompt, options }) {
       const stop = new AbortController();
       const onProgress = (progress: Api.GenerateProgress) => run.waiting?.progress(progress);
-      const steps = sessions.get(session).generate(prompt, { ...options, signal: stop.signal, onProgress });
+      const steps = sessions.get(session).session.generate(prompt, { ...options, signal: stop.signal, onProgress });
       const run: Run = { steps, stop, waiting: null };
       return runs.add(run);
     },
@@ -73,10 +73,14 @@ export function serve(port: Port): void {
       await runs.take(run)?.steps.return();
       return null;
     },
-    stats: ({ session }) => sessions.get(session).stats(),
+    stats: ({ session }) => sessions.get(session).session.stats(),
     async close({ kind, handle }) {
+      if (kind === 'session') await sessions.take(handle)?.session.close();
+      if (kind === 'model') await models.take(handle)?.close();
       if (kind === 'engine') await engine?.close();
-      else await (kind === 'model' ? models : sessions).take(handle)?.close();
+      // What hung on it is closed with it.
+      if (kind !== 'session') sessions.drop(({ model }) => kind === 'engine' || model === handle);
+      if (kind === 'engine') models.drop(() => true);
       return null;
     },
   };
@@ -103,10 +107,12 @@ export function serve(port: Port): void {
   }
 
   port.addEventListener('message', ({ data }: MessageEvent<ToWorker>) => {
+    // The scope of a worker is shared: bundlers and extensions send messages of their own.
+    if (typeof data !== 'object' || data === null || typeof data.id !== 'number') return;
     if ('call' in data) void answer(data.id, data.call, data.input);
     else if ('abort' in data) running.get(data.id)?.abort();
     else if ('chunk' in data) feeds.get(data.id)?.give(data.chunk);
-    else feeds.get(data.id)?.fail(toError(data.failed));
+    else if ('failed' in data) feeds.get(data.id)?.fail(toError(data.failed));
   });
 }
 
@@ -162,6 +168,9 @@ function table<T>() {
       const item = items.get(handle);
       items.delete(handle);
       return item;
+    },
+    drop(which: (item: T) => boolean): void {
+      for (const [handle, item] of items) if (which(item)) items.delete(handle);
     },
   };
 }

@@ -20,7 +20,10 @@ export const Kind = {
   evictRun: 10,
   evictBits: 11,
   note: 12,
-  readBlocks: 13,
+  cut: 13,
+  quantise: 14,
+  fold: 15,
+  readBlocks: 16,
 } as const;
 
 /** Name of a kind. */
@@ -47,19 +50,22 @@ export interface KindSpec {
 /** Every kind by name, in the order of its number. */
 export const SCHEMA = {
   pass: { kind: 1, head: "", aux: "0 prefill, 1 decode, 2 draft, 3 verify", a: "position of the first row", b: "rows", payload: false },
-  token: { kind: 2, head: "", aux: "0 sampled, 1 forced", a: "token id", b: "position it will take", payload: false },
+  token: { kind: 2, head: "", aux: "0 made, 1 forced, 2 guessed", a: "token id", b: "position it will take", payload: false },
   bytes: { kind: 3, head: "", aux: "", a: "bytes of keys and values stored after the pass (saturating)", b: "bytes of keys and values read in the pass, each row once (saturating)", payload: false },
   rows: { kind: 4, head: "", aux: "", a: "rows stored after the pass, summed over layers and KV heads", b: "rows read by the newest query, summed over layers and query heads", payload: false },
   append: { kind: 5, head: "kv", aux: "", a: "first position", b: "rows", payload: false },
-  readAll: { kind: 6, head: "query", aux: "", a: "", b: "", payload: false },
+  readAll: { kind: 6, head: "query", aux: "1: quantised rows by their upper plane alone", a: "", b: "", payload: false },
   readWindow: { kind: 7, head: "query", aux: "", a: "newest rows each query reads", b: "", payload: false },
   readRun: { kind: 8, head: "query", aux: "", a: "first position", b: "positions", payload: false },
   readBits: { kind: 9, head: "query", aux: "", a: "position of bit 0", b: "payload records; bit i of the payload is position a + i", payload: true },
   evictRun: { kind: 10, head: "kv", aux: "", a: "first position", b: "positions", payload: false },
   evictBits: { kind: 11, head: "kv", aux: "", a: "position of bit 0", b: "payload records; bit i of the payload is position a + i", payload: true },
   note: { kind: 12, head: "query", aux: "index into the method's notes", a: "f32 bits", b: "", payload: false },
-  readBlocks: { kind: 13, head: "query", aux: "", a: "positions of a block + 65536 * number of blocks", b: "payload records; bit q * (q + 1) / 2 + k of the payload: query block q reads key block k", payload: true },
+  cut: { kind: 13, head: "kv", aux: "", a: "first position", b: "rows", payload: false },
+  quantise: { kind: 14, head: "kv", aux: "", a: "first position", b: "rows now in two 4-bit planes", payload: false },
+  fold: { kind: 15, head: "kv", aux: "", a: "position that is dropped", b: "position it is added to", payload: false },
+  readBlocks: { kind: 16, head: "query", aux: "", a: "positions of a block + 65536 * number of blocks", b: "payload records; bit q * (q + 1) / 2 + k of the payload: query block q reads key block k", payload: true },
 } as const satisfies Record<KindName, KindSpec>;
 
 /** The kinds that have a payload. */
-export const PAYLOAD: readonly number[] = [9, 11, 13];
+export const PAYLOAD: readonly number[] = [9, 11, 16];

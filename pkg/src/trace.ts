@@ -5,13 +5,10 @@
  */
 import { copyNewest, countBits, hasBit, setRange, takeRange } from './bits.js';
 import { AttnscopeError } from './errors.js';
-import { ALL_HEADS, Kind, RECORD, SCHEMA } from './trace.gen.js';
+import { ALL_HEADS, Kind, PAYLOAD, RECORD } from './trace.gen.js';
 
 export { countBits, popcount } from './bits.js';
 export * from './trace.gen.js';
-
-/** The kinds that are followed by payload. */
-export const PAYLOAD: readonly number[] = Object.values(SCHEMA).flatMap((spec) => (spec.payload ? [spec.kind] : []));
 
 export interface TraceRecord {
   kind: number;
@@ -161,6 +158,12 @@ export class CacheView {
         return this.#eachKv(record, (row) => this.#evict(row, a, a + b));
       case Kind.evictBits:
         return this.#eachKv(record, (row) => this.#runs(record, (from, to) => this.#evict(row, from, to)));
+      case Kind.cut:
+        this.#reserve(a + b);
+        this.length = a;
+        return this.#eachKv(record, (row) => {
+          this.storedRows[row] -= takeRange(this.stored, row * this.words, a, a + b);
+        });
       case Kind.readAll:
         return this.#eachQuery(record, (row, kv) => {
           const from = kv * this.words;
@@ -179,7 +182,7 @@ export class CacheView {
           this.#runs(record, (from, to) => setRange(this.read, row * this.words, from, to)),
         );
       default:
-        // Tokens and notes change nothing in the cache.
+        // Tokens, notes and how rows are stored do not change which are there.
         return;
     }
   }

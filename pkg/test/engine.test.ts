@@ -141,6 +141,53 @@ describe.each([
     await expect(sessions[0].generate([1]).next()).rejects.toThrow(code('state'));
   });
 
+  it('refuses numbers that are none, and names that nobody reads', async () => {
+    const session = await model.session({ method: 'full' });
+    const run = (prompt: unknown, options?: unknown) =>
+      session.generate(prompt as Uint32Array, options as { maxTokens: number }).next();
+    for (const maxTokens of [-1, 0, 1.5, 2 ** 32 + 1, Number.POSITIVE_INFINITY, Number.NaN, 'abc', null]) {
+      await expect(run([1], { maxTokens })).rejects.toThrow(code('param'));
+    }
+    await expect(run([1], { maxToken: 3 })).rejects.toThrow(/"maxToken".*maxTokens, signal, trace, onProgress/);
+    await expect(run([1], null)).rejects.toThrow(code('param'));
+    await expect(engine.load(FILE, { onprogress: () => 0 } as object)).rejects.toThrow(/"onprogress".*onProgress/);
+    for (const id of [1.5, Number.NaN, -1, 2 ** 32]) {
+      await expect(run([1, id])).rejects.toThrow(code('token_id'));
+      await expect(model.decode([id])).rejects.toThrow(code('token_id'));
+    }
+    for (const prompt of [undefined, null, 5, {}, [1, 'a'], [{ role: 'user' }], new Float32Array(2)]) {
+      await expect(run(prompt)).rejects.toThrow(code('param'));
+    }
+    await expect(model.encode(undefined as unknown as string)).rejects.toThrow(code('param'));
+    const steps = session.generate([3], { maxTokens: 9 });
+    await steps.next();
+    await expect(steps.next(4.5)).rejects.toThrow(code('token_id'));
+    // None of it left the session busy.
+    expect((await session.generate([1]).next()).value).toMatchObject({ id: 2 });
+  });
+
+  it('closes what hangs on what is closed, each once', async () => {
+    const [kept, closed] = await Promise.all([1, 2].map(() => model.session({ method: 'full' })));
+    const before = seen.freed;
+    await closed.close();
+    expect(seen.freed).toBe(before + 1);
+    await model.close();
+    expect(seen.freed).toBe(before + 3);
+    await expect(kept.stats()).rejects.toThrow(code('closed'));
+    await expect(model.encode('a')).rejects.toThrow(code('closed'));
+  });
+
+  it('lets what a callback throws out unchanged, and goes on', async () => {
+    const mine = Object.assign(new Error('mine'), { code: 'EISDIR' });
+    const onProgress = () => {
+      throw mine;
+    };
+    await expect(engine.load(FILE, { onProgress })).rejects.toBe(mine);
+    const session = await model.session({ method: 'full' });
+    await expect(session.generate([1], { onProgress }).next()).rejects.toBe(mine);
+    expect((await session.generate([1]).next()).value).toMatchObject({ id: 2 });
+  });
+
   it('passes on the errors of the engine', async () => {
     const session = await model.session({ method: 'full' });
     await expect(model.session({ method: 'none' })).rejects.toThrow(code('unknown_method'));
@@ -148,5 +195,17 @@ describe.each([
     await expect(session.generate([]).next()).rejects.toThrow(code('empty_prompt'));
     await session.close();
     await expect(session.generate('x').next()).rejects.toThrow(code('closed'));
+  });
+});
+
+describe('a port', () => {
+  it('may carry messages of others', async () => {
+    const { port1, port2 } = new MessageChannel();
+    serve(port2 as unknown as Port);
+    port2.start();
+    for (const other of ['call', null, 7, {}, { id: 'x' }, { id: 9, other: 1 }]) port1.postMessage(other);
+    const engine = await openRemote(port1 as unknown as Port, undefined, () => port1.close());
+    expect(engine.methods).toHaveLength(1);
+    await engine.close();
   });
 });

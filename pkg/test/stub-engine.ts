@@ -19,7 +19,7 @@ export default async function init(): Promise<Pick<Wasm.InitOutput, 'memory'>> {
 }
 
 export function methods(): Wasm.MethodInfo[] {
-  return [{ name: 'full', title: 'Full', summary: 'Reads everything.', paper: undefined, roles: [], params: [] }];
+  return [{ name: 'full', title: 'Full', summary: 'Reads everything.', paper: '2306.14048', roles: [], params: [] }];
 }
 
 export const memoryBytes = (): number => 65536;

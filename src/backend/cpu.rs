@@ -2,63 +2,32 @@
 
 mod attention;
 mod blocks;
-mod choice;
+mod combine;
 mod pages;
 mod probe;
+mod choose;
+mod derive;
+mod fold;
 mod scores;
+mod unmasked;
+mod weights;
+
+pub use weights::{WeightData, Weights};
 
 use crate::{
     Error, Result,
-    cache::{Cache, Kept, Store},
+    cache::{Cache, Head, Store},
     kernels::{Activations, AttendScratch, GemmScratch, Matrix, Rope, add_assign, matmul, rms_norm, swiglu},
     method::Positions,
     model::{Config, RopeConfig},
-    ops::{Dense, Fresh, Kv, Mass, Ops, Pins, Pooled, Read, Scores, Set, Spread, Take, Weight},
+    ops::{
+        Dense, Expand, Fold, Fresh, Group, Groups, Kept, Kv, Mass, Ops, Pins, Pooled, Pooling, Read, Reduce, Scores,
+        Set, Spread, Tag, Take, Weight,
+    },
     trace::{Detail, Tracer},
 };
 use scores::Tables;
 use std::{ops::Range, sync::Arc};
-
-/// The numbers of a model, shared by every session on it.
-#[derive(Default)]
-pub struct Weights {
-    /// Matrices and norms, in the order of the model's [`Weight`] handles.
-    pub list: Vec<WeightData>,
-}
-
-/// One weight.
-pub enum WeightData {
-    /// A matrix.
-    Matrix(Matrix),
-    /// A norm's vector.
-    Vector(Vec<f32>),
-}
-
-impl Weights {
-    /// Bytes of all weights.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let each = |w: &WeightData| match w {
-            WeightData::Matrix(m) => m.bytes(),
-            WeightData::Vector(v) => size_of_val(v.as_slice()),
-        };
-        self.list.iter().map(each).sum()
-    }
-
-    fn matrix(&self, w: Weight) -> Result<&Matrix> {
-        match self.list.get(w.0 as usize) {
-            Some(WeightData::Matrix(m)) => Ok(m),
-            _ => Err(Error::State("the back end has no matrix at this handle")),
-        }
-    }
-
-    fn vector(&self, w: Weight) -> Result<&[f32]> {
-        match self.list.get(w.0 as usize) {
-            Some(WeightData::Vector(v)) => Ok(v),
-            _ => Err(Error::State("the back end has no norm at this handle")),
-        }
-    }
-}
 
 /// What attention needs to know of a model.
 #[derive(Clone, Debug)]
@@ -116,6 +85,10 @@ pub struct Cpu {
     columns: Vec<f32>,
     /// Slots a group has read.
     seen: Vec<bool>,
+    /// Keys and values of a head with quantised rows, `[slots, head_dim]`.
+    whole: [Vec<f32>; 2],
+    /// Tags by original position.
+    tags: Vec<Tag>,
 }
 
 /// Rows and bytes read by the running pass.
@@ -160,6 +133,8 @@ impl Cpu {
             attend: AttendScratch::default(),
             columns: Vec::new(),
             seen: Vec::new(),
+            whole: Default::default(),
+            tags: Vec::new(),
         })
     }
 
@@ -182,6 +157,24 @@ impl Cpu {
     pub fn slots(&self, set: Set, head: usize) -> Result<&[u32]> {
         let set = self.tables.set(set)?;
         Ok(set.list(head * set.groups() / self.shape.query_heads))
+    }
+
+    /// Scores of one group of a table of the running pass, by slot as it was when the table was made.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the pass has ended, [`Error::Shape`] when the table has fewer groups.
+    pub fn scores(&self, scores: Scores, group: usize) -> Result<&[f32]> {
+        let table = self.tables.table(scores)?;
+        if group >= table.groups {
+            let (want, got) = (format!("a group below {}", table.groups), group.to_string());
+            return Err(Error::Shape { op: "scores", want, got });
+        }
+        Ok(table.whole(&self.cache, group))
+    }
+
+    /// A score table of given numbers, `[groups, columns]`: what another computed goes through a method.
+    pub fn given(&mut self, kv: Kv, groups: usize, scores: &[f32]) -> Scores {
+        self.tables.given(kv, groups, scores)
     }
 
     /// Begins a pass of `rows` rows at position `first` without a model: [`store`](Cpu::store) brings its queries.
@@ -298,7 +291,7 @@ impl Dense for Cpu {
     }
 
     fn open(&mut self, kv: Kv, leave: Mass) -> Result<Scores> {
-        Ok(self.open_mass(kv, leave))
+        self.open_mass(kv, leave)
     }
 
     fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
@@ -326,30 +319,42 @@ impl Dense for Cpu {
         self.add_times(w, &rows)
     }
 
-    fn logits(&mut self, norm: Weight, head: Weight) -> Result<&[f32]> {
-        let rows = self.pass.rows;
-        self.load_normed(norm, &(rows.saturating_sub(1)..rows))?;
+    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<&[f32]> {
+        self.load_normed(norm, &rows)?;
         self.times(head, 0)?;
         Ok(&self.chunk[0])
     }
 
     fn reset(&mut self, rows: u32) -> Result<()> {
+        self.tags.clear();
         self.cache.reset(rows as usize)
     }
 
+    fn reserve(&mut self, rows: u32) -> Result<()> {
+        self.cache.reserve(rows as usize)
+    }
+
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()> {
+        let one = self.check_kept("keep", kv, set)?;
         let kept = self.tables.set(set)?;
-        if kept.groups() != self.shape.kv_heads {
-            let (want, got) =
-                (format!("a set by KV head ({})", self.shape.kv_heads), format!("{} groups", kept.groups()));
-            return Err(Error::Shape { op: "keep", want, got });
-        }
-        self.cache.keep(kv, |h| kept.list(h), &mut self.tracer);
+        self.cache.keep(kv, |h| kept.list(if one { 0 } else { h }), &mut self.tracer);
         Ok(())
+    }
+
+    fn quantise(&mut self, kv: Kv, groups: Groups, rows: u32) -> Result<()> {
+        self.cache.quantise(kv, groups, rows as usize, &mut self.tracer)
+    }
+
+    fn cut(&mut self, kv: Kv, first: u32) -> Result<()> {
+        self.cache.cut(kv, first, &mut self.tracer)
     }
 
     fn live(&self, kv: Kv) -> u32 {
         self.cache.live(kv) as u32
+    }
+
+    fn quantised(&self, kv: Kv) -> u32 {
+        self.cache.layer(kv).iter().map(Head::quantised).max().unwrap_or(0) as u32
     }
 
     fn kept(&self) -> Kept {
@@ -359,6 +364,15 @@ impl Dense for Cpu {
     fn tracer(&mut self) -> &mut Tracer {
         &mut self.tracer
     }
+
+    fn tag(&mut self, first: u32, tags: &[Tag]) {
+        self.tag_tokens(first as usize, tags);
+    }
+
+    fn fold(&mut self, kv: Kv, set: Set, how: Fold) -> Result<()> {
+        self.fold_rows(kv, set, how)?;
+        self.keep(kv, set)
+    }
 }
 
 impl Ops for Cpu {
@@ -367,17 +381,17 @@ impl Ops for Cpu {
         Ok(self.tables.column(kv, column, self.shape.kv_heads))
     }
     fn accumulate(&mut self, dst: Scores, src: Scores, decay: f32) -> Result<()> {
-        self.change(dst, src, |dst, src| *dst = decay * *dst + src)
+        self.change("accumulate", dst, src, |dst, src| *dst = decay * *dst + src)
     }
     fn stamp(&mut self, dst: Scores, at: Scores, value: f32) -> Result<()> {
-        self.change(dst, at, |dst, at| {
+        self.change("stamp", dst, at, |dst, at| {
             if at != 0.0 {
                 *dst = value;
             }
         })
     }
     fn halve(&mut self, dst: Scores) -> Result<()> {
-        self.change(dst, dst, |dst, _| *dst = (*dst / 2.0).floor())
+        self.change("halve", dst, dst, |dst, _| *dst = (*dst / 2.0).floor())
     }
     fn used(&mut self, scores: Scores, share: f32, fresh: u32) -> Result<Scores> {
         self.mark_used(scores, share, fresh as usize)
@@ -399,6 +413,34 @@ impl Ops for Cpu {
         Ok(self.tables.new_set(heads.len(), |h, list| {
             list.extend((0..heads[h].len() as u32).filter(|slot| !gone.contains(slot)));
         }))
+    }
+    fn regroup(&mut self, scores: Scores, to: Group, how: Reduce) -> Result<Scores> {
+        self.reduce(scores, to, how)
+    }
+    fn per_query(&mut self, scores: Scores, rows: u32) -> Result<Scores> {
+        self.divide_by_queries(scores, rows as usize)
+    }
+    fn pool(&mut self, scores: Scores, kernel: u32, how: Pooling, recent: u32) -> Result<Scores> {
+        self.smooth(scores, kernel as usize, how, recent as usize)
+    }
+    fn key_norms(&mut self, kv: Kv) -> Result<Scores> {
+        self.check_unquantised(kv)?;
+        Ok(self.negative_norms(kv))
+    }
+    fn top_k_spread(&mut self, scores: Scores, k: u32, spread: Spread, pins: Pins) -> Result<Set> {
+        self.best_spread(scores, k as usize, spread, pins)
+    }
+    fn mark(&mut self, kv: Kv, set: Set, inside: f32, outside: f32) -> Result<Scores> {
+        self.mark_set(kv, set, inside, outside)
+    }
+    fn unmasked_mass(&mut self, kv: Kv, causal: u32) -> Result<Scores> {
+        self.column_sums(kv, causal as usize)
+    }
+    fn pictures(&mut self, kv: Kv, inside: f32, outside: f32) -> Result<Scores> {
+        Ok(self.picture_slots(kv, inside, outside))
+    }
+    fn has_pictures(&self, from: u32) -> bool {
+        self.tags.iter().skip(from as usize).any(|tag| tag.picture > 0)
     }
     fn probe(&mut self, kv: Kv, rows: u32) -> Result<[Scores; 2]> {
         self.probe_rows(kv, rows as usize)
@@ -436,7 +478,7 @@ impl Ops for Cpu {
     fn page_scores(&mut self, kv: Kv, page: u32, recent: u32) -> Result<Scores> {
         self.bound_pages(kv, page as usize, recent as usize)
     }
-    fn spread(&mut self, kv: Kv, pages: Set, spread: Spread) -> Result<Set> {
-        self.spread_pages(kv, pages, spread)
+    fn expand(&mut self, kv: Kv, pages: Set, how: Expand) -> Result<Set> {
+        self.expand_pages(kv, pages, how)
     }
 }

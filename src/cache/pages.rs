@@ -11,6 +11,8 @@ pub struct Bounds {
     folded: usize,
     min: Vec<f32>,
     max: Vec<f32>,
+    /// One key.
+    row: Vec<f32>,
 }
 
 impl Bounds {
@@ -55,6 +57,7 @@ impl Bounds {
             self.page = page;
         }
         self.cut(end);
+        self.row.resize(dim, 0.0);
         let room = rows.max(end).div_ceil(page) * dim;
         for bounds in [&mut self.min, &mut self.max] {
             bounds.reserve_exact(room.saturating_sub(bounds.len()));
@@ -65,11 +68,10 @@ impl Bounds {
                 self.max.resize(self.max.len() + dim, f32::NEG_INFINITY);
             }
             let at = self.min.len() - dim;
-            let bounds = self.min[at..].iter_mut().zip(&mut self.max[at..]);
-            keys.each(slot, dim, bounds, |(min, max), x| {
-                *min = min.min(x);
-                *max = max.max(x);
-            });
+            keys.fetch_into(slot * dim, &mut self.row);
+            for ((min, max), &x) in self.min[at..].iter_mut().zip(&mut self.max[at..]).zip(&self.row) {
+                (*min, *max) = (min.min(x), max.max(x));
+            }
         }
         self.folded = end;
     }

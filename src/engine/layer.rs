@@ -25,6 +25,8 @@ fn apply(edit: Edit, kv: Kv, on: &mut dyn Dense) -> Result<()> {
     match edit {
         Edit::None => Ok(()),
         Edit::Keep(set) => on.keep(kv, set),
+        Edit::Quantise(groups, rows) => on.quantise(kv, groups, rows),
+        Edit::Fold { keep, how } => on.fold(kv, keep, how),
     }
 }
 

@@ -85,11 +85,6 @@ impl Metadata {
         self.entries.get(key)
     }
 
-    /// All entries by key.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.entries.iter().map(|(key, value)| (key.as_str(), value))
-    }
-
     fn typed<'a, T>(&'a self, key: &str, wants: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Result<T> {
         self.optional(key, wants, read)?.ok_or_else(|| bad(key, format!("missing; needs {wants}")))
     }

@@ -23,7 +23,6 @@ pub trait Sink {
 /// Reads a model file from bytes pushed in any portions.
 pub struct Stream {
     state: State,
-    file_bytes: Option<u64>,
 }
 
 enum State {
@@ -49,7 +48,7 @@ impl Stream {
     /// A stream of `file_bytes` bytes, if known: what lies beyond is then refused with the header.
     #[must_use]
     pub fn with_size(file_bytes: Option<u64>) -> Stream {
-        Stream { state: State::Header(Box::new(Parser::new(file_bytes))), file_bytes }
+        Stream { state: State::Header(Box::new(Parser::new(file_bytes))) }
     }
 
     /// Takes the next bytes of the file. Bytes after the last tensor (padding) are ignored.
@@ -91,15 +90,6 @@ impl Stream {
             State::Header(parser) => Err(parser.truncated()),
             State::Data(data) => data.finish(),
             State::Failed => Err(Error::State("the model file was refused already")),
-        }
-    }
-
-    /// Bytes of the file, if known: as given, else as the header says once it is read.
-    #[must_use]
-    pub fn file_bytes(&self) -> Option<u64> {
-        match &self.state {
-            State::Data(data) => self.file_bytes.or(Some(data.file_size)),
-            _ => self.file_bytes,
         }
     }
 }

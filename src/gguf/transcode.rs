@@ -37,11 +37,11 @@ pub struct Transcoder {
 
 impl Transcoder {
     /// Puts row `row` of `tensor`, stored as `bytes`, into row `to` of `matrix`, whose layout is
-    /// [`layout_for`]`(tensor.kind)`.
+    /// [`layout_for`]`(tensor.kind)`; makes memory for it if there is none yet.
     ///
     /// # Errors
     /// [`Error::File`] naming tensor and row for a wrong length or a weight f16 cannot hold; [`Error::Shape`] if
-    /// `matrix` has another layout or width, or no row `to`.
+    /// `matrix` has another layout or width, or no row `to`; [`Error::Memory`].
     pub fn put(&mut self, tensor: &TensorInfo, row: u64, bytes: &[u8], matrix: &mut Matrix, to: usize) -> Result<()> {
         let layout = layout_for(tensor.kind);
         if matrix.layout() != layout || matrix.cols() != tensor.cols() || to >= matrix.rows() {
@@ -54,6 +54,7 @@ impl Transcoder {
         if bytes.len() as u64 != tensor.row_bytes() {
             return Err(bad(&tensor.name, format!("row {row} has {} bytes, not {}", bytes.len(), tensor.row_bytes())));
         }
+        matrix.reserve(to + 1)?;
         let fits = match layout {
             Layout::Half => self.put_half(tensor, row, bytes, matrix, to)?,
             Layout::Q8 => put_groups(tensor.kind, bytes, |block, group| {

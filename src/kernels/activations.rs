@@ -2,11 +2,13 @@
 
 use fearless_simd::{dispatch, prelude::*};
 
+use super::gemm_words;
 use super::matrix::BLOCK;
 use crate::lanes;
 
-/// Up to so many rows a product reads 8-bit activations, above it f32.
-pub(super) const FEW_ROWS: usize = 3;
+/// Up to so many rows a product reads 8-bit activations, above it f32 or, where that is faster, 16-bit ones. A token and
+/// up to seven guesses are that few: each row of their check is computed exactly as a decode step would.
+pub(super) const FEW_ROWS: usize = 8;
 
 /// Input rows `[n, cols]`, padded with zeros to whole blocks; reusable.
 #[derive(Debug, Default)]
@@ -15,11 +17,12 @@ pub struct Activations {
     cols: usize,
     /// `[rows, blocks]`
     values: Vec<[f32; BLOCK]>,
-    /// `[rows, blocks]` of at most [`FEW_ROWS`] rows, else empty.
+    /// `[rows, blocks]`, to 8 bits for at most [`FEW_ROWS`] rows; of more to 16 bits where [`gemm_words`] serves, else
+    /// empty.
     rounded: Vec<Rounded>,
 }
 
-/// A block as `scale * q`, q in -127..=127.
+/// A block as `scale * q`, q in -127..=127 or -32767..=32767.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rounded {
     pub(super) scale: f32,
@@ -27,7 +30,7 @@ pub(super) struct Rounded {
     pub(super) sum: f32,
     /// q of columns 2p (low half) and 2p + 1 as i16.
     pub(super) pairs: [i32; BLOCK / 2],
-    /// The same times 256, 16, 1, 256, 256, 16, ...: a 4-bit kernel masks nibbles where they are, so that the product
+    /// Of 8-bit q, else 0: the same times 256, 16, 1, 256, 256, 16, ...: a 4-bit kernel masks nibbles where they are, so that the product
     /// of nibble p % 4 of a word comes out times 256 whichever it is.
     pub(super) raised: [i32; BLOCK / 2],
 }
@@ -48,10 +51,16 @@ impl Activations {
             }
         }
         self.rounded.clear();
+        let level = lanes::level();
         if n <= FEW_ROWS {
-            dispatch!(lanes::level(), simd => self.rounded.extend(self.values.iter().map(
+            dispatch!(level, simd => self.rounded.extend(self.values.iter().map(
                 #[inline(always)]
-                |block| round(simd, block),
+                |block| round::<_, 127>(simd, block),
+            )));
+        } else if gemm_words::serves(level) {
+            dispatch!(level, simd => self.rounded.extend(self.values.iter().map(
+                #[inline(always)]
+                |block| round::<_, 32767>(simd, block),
             )));
         }
     }
@@ -83,14 +92,14 @@ impl Activations {
         &self.values[row * self.blocks()..][..self.blocks()]
     }
 
-    /// Row `row` rounded; only of up to [`FEW_ROWS`] rows.
+    /// Row `row` rounded, where it is.
     pub(super) fn rounded(&self, row: usize) -> &[Rounded] {
         &self.rounded[row * self.blocks()..][..self.blocks()]
     }
 }
 
 #[inline(always)]
-fn round<S: Simd>(simd: S, block: &[f32; BLOCK]) -> Rounded {
+fn round<S: Simd, const MOST: i32>(simd: S, block: &[f32; BLOCK]) -> Rounded {
     let top = lanes::fold(
         simd,
         block,
@@ -111,17 +120,21 @@ fn round<S: Simd>(simd: S, block: &[f32; BLOCK]) -> Rounded {
         |a, b| a + b,
     );
     let sum = lanes::sum::<S>(sum);
-    let inverse = if top > 0.0 { 127.0 / top } else { 0.0 };
+    let inverse = MOST as f32 / top;
+    // Not for a block of zeros, nor for one so small that its steps cannot be counted.
+    let inverse = if inverse.is_finite() { inverse } else { 0.0 };
     let mut q = [0i32; BLOCK];
     for (q, x) in q.chunks_exact_mut(S::f32s::LEN).zip(block.chunks_exact(S::f32s::LEN)) {
         (S::f32s::from_slice(simd, x) * inverse).round_ties_even().to_int::<S::i32s>().store_slice(q);
     }
-    let pair = |p: usize, factor: i32| ((q[2 * p] * factor) & 0xffff) | (q[2 * p + 1] * factor) << 16;
+    // Wrapping: what becomes of infinities, which a damaged model can make, is any whole number.
+    let pair =
+        |p: usize, factor: i32| (q[2 * p].wrapping_mul(factor) & 0xffff) | q[2 * p + 1].wrapping_mul(factor) << 16;
     Rounded {
-        scale: top / 127.0,
+        scale: top / MOST as f32,
         sum,
         pairs: std::array::from_fn(|p| pair(p, 1)),
-        raised: std::array::from_fn(|p| pair(p, [256, 16, 1, 256][p % 4])),
+        raised: std::array::from_fn(|p| if MOST == 127 { pair(p, [256, 16, 1, 256][p % 4]) } else { 0 }),
     }
 }
 
@@ -131,6 +144,20 @@ mod tests {
     use crate::kernels::matrix::tests::Random;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn blocks_beyond_any_scale_are_no_panic() {
+        lanes::each::run(|name| {
+            let mut activations = Activations::default();
+            activations.load(&[1e-40; BLOCK], 1, BLOCK);
+            let tiny = &activations.rounded(0)[0];
+            assert!(tiny.scale < 1e-40 && tiny.pairs == [0; BLOCK / 2], "{name}");
+            for x in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX] {
+                activations.load(&[x; BLOCK], 1, BLOCK);
+                assert_eq!(activations.rounded(0).len(), 1, "{name}");
+            }
+        });
+    }
 
     #[test]
     fn rounding_is_to_nearest_and_padding_is_zero() {
@@ -154,8 +181,16 @@ mod tests {
                     }
                 }
             }
-            activations.load(&[0.0; 4 * 32], 4, 32);
-            assert!(activations.rounded.is_empty(), "{name}: many rows stay f32");
+            let x = Random(3).floats(9 * 32);
+            activations.load(&x, 9, 32);
+            assert_eq!(activations.rounded.is_empty(), !gemm_words::serves(lanes::level()), "{name}");
+            for (x, rounded) in x.chunks(32).zip(&activations.rounded) {
+                for (x, pair) in x.as_chunks::<2>().0.iter().zip(rounded.pairs) {
+                    for (x, q) in x.iter().zip([pair as i16, (pair >> 16) as i16]) {
+                        assert!((f32::from(q) * rounded.scale - x).abs() <= rounded.scale * 0.51, "{name}");
+                    }
+                }
+            }
         });
     }
 }

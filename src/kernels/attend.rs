@@ -6,6 +6,7 @@
 
 use fearless_simd::{dispatch, prelude::*};
 
+use super::activations::FEW_ROWS;
 use super::attend_blocks::Used;
 use super::attend_listed::Union;
 use super::block::{self, Rows, RowsMut};
@@ -106,7 +107,7 @@ pub fn attend_span<E: Element>(
     scratch: &mut AttendScratch,
 ) {
     debug_assert!(span.sees >= 1, "a row sees at least itself");
-    let level = if q.rows == 1 { lanes::narrow_level() } else { lanes::level() };
+    let level = if q.rows <= FEW_ROWS { lanes::narrow_level() } else { lanes::level() };
     dispatch!(level, simd => run(simd, q, kv, span, out, out_stride, mass, scratch));
 }
 
@@ -123,8 +124,9 @@ fn run<S: Simd, E: Element>(
     scratch: &mut AttendScratch,
 ) {
     let all = Run { first: span.of(0).start, count: span.of(q.rows - 1).end - span.of(0).start };
-    scratch.convert(simd, q, kv, all);
-    let most = (SCORES / (q.group * all.count)).clamp(1, ROWS);
+    // Few rows one by one, so that each comes out as it would alone.
+    let most = if q.rows <= FEW_ROWS { 1 } else { (SCORES / (q.group * all.count)).clamp(1, ROWS) };
+    scratch.convert(simd, q, kv, all, most);
     for first in (0..q.rows).step_by(most) {
         let rows = first..q.rows.min(first + most);
         // From the tile on in which the first slot of the first row is.
@@ -162,10 +164,18 @@ fn run<S: Simd, E: Element>(
 }
 
 impl AttendScratch {
-    /// Makes tiles of the keys and values at `slots`, unless so few queries are better served straight from storage.
+    /// Makes tiles of the keys and values at `slots` for `rows` rows at a time, unless so few queries are better served
+    /// straight from storage.
     #[inline(always)]
-    pub(super) fn convert<S: Simd, E: Element>(&mut self, simd: S, q: &Queries, kv: &Keys<E>, slots: impl Slots) {
-        let direct = direct::serves::<S>(q.rows * q.group, q.head_dim);
+    pub(super) fn convert<S: Simd, E: Element>(
+        &mut self,
+        simd: S,
+        q: &Queries,
+        kv: &Keys<E>,
+        slots: impl Slots,
+        rows: usize,
+    ) {
+        let direct = direct::serves::<S>(rows * q.group, q.head_dim);
         if !direct || kv.rotate.is_some() {
             self.tiles.load_keys(simd, kv.k, q.head_dim, slots, kv.rotate);
         }

@@ -35,7 +35,7 @@ fn run<S: Simd, E: Element>(
     union.unite(lists);
     let slots = &union.slots[..];
     scratch.load(q, 0..1);
-    scratch.convert(simd, q, kv, slots);
+    scratch.convert(simd, q, kv, slots, 1);
     score(simd, q.head_dim, kv, slots, 0, scratch);
     let mut own = std::mem::take(&mut scratch.own);
     let mut places = &union.places[..];

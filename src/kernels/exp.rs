@@ -2,7 +2,7 @@
 
 use fearless_simd::prelude::*;
 
-/// `exp(x)` for x clamped to -87..88, relative error below 1e-6 (9.1e-8 at worst over the points of the test).
+/// `exp(x)` for x clamped to -87..88, relative error below 1e-6 (2.3e-7 at worst over the points of the test).
 #[inline(always)]
 pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let constant = |value| S::f32s::splat(simd, value);
@@ -17,10 +17,10 @@ pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // ln(2) in two parts, so that n times the first is exact.
     let r = n.mul_add(constant(-0.693_359_4), x);
     let r = n.mul_add(constant(2.121_944_4e-4), r);
-    // Taylor to r^7 / 7!, whose first missing term is 5e-9.
-    let mut p = constant(1.0 / 5040.0);
-    for factorial in [720.0, 120.0, 24.0, 6.0, 2.0, 1.0, 1.0] {
-        p = p.mul_add(r, constant(1.0 / factorial));
+    // The polynomial of degree 5 that is nearest to exp relative to it, except that exp(0) is exactly 1.
+    let mut p = constant(0.008_297_584);
+    for coefficient in [0.041_915_88, 0.166_675_78, 0.499_988_9, 0.999_999_7, 1.0] {
+        p = p.mul_add(r, constant(coefficient));
     }
     let power = (shifted.bitcast::<S::i32s>() << 23) + 1f32.to_bits().cast_signed();
     p * power.bitcast::<S::f32s>()

@@ -2,23 +2,29 @@
 
 use super::activations::FEW_ROWS;
 use super::gemm::gemm;
+use super::gemm_words::{self, Pairs, gemm_words};
 use super::gemv::gemv;
-use super::{Activations, Matrix};
+use super::{Activations, Layout, Matrix};
+use crate::lanes;
 
 /// Buffers of [`matmul`], reused from call to call.
 #[derive(Debug, Default)]
 pub struct GemmScratch {
     pub(super) panel: Vec<f32>,
+    pub(super) pairs: Vec<Pairs>,
 }
 
 /// `out[i, r] = Σ_c x[i, c] · w[r, c]` into `out` `[x.rows(), w.rows()]`.
 ///
-/// Up to three rows of `x` are rounded to 8 bits in blocks of 32 (except for [`Layout::Half`](super::Layout)), more are taken as they are.
+/// Except for [`Layout::Half`], up to eight rows of `x` are rounded to 8 bits in blocks of 32; more are taken as they
+/// are or, on 128-bit vectors, rounded to 16 bits.
 pub fn matmul(w: &Matrix, x: &Activations, out: &mut [f32], scratch: &mut GemmScratch) {
     debug_assert_eq!(w.cols(), x.cols(), "product of [{}, {}] with rows of {}", w.rows(), w.cols(), x.cols());
     debug_assert_eq!(out.len(), x.rows() * w.rows(), "product out");
     if x.rows() <= FEW_ROWS {
         gemv(w, x, out);
+    } else if w.layout() != Layout::Half && gemm_words::serves(lanes::level()) {
+        gemm_words(w, x, out, &mut scratch.pairs);
     } else {
         gemm(w, x, out, scratch);
     }
@@ -28,8 +34,6 @@ pub fn matmul(w: &Matrix, x: &Activations, out: &mut [f32], scratch: &mut GemmSc
 mod tests {
     use super::super::matrix::tests::{Random, sample};
     use super::*;
-    use crate::kernels::Layout;
-    use crate::lanes;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -44,7 +48,7 @@ mod tests {
                 (Layout::Q8, 13, 37, 352),
                 (Layout::Q4, 1, 24, 576),
                 (Layout::Q4, 2, 15, 64),
-                (Layout::Q4, 4, 65, 32),
+                (Layout::Q4, 9, 65, 32),
                 (Layout::Q4, 128, 33, 608),
             ] {
                 let mut random = Random(rows as u64);
@@ -58,11 +62,15 @@ mod tests {
                         let terms = || x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w));
                         let want: f64 = terms().sum();
                         // Rounding x to 8 bits: half of 1/127 of a block's largest x per term, in random directions.
-                        // In f32: a rounding per term.
+                        // To 16 bits: 1/32767 instead. In f32: a rounding per term.
                         let norm = w.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>().sqrt();
+                        let exact = 1e-6 * terms().map(f64::abs).sum::<f64>();
+                        let rounded = |most: f64| 4.0 / (2.0 * most) / 3f64.sqrt() * norm;
                         let bound = match (layout, n <= FEW_ROWS) {
-                            (Layout::Half, _) | (_, false) => 1e-6 * terms().map(f64::abs).sum::<f64>(),
-                            (_, true) => 4.0 / 254.0 / 3f64.sqrt() * norm + 1e-5,
+                            (Layout::Half, _) => exact,
+                            (_, true) => rounded(127.0) + 1e-5,
+                            (_, false) if gemm_words::serves(lanes::level()) => rounded(32767.0) + exact,
+                            (_, false) => exact,
                         };
                         let error = (f64::from(*got) - want).abs();
                         assert!(

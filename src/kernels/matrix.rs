@@ -50,9 +50,20 @@ impl Matrix {
     /// All zero.
     ///
     /// # Errors
-    /// [`Error::Shape`] if a quantised layout gets columns that are no multiple of 32, [`Error::Memory`] if the memory
-    /// cannot be had.
+    /// As [`announced`](Matrix::announced), and [`Error::Memory`] if the memory cannot be had.
     pub fn new(layout: Layout, rows: usize, cols: usize) -> Result<Matrix> {
+        let mut matrix = Matrix::announced(layout, rows, cols)?;
+        matrix.reserve(rows)?;
+        Ok(matrix)
+    }
+
+    /// A matrix without memory yet; [`reserve`](Matrix::reserve) rows before they are set or read. For a shape that a
+    /// file announces and may not fill.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if a quantised layout gets columns that are no multiple of 32, [`Error::Memory`] if the size
+    /// cannot be counted.
+    pub fn announced(layout: Layout, rows: usize, cols: usize) -> Result<Matrix> {
         if layout != Layout::Half && !cols.is_multiple_of(BLOCK) {
             return Err(Error::Shape {
                 op: "quantised matrix",
@@ -60,15 +71,33 @@ impl Matrix {
                 got: format!("{cols} columns"),
             });
         }
-        let blocks = rows.div_ceil(LANES).checked_mul(cols.div_ceil(BLOCK)).ok_or_else(|| out_of_memory(usize::MAX))?;
+        rows.div_ceil(LANES).checked_mul(cols.div_ceil(BLOCK)).ok_or_else(|| out_of_memory(usize::MAX))?;
         let store = match layout {
-            Layout::Half => Store::Half(zeroed(blocks, [[0; LANES]; BLOCK])?),
-            Layout::Q8 => Store::Q8 { scale: zeroed(blocks, [0; LANES])?, words: zeroed(blocks, [[0; 2 * LANES]; 8])? },
-            Layout::Q4 => {
-                Store::Q4 { affine: zeroed(blocks, [0; 2 * LANES])?, words: zeroed(blocks, [[0; 2 * LANES]; 4])? }
-            }
+            Layout::Half => Store::Half(Vec::new()),
+            Layout::Q8 => Store::Q8 { scale: Vec::new(), words: Vec::new() },
+            Layout::Q4 => Store::Q4 { affine: Vec::new(), words: Vec::new() },
         };
         Ok(Matrix { rows, cols, store })
+    }
+
+    /// Makes memory for the first `rows` rows, the new ones zero; never gives any back. Called row by row it grows by
+    /// doubling, up to what the whole matrix takes.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if it cannot be had.
+    pub fn reserve(&mut self, rows: usize) -> Result<()> {
+        let (want, whole) = (rows.min(self.rows).div_ceil(LANES) * self.blocks(), self.groups() * self.blocks());
+        match &mut self.store {
+            Store::Half(columns) => grow(columns, want, whole, [[0; LANES]; BLOCK]),
+            Store::Q8 { scale, words } => {
+                grow(scale, want, whole, [0; LANES])?;
+                grow(words, want, whole, [[0; 2 * LANES]; 8])
+            }
+            Store::Q4 { affine, words } => {
+                grow(affine, want, whole, [0; 2 * LANES])?;
+                grow(words, want, whole, [[0; 2 * LANES]; 4])
+            }
+        }
     }
 
     /// Output width.
@@ -195,11 +224,18 @@ impl Matrix {
     }
 }
 
-fn zeroed<T: Copy>(len: usize, zero: T) -> Result<Vec<T>> {
-    let mut values = Vec::new();
-    values.try_reserve_exact(len).map_err(|_| out_of_memory(len.saturating_mul(size_of::<T>())))?;
-    values.resize(len, zero);
-    Ok(values)
+fn grow<T: Copy>(values: &mut Vec<T>, want: usize, whole: usize, zero: T) -> Result<()> {
+    if want <= values.len() {
+        return Ok(());
+    }
+    if want > values.capacity() {
+        let capacity = want.max(2 * values.len()).min(whole);
+        values
+            .try_reserve_exact(capacity - values.len())
+            .map_err(|_| out_of_memory(capacity.saturating_mul(size_of::<T>())))?;
+    }
+    values.resize(want, zero);
+    Ok(())
 }
 
 fn out_of_memory(bytes: usize) -> Error {
@@ -283,6 +319,23 @@ pub(crate) mod tests {
     fn a_weight_costs_what_it_costs_in_the_file() {
         for (layout, per_block) in [(Layout::Half, 64), (Layout::Q8, 34), (Layout::Q4, 20)] {
             assert_eq!(Matrix::new(layout, 16, 64).unwrap().bytes(), 16 * 2 * per_block, "{layout:?}");
+        }
+    }
+
+    #[test]
+    fn an_announced_matrix_grows_to_the_same() {
+        let mut matrix = Matrix::announced(Layout::Half, 27, 40).unwrap();
+        assert_eq!(matrix.bytes(), 0);
+        let (mut values, mut out) = (vec![0.0; 40], vec![0.0; 40]);
+        for row in 0..27 {
+            matrix.reserve(row + 1).unwrap();
+            values.fill(row as f32);
+            matrix.set_half(row, &values);
+        }
+        assert_eq!(matrix.bytes(), Matrix::new(Layout::Half, 27, 40).unwrap().bytes());
+        for row in 0..27 {
+            matrix.row(row, &mut out);
+            assert_eq!(out, [row as f32; 40]);
         }
     }
 

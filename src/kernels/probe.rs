@@ -3,6 +3,7 @@
 use fearless_simd::{dispatch, prelude::*};
 
 use super::attend::{SCORES, score};
+use super::direct;
 use super::softmax::softmax;
 use super::tile::Run;
 use super::{AttendScratch, Element, Keys, Queries};
@@ -39,8 +40,10 @@ fn run<S: Simd, E: Element>(
     for columns in vertical.chunks_mut(stride).chain(slash.chunks_mut(stride)) {
         columns.fill(0.0);
     }
-    scratch.convert(simd, q, kv, slots);
     let most = (SCORES / (q.group * slots.count)).clamp(1, ROWS);
+    if kv.rotate.is_some() || !direct::serves::<S>(most.min(q.rows) * q.group, q.head_dim) {
+        scratch.tiles.load_keys(simd, kv.k, q.head_dim, slots, kv.rotate);
+    }
     for first in (0..q.rows).step_by(most) {
         scratch.load(q, first..q.rows.min(first + most));
         score(simd, q.head_dim, kv, slots, 0, scratch);

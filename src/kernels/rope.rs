@@ -90,12 +90,6 @@ impl Rope {
             }
         }
     }
-
-    /// The same for one head, `x` left as it is; both `[head_dim]`.
-    pub fn rotate_into(&self, x: &[f32], out: &mut [f32], position: usize) {
-        out.copy_from_slice(x);
-        self.rotate(out, x.len(), position);
-    }
 }
 
 #[cfg(test)]
@@ -126,8 +120,8 @@ mod tests {
                 }
                 assert_eq!(out[head + 4..head + 6], x[head + 4..head + 6]);
             }
-            let mut one = vec![0.0; 6];
-            rope.rotate_into(&x[6..], &mut one, 999);
+            let mut one = x[6..].to_vec();
+            rope.rotate(&mut one, 6, 999);
             assert_eq!(one, out[6..]);
         }
     }

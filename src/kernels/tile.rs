@@ -7,7 +7,7 @@ use super::block::{self, Panels, WIDEST};
 use super::{Element, Rope, element};
 
 /// Slots of a tile: with it keys or values of a head of 64 stay in the first-level cache.
-pub(super) const TILE: usize = 64;
+pub(super) const TILE: usize = 128;
 
 /// The slots a pass reads, in ascending order.
 pub(super) trait Slots: Copy {

@@ -14,8 +14,10 @@ pub struct MethodInfo {
     /// One sentence.
     pub summary: &'static str,
     /// arXiv id.
+    #[cfg_attr(target_arch = "wasm32", tsify(type = "string | null"))]
     pub paper: Option<&'static str>,
     /// `select`, `retain`, `schedule`.
+    #[cfg_attr(target_arch = "wasm32", tsify(type = "(\"select\" | \"retain\" | \"schedule\")[]"))]
     pub roles: Vec<&'static str>,
     /// Its parameters.
     pub params: Vec<ParamInfo>,
@@ -36,6 +38,7 @@ pub struct ParamInfo {
     /// True when it is part of the method's budget.
     pub budget: bool,
     /// `int`, `float`, `bool`, `choice` or `list`.
+    #[cfg_attr(target_arch = "wasm32", tsify(type = "\"int\" | \"float\" | \"bool\" | \"choice\" | \"list\""))]
     pub kind: &'static str,
     /// Its default.
     pub default: Value,
@@ -66,10 +69,11 @@ pub fn listing() -> Vec<MethodInfo> {
 
 fn param(p: &Param) -> ParamInfo {
     let (kind, min, max, choices) = match p.kind {
-        ParamKind::Int { min, max, .. } => ("int", Some(min.into()), (max < u32::MAX).then(|| max.into()), None),
-        ParamKind::Real { min, max, .. } => ("float", Some(min.into()), Some(max.into()), None),
+        ParamKind::Int { min, max, .. } => ("int", Some(min.into()), Some(max.into()), None),
+        ParamKind::Real { min, max, .. } => ("float", Some(min), Some(max), None),
         ParamKind::Flag { .. } => ("bool", None, None, None),
         ParamKind::Choice { of } => ("choice", None, None, Some(of.to_vec())),
+        ParamKind::Layer { .. } => ("int", Some(0.0), None, None),
         ParamKind::Layers => ("list", None, None, None),
     };
     ParamInfo {

@@ -13,17 +13,17 @@ pub enum ParamKind {
         default: u32,
         /// Smallest value.
         min: u32,
-        /// Largest value; `u32::MAX`: the last layer.
+        /// Largest value.
         max: u32,
     },
-    /// Real number.
+    /// Real number, as written in decimal.
     Real {
         /// Default.
-        default: f32,
+        default: f64,
         /// Smallest value.
-        min: f32,
+        min: f64,
         /// Largest value.
-        max: f32,
+        max: f64,
     },
     /// True or false.
     Flag {
@@ -34,6 +34,11 @@ pub enum ParamKind {
     Choice {
         /// The words.
         of: &'static [&'static str],
+    },
+    /// A layer of the model, 0-based.
+    Layer {
+        /// Default; in a model with fewer layers it never comes.
+        default: u32,
     },
     /// A list of layers, empty by default.
     Layers,
@@ -62,13 +67,17 @@ impl Param {
     pub const fn tokens(name: &'static str, default: u32, range: RangeInclusive<u32>, help: &'static str) -> Param {
         Param::new(name, "tokens", help, ParamKind::Int { default, min: *range.start(), max: *range.end() })
     }
+    /// A number of channels of a head.
+    pub const fn channels(name: &'static str, default: u32, range: RangeInclusive<u32>, help: &'static str) -> Param {
+        Param::new(name, "channels", help, ParamKind::Int { default, min: *range.start(), max: *range.end() })
+    }
     /// A number of passes.
     pub const fn steps(name: &'static str, default: u32, help: &'static str) -> Param {
         Param::new(name, "passes", help, ParamKind::Int { default, min: 0, max: 1 << 20 })
     }
     /// One layer, 0-based.
-    pub const fn layers(name: &'static str, default: u32, help: &'static str) -> Param {
-        Param::new(name, "layer", help, ParamKind::Int { default, min: 0, max: u32::MAX })
+    pub const fn layer(name: &'static str, default: u32, help: &'static str) -> Param {
+        Param::new(name, "layer", help, ParamKind::Layer { default })
     }
     /// Several layers, 0-based.
     pub const fn layer_list(name: &'static str, help: &'static str) -> Param {
@@ -78,8 +87,8 @@ impl Param {
     pub const fn real(
         name: &'static str,
         unit: &'static str,
-        default: f32,
-        range: RangeInclusive<f32>,
+        default: f64,
+        range: RangeInclusive<f64>,
         help: &'static str,
     ) -> Param {
         Param::new(name, unit, help, ParamKind::Real { default, min: *range.start(), max: *range.end() })
@@ -102,8 +111,8 @@ impl Param {
     #[must_use]
     pub fn default(&self) -> Value {
         match self.kind {
-            ParamKind::Int { default, .. } => Value::Number(f64::from(default)),
-            ParamKind::Real { default, .. } => Value::Number(f64::from(default)),
+            ParamKind::Int { default, .. } | ParamKind::Layer { default } => Value::Number(f64::from(default)),
+            ParamKind::Real { default, .. } => Value::Number(default),
             ParamKind::Flag { default } => Value::Flag(default),
             ParamKind::Choice { of } => Value::Word(of[0].to_owned()),
             ParamKind::Layers => Value::List(Vec::new()),
@@ -113,11 +122,11 @@ impl Param {
     #[must_use]
     pub fn allowed(&self) -> String {
         match self.kind {
-            ParamKind::Int { min, max: u32::MAX, .. } => format!("a layer of the model, from {min}"),
             ParamKind::Int { min, max, .. } => format!("a whole number from {min} to {max}"),
             ParamKind::Real { min, max, .. } => format!("a number from {min} to {max}"),
             ParamKind::Flag { .. } => "true or false".to_owned(),
             ParamKind::Choice { of } => of.join(", "),
+            ParamKind::Layer { .. } => "a layer of the model, from 0".to_owned(),
             ParamKind::Layers => "a list of layers of the model, ascending".to_owned(),
         }
     }
@@ -125,11 +134,11 @@ impl Param {
     fn accepts(&self, value: &Value, shape: &Shape) -> bool {
         let layer = |n: f64| n.fract() == 0.0 && n >= 0.0 && n < f64::from(shape.layers);
         match (self.kind, value) {
-            (ParamKind::Int { max: u32::MAX, .. }, Value::Number(n)) => layer(*n),
             (ParamKind::Int { min, max, .. }, Value::Number(n)) => {
                 n.fract() == 0.0 && *n >= f64::from(min) && *n <= f64::from(max)
             }
-            (ParamKind::Real { min, max, .. }, Value::Number(n)) => *n >= f64::from(min) && *n <= f64::from(max),
+            (ParamKind::Real { min, max, .. }, Value::Number(n)) => *n >= min && *n <= max,
+            (ParamKind::Layer { .. }, Value::Number(n)) => layer(*n),
             (ParamKind::Flag { .. }, Value::Flag(_)) => true,
             (ParamKind::Choice { of }, Value::Word(w)) => of.contains(&w.as_str()),
             (ParamKind::Layers, Value::List(l)) => l.iter().all(|&n| layer(n)) && l.windows(2).all(|w| w[0] < w[1]),
@@ -160,7 +169,9 @@ impl Value {
         let numbers =
             || text.split(',').filter(|p| !p.is_empty()).map(|p| p.trim().parse().ok()).collect::<Option<Vec<f64>>>();
         let read = match of.kind {
-            ParamKind::Int { .. } | ParamKind::Real { .. } => text.parse().ok().map(Value::Number),
+            ParamKind::Int { .. } | ParamKind::Real { .. } | ParamKind::Layer { .. } => {
+                text.parse().ok().map(Value::Number)
+            }
             ParamKind::Flag { .. } => text.parse().ok().map(Value::Flag),
             ParamKind::Choice { .. } => None,
             ParamKind::Layers => numbers().map(Value::List),
@@ -185,6 +196,7 @@ impl std::fmt::Display for Value {
 pub struct Params {
     method: &'static str,
     values: Vec<(&'static str, Value)>,
+    given: Vec<&'static str>,
 }
 
 impl Params {
@@ -194,6 +206,7 @@ impl Params {
     /// [`Error::UnknownParam`], or [`Error::Param`] for a value of the wrong type or out of range.
     pub fn check(row: &'static Row, given: &[(String, Value)], shape: &Shape) -> Result<Params> {
         let mut values: Vec<_> = row.params.iter().map(|p| (p.name, p.default())).collect();
+        let mut named = Vec::new();
         for (name, value) in given {
             let Some(at) = row.params.iter().position(|p| p.name == name) else {
                 let names: Vec<_> = row.params.iter().map(|p| p.name).collect();
@@ -201,15 +214,22 @@ impl Params {
                 return Err(Error::UnknownParam { method: row.name.to_owned(), got: name.clone(), allowed });
             };
             values[at].1 = value.clone();
+            named.push(values[at].0);
         }
-        let params = Params { method: row.name, values };
+        let params = Params { method: row.name, values, given: named };
         // Defaults are not checked: a layer beyond a shallow model just never comes.
-        for param in row.params.iter().filter(|p| given.iter().any(|g| g.0 == p.name)) {
+        for param in row.params.iter().filter(|p| params.is_given(p.name)) {
             params.require(param.name, params.value(param.name, |v| Some(param.accepts(v, shape)))?, || {
                 param.allowed()
             })?;
         }
         Ok(params)
+    }
+
+    /// Whether a value was given, be it the default; a rule about several layers holds only for those given.
+    #[must_use]
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given.contains(&name)
     }
 
     /// Fails with the range in words unless `ok`.
@@ -231,7 +251,7 @@ impl Params {
         found.ok_or_else(|| self.refuse(name, "a declared parameter of this type".to_owned()))
     }
 
-    /// A whole number.
+    /// A whole number or a layer.
     ///
     /// # Errors
     /// When the row declares no such parameter; so do the calls below.

@@ -52,11 +52,11 @@ impl Select for Quest {
             return Ok(Read::All);
         }
         let (most, prefix) = (self.budget - self.recent, live - self.recent);
-        // The last page may hold fewer tokens than its size; what one page more gives too many, `spread` cuts.
+        // The last page may hold fewer tokens than its size; what one page more gives too many, `expand` cuts.
         let pages = most.div_ceil(self.page) + u32::from(!prefix.is_multiple_of(self.page));
         let scores = cx.ops.page_scores(cx.kv, self.page, self.recent)?;
         let best = cx.ops.top_k(scores, pages, Pins::default())?;
-        let own = cx.ops.spread(cx.kv, best, Spread { size: self.page, most, recent: self.recent })?;
+        let own = cx.ops.expand(cx.kv, best, Expand { size: self.page, most, recent: self.recent })?;
         Ok(Read::Slots(if self.shared && group > 1 { cx.ops.union_by_kv(own)? } else { own }))
     }
 }

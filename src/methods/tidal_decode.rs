@@ -22,7 +22,7 @@ pub const ROW: Row = Row {
     params: &[
         Param::choice("variant", &["paper", "sketch"], "the paper's algorithm, or a band of newest tokens"),
         Param::tokens("top_k", 256, 1..=1 << 20, "tokens each head reads in a sparse layer").budget(),
-        Param::layers("start_layer", 2, "first layer that selects; the layers before it read all"),
+        Param::layer("start_layer", 2, "first layer that selects; the layers before it read all"),
         Param::layer_list("reselect_layers", "later layers that select again; empty: one, at 13/32 of the depth"),
         Param::choice("share", &["query_head", "kv_group", "all_heads"], "which heads share a set"),
         Param::real("recent_share", "share of top_k", 0.0, 0.0..=1.0, "newest tokens in the set; only for all_heads"),
@@ -37,8 +37,15 @@ fn build(p: &Params, shape: &Shape) -> Result<Method> {
     }
     let start = p.int("start_layer")?;
     let mut reselect = p.list("reselect_layers")?;
+    p.require("reselect_layers", reselect.iter().all(|&layer| layer > start), || {
+        format!("layers after start_layer ({start}), ascending")
+    })?;
     if reselect.is_empty() {
-        reselect.push(shape.layers * 13 / 32);
+        let layer = shape.layers * 13 / 32;
+        p.require("start_layer", start < layer || !p.is_given("start_layer"), || {
+            format!("a layer before {layer}, which selects again when no reselect_layers are given")
+        })?;
+        reselect.push(layer);
     }
     let top_k = p.int("top_k")?;
     let share = match p.choice("share")? {

@@ -4,7 +4,7 @@
 use super::Tokenizer;
 use super::bytes::Bytes;
 use super::pre::Pre;
-use super::specials::Specials;
+use super::specials::{self, Specials};
 use crate::gguf::{Metadata, Strings, bad};
 use crate::{Error, Result};
 use tokenizers::models::bpe::{BPE, Merges, Vocab};
@@ -67,18 +67,19 @@ pub(super) fn tokenizer(metadata: &Metadata) -> Result<Tokenizer> {
 }
 
 fn specials(metadata: &Metadata, tokens: &Strings) -> Result<Specials> {
-    let mut specials = Specials::default();
     let Some(types) = metadata.numbers_opt(TYPES)? else {
-        return Ok(specials);
+        return Ok(Specials::default());
     };
     if types.len() != tokens.len() {
         return Err(bad(TYPES, format!("{} types for {} tokens", types.len(), tokens.len())));
     }
-    for (id, (token, kind)) in tokens.iter().zip(types.iter()).enumerate() {
-        let kind = kind.as_integer().ok_or_else(|| bad(TYPES, "needs integers"))?;
-        specials.add(id as u32, token, kind);
-    }
-    Ok(specials)
+    let kinds = types.iter().map(|kind| kind.as_integer().ok_or_else(|| bad(TYPES, "needs integers")));
+    let kinds = kinds.collect::<Result<Vec<i64>>>()?;
+    let rows = (0..).zip(tokens.iter()).zip(kinds).map(|((id, token), kind)| (id, token, kind));
+    Specials::new(rows).map_err(|count| {
+        let most = specials::MOST;
+        bad(TYPES, format!("{count} control and user-defined tokens; at most {most} are allowed"))
+    })
 }
 
 /// The bytes of all tokens and where each ends.

@@ -1,6 +1,7 @@
 //! How text is cut into words before merging: the pre-tokenisers by the names GGUF files use.
 //!
-//! Patterns are those of the models' own tokenizer files, as llama.cpp lists them (`llama-vocab.cpp`, MIT).
+//! Patterns and names are those of llama.cpp eb6a99c (`src/llama-vocab.cpp`, MIT), which took them from the models' own
+//! tokenizer files; `default` is its own, for files that name none.
 
 use super::tokenizer_error;
 use crate::{Error, Result};
@@ -12,6 +13,8 @@ use tokenizers::{PreTokenizedString, PreTokenizer, SplitDelimiterBehavior};
 struct Row {
     /// As in `tokenizer.ggml.pre`.
     name: &'static str,
+    /// Other names that mean the same.
+    aliases: &'static [&'static str],
     /// Applied one after the other; matches and what lies between them are the pieces for the next.
     patterns: &'static [&'static str],
     /// A word that is a token is not merged.
@@ -23,17 +26,18 @@ struct Row {
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
 const TABLE: [Row; 5] = [
-    Row { name: "smollm", patterns: &[r"\p{N}", GPT2], ignore_merges: false, add_bos: false },
-    Row { name: "gpt-2", patterns: &[GPT2], ignore_merges: false, add_bos: false },
-    // What a file without a name gets.
+    Row { name: "smollm", aliases: &[], patterns: &[r"\p{N}", GPT2], ignore_merges: false, add_bos: false },
+    Row { name: "gpt-2", aliases: &[], patterns: &[GPT2], ignore_merges: false, add_bos: false },
     Row {
         name: "default",
+        aliases: &[],
         patterns: &[r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", r"[0-9][0-9][0-9]"],
         ignore_merges: false,
         add_bos: false,
     },
     Row {
         name: "llama-bpe",
+        aliases: &["llama3", "llama-v3"],
         patterns: &[
             r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
         ],
@@ -42,6 +46,7 @@ const TABLE: [Row; 5] = [
     },
     Row {
         name: "qwen2",
+        aliases: &[],
         patterns: &[
             r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
         ],
@@ -62,7 +67,7 @@ impl Pre {
     /// # Errors
     /// [`Error::Unsupported`] with the known names.
     pub fn named(name: &str) -> Result<Pre> {
-        let Some(row) = TABLE.iter().find(|row| row.name == name) else {
+        let Some(row) = TABLE.iter().find(|row| row.name == name || row.aliases.contains(&name)) else {
             return Err(Error::Unsupported {
                 what: "pre-tokeniser",
                 got: name.to_owned(),
@@ -92,10 +97,11 @@ impl Pre {
         self.row.add_bos
     }
 
-    /// Cuts `words` and writes them in byte letters.
+    /// Cuts `words` and writes them in byte letters. Where a pattern exceeds the crate's limit of backtracking, its
+    /// matches end and the rest of the word stays in one piece.
     ///
     /// # Errors
-    /// [`Error::Tokenizer`] if a pattern fails.
+    /// [`Error::Tokenizer`] with what the `tokenizers` crate says; none is known.
     pub fn split(&self, words: &mut PreTokenizedString) -> Result<()> {
         for pattern in &self.patterns {
             pattern.pre_tokenize(words).map_err(tokenizer_error)?;

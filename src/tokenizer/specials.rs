@@ -1,10 +1,14 @@
 //! Tokens that are found in the text as a whole, before any splitting.
 
-use std::collections::HashMap;
+use std::{cmp::Reverse, collections::HashMap};
 
 /// Kinds of `tokenizer.ggml.token_type`.
 const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
+
+/// Most control and user-defined tokens of a file: all that begin with the same byte are compared at every such byte
+/// of a text. Models in use have up to some 2,000.
+pub(super) const MOST: usize = 1 << 13;
 
 struct Special {
     text: String,
@@ -22,20 +26,30 @@ pub(super) struct Specials {
 }
 
 impl Specials {
-    /// Takes token `id` of the file's type `kind`; in ascending order of `id`. Ordinary and empty tokens are left out.
-    pub fn add(&mut self, id: u32, text: &str, kind: i64) {
-        let control = kind == CONTROL;
-        if control {
-            self.control.push(id);
+    /// From the tokens of a file as `(id, text, kind)`, in ascending order of `id`. Ordinary and empty tokens are left
+    /// out. Fails with how many there are when that is more than [`MOST`].
+    pub fn new<'a>(tokens: impl Iterator<Item = (u32, &'a str, i64)>) -> Result<Specials, usize> {
+        let (mut specials, mut count) = (Specials::default(), 0);
+        for (id, text, kind) in tokens {
+            let control = kind == CONTROL;
+            if control {
+                specials.control.push(id);
+            }
+            let Some(&first) = text.as_bytes().first() else { continue };
+            if !control && kind != USER_DEFINED {
+                continue;
+            }
+            count += 1;
+            if count <= MOST {
+                let text = text.to_owned();
+                specials.by_first.entry(first).or_default().push(Special { text, id, control });
+            }
         }
-        let Some(&first) = text.as_bytes().first() else {
-            return;
-        };
-        if control || kind == USER_DEFINED {
-            let same = self.by_first.entry(first).or_default();
-            let at = same.partition_point(|special| special.text.len() >= text.len());
-            same.insert(at, Special { text: text.to_owned(), id, control });
+        // Stable: of equal texts the first id comes first.
+        for same in specials.by_first.values_mut() {
+            same.sort_by_key(|special| Reverse(special.text.len()));
         }
+        if count <= MOST { Ok(specials) } else { Err(count) }
     }
 
     pub fn is_control(&self, id: u32) -> bool {

@@ -2,10 +2,12 @@
 #![allow(dead_code, reason = "every test binary uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails panics")]
 
+pub mod recorded;
 pub mod tiny;
 
 use attnscope::Result;
 use attnscope::gguf::{Header, Metadata, Sink, Stream};
+use attnscope::loader::{Loaded, Loader};
 use std::path::PathBuf;
 
 /// The model file: `$ATTNSCOPE_MODEL`, else in the user's cache folder.
@@ -21,6 +23,19 @@ fn cached_model() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache"), PathBuf::from);
     cache.join("attnscope/models/SmolLM2-135M-Instruct.Q4_1.gguf")
+}
+
+/// Loads a model file in portions of `portion` bytes; `size` is what the loader is told of its length.
+pub fn load(file: &[u8], portion: usize, size: Option<u64>) -> Result<Loaded> {
+    let mut loader = Loader::new(size);
+    file.chunks(portion).try_for_each(|portion| loader.push(portion))?;
+    loader.finish()
+}
+
+/// The real model.
+pub fn load_model() -> Loaded {
+    let file = std::fs::read(model_path()).unwrap();
+    load(&file, 1 << 20, Some(file.len() as u64)).unwrap()
 }
 
 /// Everything a stream gave.

@@ -2,7 +2,7 @@
 
 use attnscope::{
     gguf::{GgmlType, encode, write::Writer},
-    loader::{Loaded, Loader},
+    loader::Loaded,
     tokenizer::bytes,
 };
 
@@ -14,6 +14,11 @@ pub const CONTEXT: u32 = 1024;
 
 /// The file; its ids are the 256 bytes and one token that ends a text.
 pub fn file() -> Vec<u8> {
+    writer().finish()
+}
+
+/// The file before it is finished, to add to.
+pub fn writer() -> Writer {
     let (width, hidden) = (64u64, 96u64);
     let mut tokens: Vec<String> = bytes::letters().iter().map(char::to_string).collect();
     tokens.push("<|end|>".to_owned());
@@ -59,17 +64,13 @@ pub fn file() -> Vec<u8> {
         w = tensor(w, name("ffn_up"), &[width, hidden], GgmlType::Q4_1, 0.15, 0.0);
         w = tensor(w, name("ffn_down"), &[hidden, width], GgmlType::Q8_0, 0.15, 0.0);
     }
-    w.finish()
+    w
 }
 
 /// The file, loaded in uneven portions.
 pub fn load() -> Loaded {
     let file = file();
-    let mut loader = Loader::new(Some(file.len() as u64));
-    for portion in file.chunks(997) {
-        loader.push(portion).expect("a sound file");
-    }
-    loader.finish().expect("a whole file")
+    super::load(&file, 997, Some(file.len() as u64)).expect("a sound file")
 }
 
 /// A prompt that repeats itself in places, so that attention has something to find.

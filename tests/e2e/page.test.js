@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { open } from 'attnscope';
 import { launch, openPage } from './browser.js';
 import { readMap, readTrace } from './canvas.js';
 import { replay } from './replay.js';
@@ -43,6 +44,32 @@ describe('the page with a real model', {
     assert.equal(await button('Run').isDisabled(), true);
     await page.getByText('Load a model first.').waitFor();
     await shot('first');
+  });
+
+  it('has a control with unit and help for every parameter of the registry', async () => {
+    const { methods } = await open();
+    assert.deepEqual(
+      await page.locator('[data-method]').evaluateAll((chips) => chips.map((chip) => chip.dataset.method)),
+      methods.map(({ name }) => name),
+    );
+    const before = await page
+      .locator('[data-method][aria-pressed="true"]')
+      .evaluateAll((c) => c.map((x) => x.dataset.method));
+    await choose(
+      page,
+      methods.map(({ name }) => name),
+    );
+    const kinds = { int: 'text', float: 'text', list: 'text', bool: 'checkbox', choice: 'select-one' };
+    for (const { name: method, params } of methods) {
+      for (const { name, kind, help, unit, choices } of params) {
+        const control = page.locator(`#${method}-${name}`);
+        assert.equal(await control.evaluate((element) => element.type), kinds[kind], `${method}.${name} is a ${kind}`);
+        const row = await page.locator('.row', { has: control }).textContent();
+        assert.ok(row?.includes(help) && row.includes(unit), `${method}.${name}: ${row}`);
+        if (choices) assert.equal(await control.locator('option').count(), choices.length);
+      }
+    }
+    await choose(page, before);
   });
 
   it('refuses a file that is no model, and keeps the prompt', async () => {
@@ -111,6 +138,31 @@ describe('the page with a real model', {
     await button('Reads').click();
   });
 
+  it('answers the needle with the values of the preset, and gives the defaults back', async () => {
+    await choose(page, ['full', 'tidal_decode']);
+    await page.getByLabel('each writes its own').check();
+    const origin = page.locator('[data-origin="tidal_decode"]').first();
+    await page.getByLabel('Prompt', { exact: true }).selectOption('question');
+    await origin.waitFor({ state: 'detached' });
+    for (const preset of ['needle-600', 'needle-1200']) {
+      await page.getByLabel('Prompt', { exact: true }).selectOption(preset);
+      assert.match((await origin.textContent()) ?? '', /Calibrated for SmolLM2-135M.*share all heads/s);
+      await button('Run').click();
+      await finished();
+      for (const method of ['full', 'tidal_decode']) {
+        const said = await page.locator(`[data-stream="${method}"]`).textContent();
+        assert.match(said ?? '', /48213/, `${method} at ${preset}`);
+      }
+      await shot(preset);
+    }
+    await origin.getByRole('button', { name: /paper’s defaults/ }).click();
+    assert.equal(await page.locator('#tidal_decode-share').inputValue(), 'query_head');
+    await origin.getByRole('button', { name: /calibrated/ }).click();
+    assert.equal(await page.locator('#tidal_decode-share').inputValue(), 'all_heads');
+    await page.getByLabel('same tokens for all').check();
+    await choose(page, METHODS);
+  });
+
   it('stops in the middle of the prompt, and runs again', async () => {
     await page.getByLabel('Prompt', { exact: true }).selectOption('needle-600');
     await setBudget(page, 128);
@@ -159,6 +211,24 @@ describe('the page with a real model', {
     await layers.blur();
     await page.locator('#tidal_decode-reselect_layers-why').waitFor({ state: 'detached' });
     await page.getByText('Parameters of the chosen methods').click();
+  });
+
+  it('says with which values each method ran', async () => {
+    await setBudget(page, 64);
+    await page.getByLabel('Prompt', { exact: true }).selectOption('needle-600');
+    await button('Run').click();
+    await finished();
+    for (const method of METHODS) {
+      const said = await page.locator(`[data-stream="${method}"]`).textContent();
+      assert.match(said ?? '', /48213/, method);
+    }
+    const values = (method) => page.locator(`[data-values="${method}"]`);
+    assert.match((await values('tidal_decode').textContent()) ?? '', /top_k 64.*share all heads/);
+    // What ran stays under its map, whatever is set since.
+    await setBudget(page, 32);
+    assert.match((await values('h2o').textContent()) ?? '', /heavy 352, recent 32/);
+    await setBudget(page, 64);
+    await page.getByLabel('Prompt', { exact: true }).selectOption('needle-600');
   });
 
   it('looks right in light and dark, wide and narrow', async () => {

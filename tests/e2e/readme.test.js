@@ -57,6 +57,8 @@ describe('the packed package in an empty app, in Node', {
       console.log(JSON.stringify([
         await code(load(new Uint8Array(64).fill(7))),
         await code(load('no-such-file.gguf')),
+        await code(load('.')),
+        await code(session.generate('x', { maxTokens: 1.5 }).next()),
         await code(model.session({ method: 'magic' })),
         await code(model.session({ method: 'fifo', params: { size: 1 } })),
         await code(model.session({ method: 'fifo', params: { budget: 0 } })),
@@ -68,9 +70,9 @@ describe('the packed package in an empty app, in Node', {
       await model.close();
     `);
     const [codes, ...steps] = printed.trim().split('\n');
-    const [bytes, path, ...rest] = JSON.parse(codes);
+    const [bytes, path, folder, number, ...rest] = JSON.parse(codes);
     assert.ok(['not_gguf', 'unsupported', 'file'].includes(bytes), bytes);
-    assert.notEqual(path, 'none');
+    assert.deepEqual([path, folder, number], ['source', 'source', 'param']);
     assert.deepEqual(rest, ['unknown_method', 'unknown_param', 'param', 'empty_prompt', 'context', 'aborted']);
     assert.deepEqual(steps, ['0', '1', '2']);
   });

@@ -1,8 +1,8 @@
-//! `h2o_decode_drop`: published code; slots exact, scores and outputs within 1e-4.
+//! `h2o_decode_drop`, `h2o_decode_masked`: published code; slots exact, scores and outputs within 1e-4.
 
-use super::{Case, Layers, by_row};
+use super::{Case, Layers, by_row, given, number, times, word};
 use attnscope::{
-    methods::{self, H2o, Value},
+    methods::{self, H2o, Masked, Value},
     ops::Kv,
 };
 
@@ -32,6 +32,37 @@ pub fn run(case: &Case) {
             assert_eq!(positions.len() as i32, len[t], "{} cache_len {t}", case.name);
             let score = run.cpu.cache().named(Kv(0), head, H2o::SCORE).unwrap();
             case.close(&format!("hh_score {t} head {head}"), score, &scores[at..][..positions.len()], 1e-4);
+        }
+    }
+}
+
+pub fn masked(case: &Case) {
+    let [heads, dim, prompt, steps] = ["H", "D", "P", "T"].map(|k| case.param::<usize>(k));
+    let [heavy, recent] = ["heavy_budget", "recent_budget"].map(|k| case.ints(k)[0] as usize);
+    let params = given([("heavy", number(heavy)), ("recent", number(recent)), ("compat", word("masked_simulation"))]);
+    let method = methods::build("h2o", &params, &methods::Shape { layers: 1 }).unwrap();
+    let mut run = Layers::new(method, 1, heads, heads, dim, None);
+    let width = heads * dim;
+    let [wq, wk, wv, wo] = ["wq", "wk", "wv", "wo"].map(|w| case.floats(w));
+    let (x, y) = (case.floats("x"), case.floats("y"));
+    let (mask, scores) = (case.ints("mask_next"), case.floats("scores"));
+    let total = prompt + steps;
+    for t in 0..=steps {
+        let rows = if t == 0 { 0..prompt } else { prompt + t - 1..prompt + t };
+        let x = &x[rows.start * width..rows.end * width];
+        run.begin(rows.start as u32, rows.len() as u32);
+        let [q, k, v] = [&wq, &wk, &wv].map(|w| times(w, x, width));
+        let out = run.layer(0, rows.start as u32, &q, &k, &v);
+        case.close(&format!("y {t}"), &times(&wo, &out, width), &y[rows.start * width..rows.end * width], 1e-4);
+        let live = prompt + t;
+        for head in 0..heads {
+            // A slot that the next step stores is seen: columns start at 1.
+            let seen = run.cpu.cache().named(Kv(0), head, Masked::SEEN).unwrap();
+            let got: Vec<i32> = seen.iter().map(|&s| s as i32).chain([1]).collect();
+            let want = &mask[(t * heads + head) * (total + 1)..][..=live];
+            assert_eq!(got, want, "{} mask_next {t} head {head}", case.name);
+            let score = run.cpu.cache().named(Kv(0), head, H2o::SCORE).unwrap();
+            case.close(&format!("scores {t} head {head}"), score, &scores[(t * heads + head) * total..][..live], 1e-4);
         }
     }
 }

@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub struct Layers {
     pub cpu: Cpu,
     pub method: Method,
+    /// What a pass is for; `None`: a prompt when it has several rows, else decoding.
+    pub kind: Option<PassKind>,
     shape: Shape,
     passes: u32,
 }
@@ -33,7 +35,7 @@ impl Layers {
         let mut cpu = Cpu::new(shape.clone(), Arc::new(Weights::default()), positions, Store::F32).unwrap();
         cpu.reset(0).unwrap();
         cpu.tracer().detail = Detail::Sets;
-        Layers { cpu, method, shape, passes: 0 }
+        Layers { cpu, method, kind: None, shape, passes: 0 }
     }
 
     /// Begins a pass of `rows` rows at position `first`.
@@ -47,19 +49,25 @@ impl Layers {
             layer,
             layers: self.shape.layers as u32,
             group: (self.shape.query_heads / self.shape.kv_heads) as u32,
-            kind: if rows > 1 { PassKind::Prefill } else { PassKind::Decode },
+            kind: self.kind.unwrap_or(if rows > 1 { PassKind::Prefill } else { PassKind::Decode }),
             rows,
             position: first + rows - 1,
             step: self.passes - 1,
             live: self.cpu.live(Kv(layer)),
+            quantised: self.cpu.quantised(Kv(layer)),
         }
+    }
+
+    /// Lets the method make room in a layer before `rows` rows come at position `first`.
+    pub fn make_room(&mut self, layer: u32, first: u32, rows: u32) {
+        let site = self.site(layer, first, rows);
+        engine::make_room(&mut self.method, &mut self.cpu, site).unwrap();
     }
 
     /// One layer of the pass; returns the attention output, `[rows, query_heads * head_dim]`.
     pub fn layer(&mut self, layer: u32, first: u32, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
         let rows = (q.len() / (self.shape.query_heads * self.shape.head_dim)) as u32;
-        let site = self.site(layer, first, rows);
-        engine::make_room(&mut self.method, &mut self.cpu, site).unwrap();
+        self.make_room(layer, first, rows);
         self.store(layer, q, k, v);
         let site = self.site(layer, first, rows);
         let run = LayerRun::begin(&mut self.method, &mut self.cpu, site).unwrap();

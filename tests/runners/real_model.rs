@@ -2,11 +2,11 @@
 //! most 0.01 nats (`docs/numerics.md`); greedy ids differ only where the reference's two best tokens are within 0.3.
 
 use super::Case;
-use crate::common::{model_path, report};
+use crate::common::{load_model, report};
 use attnscope::{
     cache::Store,
     engine::{Engine, Options, Progress},
-    loader::{Loaded, Loader},
+    loader::Loaded,
     metrics::log_softmax,
 };
 use std::sync::OnceLock;
@@ -14,12 +14,7 @@ use std::sync::OnceLock;
 /// The model, loaded once for all cases.
 pub fn model() -> &'static Loaded {
     static MODEL: OnceLock<Loaded> = OnceLock::new();
-    MODEL.get_or_init(|| {
-        let bytes = std::fs::read(model_path()).unwrap();
-        let mut loader = Loader::new(Some(bytes.len() as u64));
-        bytes.chunks(1 << 20).for_each(|portion| loader.push(portion).unwrap());
-        loader.finish().unwrap()
-    })
+    MODEL.get_or_init(load_model)
 }
 
 /// Runs to the next step.

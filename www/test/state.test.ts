@@ -1,10 +1,21 @@
-import type { MethodInfo, ParamInfo } from 'attnscope';
+import { AttnscopeError, type MethodInfo, type ParamInfo } from 'attnscope';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { headOf, rowOf } from '../src/state/hover.svelte.js';
-import { budgetOf, check, complaints, defaults, parse, refused, show, withBudget } from '../src/state/params.js';
-import { PRESETS } from '../src/state/presets.js';
+import {
+  budgetOf,
+  check,
+  complaints,
+  defaults,
+  difference,
+  parse,
+  refused,
+  show,
+  withBudget,
+} from '../src/state/params.js';
+import { PRESETS, TUNED_FOR } from '../src/state/presets.js';
 import { problem } from '../src/state/problems.js';
+import { settings } from '../src/state/settings.svelte.js';
 
 const int = (name: string, value: number, budget: boolean, max = 1 << 20): ParamInfo => ({
   name,
@@ -21,7 +32,7 @@ const method = (...params: ParamInfo[]): MethodInfo => ({
   name: 'm',
   title: 'M',
   summary: '',
-  paper: undefined,
+  paper: '2306.14048',
   roles: ['retain'],
   params,
 });
@@ -85,6 +96,47 @@ describe('presets', () => {
   });
 });
 
+describe('values that come with a preset', () => {
+  const h2o = { ...method(int('heavy', 128, true), int('recent', 128, true)), name: 'h2o' };
+  const other = { ...method(int('budget', 256, true)), name: 'fifo' };
+  const registry = [h2o, other];
+  const { tuned } = PRESETS.find((p) => p.id === 'needle-600') ?? {};
+
+  it('come and go with it, and leave what the visitor set alone', () => {
+    settings.adopt(registry);
+    settings.usePreset(registry, 'needle-600');
+    expect(settings.all.params.h2o).toEqual(tuned?.h2o);
+    expect(settings.all.params.fifo).toEqual({ budget: settings.all.budget });
+    expect(settings.isTuned(h2o)).toBe(true);
+    expect(settings.isTuned(other)).toBe(false);
+    settings.usePreset(registry, 'question');
+    expect(settings.all.params.h2o).toEqual(settings.fresh(h2o));
+    settings.usePreset(registry, 'needle-600');
+    settings.setParam('h2o', 'recent', 7);
+    expect(difference(h2o, settings.all.params.h2o, tuned?.h2o ?? {})).toBe('recent 7');
+    settings.usePreset(registry, 'story');
+    expect(settings.all.params.h2o).toEqual({ ...settings.fresh(h2o), recent: 7 });
+  });
+
+  it('give way to the defaults, with the budget of the slider, and come back', () => {
+    settings.usePreset(registry, 'needle-600');
+    settings.setBudget(registry, 100);
+    settings.resetParams(h2o);
+    expect(settings.all.params.h2o).toEqual({ heavy: 50, recent: 50 });
+    settings.tune(h2o);
+    expect(settings.all.params.h2o).toEqual(tuned?.h2o);
+  });
+
+  it('are taken back when another model is loaded', () => {
+    settings.usePreset(registry, 'needle-600');
+    settings.suit(registry, TUNED_FOR.name);
+    expect(settings.isTuned(h2o)).toBe(true);
+    settings.suit(registry, 'another');
+    expect(settings.all.params.h2o).toEqual(settings.fresh(h2o));
+    expect(settings.tuned(h2o)).toBeNull();
+  });
+});
+
 describe('heads', () => {
   it('map to rows and back', () => {
     const shape = { layers: 1, queryHeads: 9, kvHeads: 3 };
@@ -99,7 +151,7 @@ describe('heads', () => {
 
 describe('problems', () => {
   it('say what happened and what to do', () => {
-    const error = Object.assign(new Error('The file ended early.'), { code: 'truncated' });
+    const error = new AttnscopeError('truncated', 'The file ended early.');
     expect(problem(error)).toMatchObject({
       title: 'That model file is incomplete',
       detail: expect.stringMatching(/^The file ended early. Download/),

@@ -55,6 +55,12 @@ const CHECKS: &[Check] = &[
     Check(Rust, "native tests", &[], |found| {
         sh::run(sh::cargo().args(["test", "--features", "cli"]).env("ATTNSCOPE_MODEL", found.model()?))
     }),
+    Check(Rust, "fuzz target", &["fuzz/Cargo.toml"], |_| {
+        // A folder of its own: in one they would overwrite each other's library, built from other crates.
+        let target = sh::target_dir()?.join("fuzz");
+        let check = ["check", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"];
+        sh::run(sh::cargo().args(check).arg(target))
+    }),
     Check(Rust, "generated files", &["examples/gen.rs"], |_| generate::check()),
     Check(Wasm, "build the .wasm", &[], |_| build::wasm(false)),
     Check(Wasm, "tests in the browser", &["tests/web.rs"], wasm_pack),
@@ -147,7 +153,7 @@ fn wasm_pack(found: &Found) -> Result<()> {
     let test = ["test", "--headless", "--chrome", "--mode", "no-install", "--chromedriver"];
     let mut command: Command = sh::in_root(pack.join("wasm-pack"));
     // It compiles first and tests then; without a profile in common the two would not share a single crate.
-    command.args(test).arg(&browser.driver).args(["--", "--profile", "test", "--test", "web"]);
+    command.args(test).arg(&browser.driver).args(["--", "--profile", "test", "--lib", "--test", "web"]);
     command.env("PATH", build::path_with(&bindgen)?).env_remove("RUSTFLAGS");
     command.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser::webdriver_json(&browser.chrome)?);
     if env::var_os("WASM_BINDGEN_TEST_TIMEOUT").is_none() {

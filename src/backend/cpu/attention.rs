@@ -3,6 +3,7 @@
 use super::Cpu;
 use crate::{
     Error, Result,
+    cache::{Head, Planes},
     kernels::{
         AttendScratch, Blocks, Element, Keys, MassOut, Queries, Rope, Span, attend_blocks, attend_listed, attend_span,
     },
@@ -89,7 +90,7 @@ impl Cpu {
         let before = live - (self.pass.rows - rows.start) as usize;
         let mut lists: [&[u32]; MAX_GROUP] = [&[]; MAX_GROUP];
         let reads = match read {
-            Read::All => Reads::Span(Span { sees: before + 1, window: usize::MAX }),
+            Read::All | Read::Coarse => Reads::Span(Span { sees: before + 1, window: usize::MAX }),
             Read::Window(w) => Reads::Span(Span { sees: before + 1, window: w as usize }),
             Read::Slots(set) => {
                 let set = self.tables.set(set)?;
@@ -128,13 +129,20 @@ impl Cpu {
             first_row: self.pass.rows.saturating_sub(mass.rows).saturating_sub(rows.start) as usize,
         });
         let scratch = &mut self.attend;
-        each_store!(cached, |k, v| run(&q, k, v, rotate, reads, out, width, mass, scratch));
+        if let Some(planes) = &cached.planes {
+            whole(cached, planes, matches!(read, Read::Coarse), dim, &mut self.whole);
+            let [k, v] = &self.whole;
+            run(&q, k, v, rotate, reads, out, width, mass, scratch);
+        } else {
+            each_store!(cached, |k, v| run(&q, k, v, rotate, reads, out, width, mass, scratch));
+        }
         for (mass, scores) in leave.into_iter().chain(also) {
             let table = self.tables.table_mut(scores)?;
             for (g, column) in columns.chunks_exact(live).enumerate() {
                 let to = match mass.per {
                     Group::Query => head * group + g,
                     Group::Kv => head,
+                    Group::All => 0,
                 };
                 table.data[to * table.stride..][..live].iter_mut().zip(column).for_each(|(t, c)| *t += c);
             }
@@ -150,7 +158,10 @@ impl Cpu {
         let watch = self.tracer.detail >= Detail::Sets;
         if watch {
             match read {
-                Read::All => self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 0, 0, 0),
+                Read::All | Read::Coarse => {
+                    let coarse = u8::from(matches!(read, Read::Coarse));
+                    self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), coarse, 0, 0);
+                }
                 Read::Window(w) => self.tracer.record(Kind::ReadWindow, kv.0, u32::from(ALL_HEADS), 0, w, 0),
                 Read::Slots(_) | Read::Blocks { .. } => {}
             }
@@ -159,7 +170,7 @@ impl Cpu {
             let head = &self.cache.layer(kv)[h];
             let (live, rows) = (head.len() as u64, u64::from(self.pass.rows - first));
             let unique = match read {
-                Read::All => live,
+                Read::All | Read::Coarse => live,
                 Read::Window(w) => live.min(u64::from(w) + rows - 1),
                 Read::Slots(set) => {
                     let set = self.tables.set(set)?;
@@ -181,14 +192,37 @@ impl Cpu {
                 }
                 Read::Blocks { pairs, size } => self.account_blocks(kv, h, pairs, size, first)?,
             };
-            self.read.bytes += unique * row_bytes;
+            let head = &self.cache.layer(kv)[h];
+            let quantised = head.quantised() as u64;
+            self.read.bytes += match read {
+                Read::All | Read::Coarse if quantised > 0 => {
+                    let planes = self.cache.plane_bytes(head, matches!(read, Read::Coarse));
+                    planes + (unique - quantised) * row_bytes
+                }
+                _ => unique * row_bytes,
+            };
             self.read.rows += match read {
-                Read::All => live * group as u64,
+                Read::All | Read::Coarse => live * group as u64,
                 Read::Window(w) => live.min(u64::from(w)) * group as u64,
                 Read::Slots(_) | Read::Blocks { .. } => 0,
             };
         }
         Ok(())
+    }
+}
+
+/// Keys and values of a head with quantised rows, as f32.
+fn whole(head: &Head, planes: &Planes, coarse: bool, dim: usize, out: &mut [Vec<f32>; 2]) {
+    for (part, rows) in out.iter_mut().zip([&head.k, &head.v]) {
+        part.resize(head.len() * dim, 0.0);
+        rows.fetch_into(0, &mut part[planes.rows * dim..]);
+    }
+    let [keys, values] = out;
+    for (row, (key, value)) in
+        keys.chunks_exact_mut(dim).zip(values.chunks_exact_mut(dim)).take(planes.rows).enumerate()
+    {
+        planes.key(row, coarse, key);
+        planes.value(row, coarse, value);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     kernels::page_bound,
     method::Positions,
-    ops::{Kv, Scores, Set, Spread},
+    ops::{Expand, Kv, Scores, Set},
 };
 
 impl Cpu {
@@ -20,6 +20,7 @@ impl Cpu {
         if self.rope.is_some() && self.positions == Positions::Slot {
             return Err(Error::State("page bounds need keys that are stored rotated, not rotated by their slot"));
         }
+        self.check_unquantised(kv)?;
         self.cache.update_bounds(kv, page, recent);
         let (dim, query_heads, kv_heads) = (self.shape.head_dim, self.shape.query_heads, self.shape.kv_heads);
         let heads = self.cache.layer(kv);
@@ -34,16 +35,16 @@ impl Cpu {
         })
     }
 
-    pub(super) fn spread_pages(&mut self, kv: Kv, pages: Set, spread: Spread) -> Result<Set> {
+    pub(super) fn expand_pages(&mut self, kv: Kv, pages: Set, how: Expand) -> Result<Set> {
         let groups = self.tables.set(pages)?.groups();
         self.fill_set(groups, |on, group, out| {
             let heads = on.cache.layer(kv);
             let live = heads[group * heads.len() / groups.max(1)].len() as u32;
-            let end = live.saturating_sub(spread.recent);
+            let end = live.saturating_sub(how.recent);
             let slots =
-                |page: u32| page.saturating_mul(spread.size).min(end)..(page + 1).saturating_mul(spread.size).min(end);
+                |page: u32| page.saturating_mul(how.size).min(end)..(page + 1).saturating_mul(how.size).min(end);
             let chosen = on.list_of(pages, group, groups)?.iter().flat_map(|page| slots(*page));
-            out.extend(chosen.take(spread.most as usize));
+            out.extend(chosen.take(how.most as usize));
             out.extend(end..live);
             Ok(())
         })

@@ -22,8 +22,9 @@ impl Cpu {
         if rows == 0 || rows > self.pass.rows as usize {
             return Err(self.refuse_rows("probe", format!("{rows} rows")));
         }
+        self.check_unquantised(kv)?;
         let leave = Mass { rows: 0, per: Group::Query };
-        let out = [self.open_mass(kv, leave), self.open_mass(kv, leave)];
+        let out = [self.open_mass(kv, leave)?, self.open_mass(kv, leave)?];
         let [mut vertical, mut slash] = [Vec::new(), Vec::new()];
         for (data, scores) in [&mut vertical, &mut slash].into_iter().zip(out) {
             *data = std::mem::take(&mut self.tables.table_mut(scores)?.data);
@@ -56,6 +57,7 @@ impl Cpu {
 
     pub(super) fn pooled_scores(&mut self, kv: Kv, size: usize, queries: Pooled) -> Result<Scores> {
         let (dim, query_heads, rows) = (self.shape.head_dim, self.shape.query_heads, self.pass.rows as usize);
+        self.check_unquantised(kv)?;
         let blocks = self.block_grid(kv, size as u32)?;
         if rows < size || (queries == Pooled::Blocks && rows != self.cache.live(kv)) {
             return Err(self.refuse_rows("block_scores", format!("all {} live rows", self.cache.live(kv))));

@@ -31,6 +31,14 @@ impl Table {
             (None, None) => &self.data[group * self.stride..][..heads[group * heads.len() / self.groups].len()],
         }
     }
+
+    /// The same, whatever the cache has dropped since.
+    pub fn whole<'a>(&'a self, cache: &'a Cache, group: usize) -> &'a [f32] {
+        match self.column {
+            Some(column) => cache.scores(self.kv, group, column),
+            None => &self.data[group * self.stride..][..self.stride],
+        }
+    }
 }
 
 /// Ascending slots by group.
@@ -49,7 +57,7 @@ impl Lists {
 /// The tables and sets of the running pass.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
-    tables: Vec<Table>,
+    pub tables: Vec<Table>,
     live_tables: usize,
     sets: Vec<Lists>,
     live_sets: usize,
@@ -90,6 +98,13 @@ impl Tables {
         &mut self.sets[set.0 as usize].0[group]
     }
 
+    /// A table of given numbers.
+    pub fn given(&mut self, kv: Kv, groups: usize, scores: &[f32]) -> Scores {
+        let table = self.next_table(kv, None, groups, scores.len() / groups.max(1));
+        self.tables[table.0 as usize].data.iter_mut().zip(scores).for_each(|(x, y)| *x = *y);
+        table
+    }
+
     /// A table that is a column of the cache, by KV head.
     pub fn column(&mut self, kv: Kv, column: usize, kv_heads: usize) -> Scores {
         self.next_table(kv, Some(column), kv_heads, 0)
@@ -125,9 +140,22 @@ impl Tables {
         Set(self.live_sets as u32 - 1)
     }
 
+    /// Takes the lists of a live set out, to be put back: what reads them may make tables meanwhile.
+    pub fn take_set(&mut self, set: Set) -> Lists {
+        std::mem::take(&mut self.sets[set.0 as usize])
+    }
+    /// Puts them back.
+    pub fn put_set(&mut self, set: Set, lists: Lists) {
+        self.sets[set.0 as usize] = lists;
+    }
+
     pub fn union(&mut self, set: Set, kv_heads: usize) -> Result<Set> {
-        let from = set.0 as usize;
-        let per = self.set(set)?.groups() / kv_heads;
+        let (from, groups) = (set.0 as usize, self.set(set)?.groups());
+        let per = groups / kv_heads;
+        if per * kv_heads != groups || per == 0 {
+            let (want, got) = (format!("a set by query head or by KV head ({kv_heads})"), format!("{groups} groups"));
+            return Err(Error::Shape { op: "union_by_kv", want, got });
+        }
         let lists = std::mem::take(&mut self.sets[from]);
         let union = self.new_set(kv_heads, |kv, out| {
             (kv * per..(kv + 1) * per).for_each(|g| out.extend_from_slice(lists.list(g)));
@@ -139,85 +167,129 @@ impl Tables {
     }
 }
 
-/// The `k` best of `scores`, pins first, into `out`, ascending.
+/// The `k` best of `scores`, pins first, into `out`, ascending; plus infinity is always taken, minus infinity never.
 pub(super) fn pick(scores: &[f32], k: usize, pins: Pins, out: &mut Vec<u32>, work: &mut Vec<u32>) {
     let n = scores.len();
     let k = k.min(n);
     let sinks = (pins.sinks as usize).min(k);
     let recent = (pins.recent as usize).min(k - sinks);
-    top_k(&scores[sinks..n - recent], k - sinks - recent, out, work);
+    let free = &scores[sinks..n - recent];
+    let always = free.iter().filter(|s| **s == f32::INFINITY).count();
+    top_k(free, always.max(k - sinks - recent), out, work);
+    out.retain(|&slot| free[slot as usize] != f32::NEG_INFINITY);
     out.iter_mut().for_each(|slot| *slot += sinks as u32);
     out.splice(..0, 0..sinks as u32);
     out.extend((n - recent) as u32..n as u32);
 }
 
 impl Cpu {
-    pub(super) fn open_mass(&mut self, kv: Kv, leave: Mass) -> Scores {
-        let groups = match leave.per {
+    /// Groups of a table.
+    pub(super) fn groups(&self, per: Group) -> usize {
+        match per {
             Group::Query => self.shape.query_heads,
             Group::Kv => self.shape.kv_heads,
-        };
-        self.tables.next_table(kv, None, groups, self.cache.live(kv))
+            Group::All => 1,
+        }
     }
 
-    /// Changes a column of the cache slot by slot, given a second table of the same layer.
-    pub(super) fn change(&mut self, dst: Scores, src: Scores, f: impl Fn(&mut f32, f32)) -> Result<()> {
-        let (to, from) = (self.tables.table(dst)?, self.tables.table(src)?);
-        let Some(column) = to.column else { return Err(Error::State("only a cache column can be changed")) };
-        for head in 0..self.shape.kv_heads {
-            match from.column {
-                Some(_) => {
-                    for slot in 0..self.cache.layer(from.kv)[head].len() {
-                        let x = from.group(&self.cache, head)[slot];
-                        f(&mut self.cache.scores_mut(from.kv, head, column)[slot], x);
-                    }
-                }
-                None => {
-                    let column = self.cache.scores_mut(from.kv, head, column);
-                    let src = &from.data[head * from.stride..][..column.len()];
-                    column.iter_mut().zip(src).for_each(|(d, &s)| f(d, s));
-                }
-            }
+    pub(super) fn open_mass(&mut self, kv: Kv, leave: Mass) -> Result<Scores> {
+        let groups = self.groups(leave.per);
+        self.check_alike("open", kv, groups)?;
+        Ok(self.tables.next_table(kv, None, groups, self.cache.live(kv)))
+    }
+
+    /// What is one list or one row of scores for all KV heads needs heads of one length.
+    pub(super) fn check_alike(&self, op: &'static str, kv: Kv, groups: usize) -> Result<()> {
+        let n = self.cache.live(kv);
+        if groups >= self.shape.kv_heads || self.cache.layer(kv).iter().all(|h| h.len() == n) {
+            return Ok(());
         }
+        let (want, got) = ("KV heads that keep the same rows".to_owned(), "KV heads of different lengths".to_owned());
+        Err(Error::Shape { op, want, got })
+    }
+
+    /// Fails unless a table is of layer `kv` and has a group a KV head.
+    pub(super) fn check_by_kv(&self, op: &'static str, kv: Kv, scores: Scores) -> Result<()> {
+        let (table, heads) = (self.tables.table(scores)?, self.shape.kv_heads);
+        if table.kv == kv && table.groups == heads {
+            return Ok(());
+        }
+        let want = format!("scores of layer {} by KV head ({heads})", kv.0);
+        Err(Error::Shape { op, want, got: format!("scores of layer {}, {} groups", table.kv.0, table.groups) })
+    }
+
+    /// A new table over a layer's slots. `fill` gets the cache, the tables that were there before, a group and its
+    /// zeroed scores.
+    pub(super) fn derive(
+        &mut self,
+        kv: Kv,
+        groups: usize,
+        mut fill: impl FnMut(&Cache, &[Table], usize, &mut [f32]),
+    ) -> Scores {
+        let stride = self.cache.live(kv);
+        let out = self.tables.next_table(kv, None, groups, stride);
+        let (before, new) = self.tables.tables.split_at_mut(out.0 as usize);
+        let heads = self.cache.layer(kv);
+        for group in 0..groups {
+            let n = heads[group * heads.len() / groups].len();
+            fill(&self.cache, before, group, &mut new[0].data[group * stride..][..n]);
+        }
+        out
+    }
+
+    /// Changes a table slot by slot, given a second table of the same layer; both by KV head.
+    pub(super) fn change(
+        &mut self,
+        op: &'static str,
+        dst: Scores,
+        src: Scores,
+        f: impl Fn(&mut f32, f32),
+    ) -> Result<()> {
+        let kv = self.tables.table(dst)?.kv;
+        self.check_by_kv(op, kv, dst)?;
+        self.check_by_kv(op, kv, src)?;
+        let mut from = std::mem::take(&mut self.columns);
+        for head in 0..self.shape.kv_heads {
+            from.clear();
+            from.extend_from_slice(self.tables.table(src)?.group(&self.cache, head));
+            let to = self.tables.table_mut(dst)?;
+            let to = match to.column {
+                Some(column) => self.cache.scores_mut(kv, head, column),
+                None => &mut to.data[head * to.stride..],
+            };
+            to.iter_mut().zip(&from).for_each(|(d, &s)| f(d, s));
+        }
+        self.columns = from;
         Ok(())
     }
 
     pub(super) fn mark_used(&mut self, scores: Scores, share: f32, fresh: usize) -> Result<Scores> {
-        let Table { kv, groups, .. } = *self.tables.table(scores)?;
-        let out = self.open_mass(kv, Mass { rows: 0, per: Group::Kv });
-        for group in 0..groups {
-            let mut data = std::mem::take(&mut self.tables.table_mut(out)?.data);
-            let stride = self.tables.table(out)?.stride;
-            let src = self.tables.table(scores)?.group(&self.cache, group);
+        let kv = self.tables.table(scores)?.kv;
+        self.check_by_kv("used", kv, scores)?;
+        Ok(self.derive(kv, self.shape.kv_heads, |cache, tables, group, out| {
+            let src = tables[scores.0 as usize].group(cache, group);
             let (n, cut) = (src.len(), share / src.len() as f32);
-            for (slot, x) in data[group * stride..][..n.saturating_sub(fresh)].iter_mut().enumerate() {
-                *x = f32::from(src[slot] >= cut);
-            }
-            self.tables.table_mut(out)?.data = data;
-        }
-        Ok(out)
+            out[..n.saturating_sub(fresh)].iter_mut().zip(src).for_each(|(x, s)| *x = f32::from(*s >= cut));
+        }))
     }
 
     pub(super) fn rank_slots(&mut self, kv: Kv, first: Option<Scores>, then: Option<Scores>) -> Result<Scores> {
-        let out = self.open_mass(kv, Mass { rows: 0, per: Group::Kv });
-        let mut data = std::mem::take(&mut self.tables.table_mut(out)?.data);
+        for scores in first.into_iter().chain(then) {
+            self.check_by_kv("rank", kv, scores)?;
+        }
         let mut order = std::mem::take(&mut self.tables.order);
-        let stride = self.tables.table(out)?.stride;
-        for (h, head) in self.cache.layer(kv).iter().enumerate() {
-            let key = |s: Option<Scores>| s.map(|s| Ok(self.tables.table(s)?.group(&self.cache, h))).transpose();
-            let (first, then) = (key(first)?, key(then)?);
+        let out = self.derive(kv, self.shape.kv_heads, |cache, tables, head, out| {
+            let key = |s: Option<Scores>| s.map(|s| tables[s.0 as usize].group(cache, head));
+            let (first, then) = (key(first), key(then));
             let by = |key: Option<&[f32]>, a: u32, b: u32| {
                 key.map_or(std::cmp::Ordering::Equal, |k| k[a as usize].total_cmp(&k[b as usize]))
             };
             order.clear();
-            order.extend(0..head.len() as u32);
+            order.extend(0..out.len() as u32);
             order.sort_unstable_by(|&a, &b| by(first, a, b).then_with(|| by(then, a, b)).then(a.cmp(&b)));
-            for (place, &slot) in order.iter().enumerate() {
-                data[h * stride + slot as usize] = place as f32;
-            }
-        }
+            order.iter().enumerate().for_each(|(place, &slot)| out[slot as usize] = place as f32);
+        });
         self.tables.order = order;
-        self.tables.table_mut(out)?.data = data;
         Ok(out)
     }
 
@@ -237,11 +309,7 @@ impl Cpu {
         let groups = self.tables.table(scores)?.groups;
         let kv = self.tables.table(scores)?.kv;
         let n = self.cache.live(kv);
-        if self.cache.layer(kv).iter().any(|h| h.len() != n) {
-            let (want, got) =
-                ("KV heads that keep the same rows".to_owned(), "KV heads of different lengths".to_owned());
-            return Err(Error::Shape { op: "top_k_shared", want, got });
-        }
+        self.check_alike("top_k_shared", kv, 1)?;
         // Best place of every slot in any group; a slot outside every group's k best cannot be among the k of all.
         let (mut place, mut order, mut work) = (
             std::mem::take(&mut self.tables.place),

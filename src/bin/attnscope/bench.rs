@@ -1,11 +1,11 @@
 //! `attnscope bench`: how fast prompts are read and tokens made, on one thread.
 
-use crate::model::ModelArgs;
-use attnscope::{
-    Result,
-    engine::{Options, Progress},
+use crate::{Failure, model::ModelArgs};
+use attnscope::engine::{Options, Progress};
+use std::{
+    io::{self, Write},
+    time::{Duration, Instant},
 };
-use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -25,7 +25,8 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
     let loaded = args.model.load()?;
     let mut engine = args.model.engine(&loaded)?;
     let text =
@@ -47,18 +48,18 @@ pub fn run(args: &Args) -> Result<()> {
         };
         let (prefill, decode) = (f64::from(tokens) / median(|t| t.0), f64::from(args.decode) / median(|t| t.1));
         if !args.json {
-            println!("{tokens:>6} prompt tokens: prefill {prefill:7.1} tokens/s, decode {decode:6.1} tokens/s");
+            writeln!(out, "{tokens:>6} prompt tokens: prefill {prefill:7.1} tokens/s, decode {decode:6.1} tokens/s")?;
         }
         rows.push(serde_json::json!({ "prompt_tokens": tokens, "prefill_tps": prefill, "decode_tps": decode }));
     }
     if args.json {
-        println!("{}", serde_json::json!(rows));
+        writeln!(out, "{}", serde_json::json!(rows))?;
     }
     Ok(())
 }
 
 /// Time to the first token and from there to the last.
-fn time(engine: &mut attnscope::engine::Engine) -> Result<(Duration, Duration)> {
+fn time(engine: &mut attnscope::engine::Engine) -> attnscope::Result<(Duration, Duration)> {
     let begun = Instant::now();
     let mut first = None;
     loop {

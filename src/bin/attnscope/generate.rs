@@ -1,18 +1,29 @@
 //! `attnscope generate`.
 
-use crate::model::ModelArgs;
+use crate::{Failure, model::ModelArgs};
 use attnscope::{
-    Error, Result,
-    chat::Message,
+    Error,
+    chat::ChatMessage,
     engine::{Options, Progress, Step},
     loader::Loaded,
     sampler::Sampling,
     tokenizer::Detokenizer,
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use std::{fs, io::Write, path::PathBuf, time::Instant};
+use std::{
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+    time::Instant,
+};
+
+const EXAMPLES: &str = "Examples:
+  attnscope generate --model smollm2.gguf --prompt 'The sea is' --method h2o --param heavy=64 --param recent=64
+  attnscope generate --model smollm2.gguf --chat 'Why is the sky blue?' --temperature 0.7 --seed 1
+  attnscope generate --model smollm2.gguf --prompt-file story.txt --method tidal_decode --max-tokens 8 --json";
 
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -53,7 +64,7 @@ struct PromptArgs {
 }
 
 impl PromptArgs {
-    fn ids(&self, loaded: &Loaded) -> Result<Vec<u32>> {
+    fn ids(&self, loaded: &Loaded) -> attnscope::Result<Vec<u32>> {
         let read = |path: &PathBuf| {
             fs::read_to_string(path).map_err(|e| Error::File { what: path.display().to_string(), why: e.to_string() })
         };
@@ -66,8 +77,11 @@ impl PromptArgs {
         }
         let text = match (&self.prompt, &self.chat, &self.prompt_file) {
             (_, Some(question), _) => {
-                let none = || Error::Template("the model file has none; use --prompt".to_owned());
-                loaded.chat.as_ref().ok_or_else(none)?.render(&[Message::new("user", question)], true)?
+                let hint = |error| match error {
+                    Error::Template(why) => Error::Template(format!("{why} (--prompt)")),
+                    other => other,
+                };
+                loaded.chat().map_err(hint)?.render(&[ChatMessage::new("user", question)], true)?
             }
             (_, _, Some(path)) => read(path)?,
             (prompt, ..) => prompt.clone().unwrap_or_default(),
@@ -76,7 +90,8 @@ impl PromptArgs {
     }
 }
 
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
     let loaded = args.model.load()?;
     let prompt = args.prompt.ids(&loaded)?;
     let mut engine = args.model.engine(&loaded)?;
@@ -89,7 +104,7 @@ pub fn run(args: &Args) -> Result<()> {
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     let (mut text, mut steps, mut ids) = (Detokenizer::default(), Vec::new(), Vec::new());
-    let mut out = String::new();
+    let mut answer = String::new();
     let begun = Instant::now();
     let mut first = None;
     loop {
@@ -110,10 +125,10 @@ pub fn run(args: &Args) -> Result<()> {
                     text.push(loaded.tokenizer.piece(step.id))
                 };
                 if !args.json {
-                    print!("{piece}");
-                    let _ = std::io::stdout().flush();
+                    write!(out, "{piece}")?;
+                    out.flush()?;
                 }
-                out.push_str(&piece);
+                answer.push_str(&piece);
                 ids.push(step.id);
                 steps.push(counts(&step, engine.model()));
                 engine.tracer().take(|_| ());
@@ -121,16 +136,16 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     let tail = text.flush();
-    out.push_str(&tail);
+    answer.push_str(&tail);
     let (prefilled, ended) = (first.unwrap_or(begun), Instant::now());
     let prefill_tps = prompt.len() as f64 / (prefilled - begun).as_secs_f64();
     let decoded = ids.len().saturating_sub(1);
     let decode_tps = (decoded > 0).then(|| decoded as f64 / (ended - prefilled).as_secs_f64());
     if args.json {
-        let all = serde_json::json!({ "ids": ids, "text": out, "steps": steps, "prefill_tps": prefill_tps, "decode_tps": decode_tps });
-        println!("{all}");
+        let all = serde_json::json!({ "ids": ids, "text": answer, "steps": steps, "prefill_tps": prefill_tps, "decode_tps": decode_tps });
+        writeln!(out, "{all}")?;
     } else {
-        println!("{tail}");
+        writeln!(out, "{tail}")?;
         let kept = engine.kept();
         eprintln!(
             "{}: {} prompt tokens at {prefill_tps:.1}/s, {decoded} decoded at {:.1}/s; KV cache {:.1} MB",

@@ -6,7 +6,7 @@ mod methods;
 mod model;
 
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 /// Sparse attention and KV-cache compression methods on a real llama model.
 #[derive(Parser)]
@@ -18,8 +18,7 @@ struct Cli {
 
 const EXAMPLES: &str = "Examples:
   attnscope methods
-  attnscope generate --model smollm2.gguf --prompt 'The sea is' --method h2o --param heavy=64 --param recent=64
-  attnscope generate --model smollm2.gguf --chat 'Why is the sky blue?' --method tidal_decode --json
+  attnscope generate --model smollm2.gguf --chat 'Why is the sky blue?' --method h2o
   attnscope bench --model smollm2.gguf --prompt-tokens 330,1900
 
 The model: `cargo xtask model` fetches SmolLM2-135M and prints its path.";
@@ -34,6 +33,17 @@ enum Command {
     Bench(bench::Args),
 }
 
+/// Why a command ends early.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// What was asked for cannot be done.
+    #[error(transparent)]
+    Refused(#[from] attnscope::Error),
+    /// What was found cannot be written.
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Generate(args) => generate::run(&args),
@@ -42,6 +52,8 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // The reader has seen enough, e.g. `attnscope methods | head -1`.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE

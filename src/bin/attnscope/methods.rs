@@ -1,6 +1,8 @@
 //! `attnscope methods`.
 
-use attnscope::{Result, methods::REGISTRY};
+use crate::Failure;
+use attnscope::methods::REGISTRY;
+use std::io::{self, Write};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -9,18 +11,19 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
     if args.json {
-        println!("{}", serde_json::json!(attnscope::methods::listing()));
+        writeln!(out, "{}", serde_json::json!(attnscope::methods::listing()))?;
         return Ok(());
     }
     for row in REGISTRY {
         let paper = row.paper.map_or_else(String::new, |id| format!(" (arXiv {id})"));
-        println!("{:<16} {}{paper}\n{:16} {}", row.name, row.title, "", row.summary);
+        writeln!(out, "{:<16} {}{paper}\n{:16} {}", row.name, row.title, "", row.summary)?;
         for p in row.params {
-            println!("{:16}   {} = {}  {}; {}", "", p.name, p.default(), p.help, p.allowed());
+            writeln!(out, "{:16}   {} = {}  {}; {}", "", p.name, p.default(), p.help, p.allowed())?;
         }
-        println!();
+        writeln!(out)?;
     }
     Ok(())
 }

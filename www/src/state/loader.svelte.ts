@@ -1,4 +1,12 @@
-import { type Engine, type LoadProgress, type MethodInfo, type Model, open, type Source } from 'attnscope';
+import {
+  AttnscopeError,
+  type Engine,
+  type LoadProgress,
+  type MethodInfo,
+  type Model,
+  open,
+  type Source,
+} from 'attnscope';
 import { codeOf, FATAL, type Problem, problem } from './problems.js';
 
 export type Status = 'starting' | 'empty' | 'loading' | 'ready' | 'broken';
@@ -47,28 +55,27 @@ class Loader {
       const answer = await fetch(url, { method: 'HEAD' });
       const length = Number(answer.headers.get('content-length'));
       const page = answer.headers.get('content-type')?.startsWith('text/html') ?? false;
-      this.offered = !answer.ok || page ? 'none' : length > 0 ? length : null;
+      // Any other refusal (405, 403, 503) may concern this question alone, and says nothing about the file.
+      const none = answer.status === 404 || answer.status === 410 || (answer.ok && page);
+      this.offered = none ? 'none' : answer.ok && length > 0 ? length : null;
     } catch {
       this.offered = null;
     }
   }
 
+  /** Puts another model in the place of the one there is, if it turns out to be one. */
   async load(source: Source, label: string): Promise<void> {
-    if (!this.#engine || this.status === 'loading') return;
+    const engine = this.#engine;
+    if (!engine || this.status === 'loading') return this.#refuse(source, label);
     const stop = new AbortController();
     this.#stop = stop;
     this.#again = () => void this.load(source, label);
     this.problem = null;
     this.status = 'loading';
-    this.waiting = { stage: 'engine', loaded: 0, total: null, speed: 0 };
-    const pace = new Pace();
     try {
-      const onProgress = (p: LoadProgress) => {
-        this.waiting = { ...p, speed: pace.at(p.loaded) };
-        // Two models at once may not fit, but one that works is given up only for a file that begins like a model.
-        if (p.loaded > 0) this.#drop();
-      };
-      this.model = await this.#engine.load(source, { signal: stop.signal, onProgress });
+      const model = await this.#read(engine, source, stop.signal);
+      this.#drop();
+      this.model = model;
       this.label = label;
       this.status = 'ready';
     } catch (thrown) {
@@ -78,6 +85,28 @@ class Loader {
     } finally {
       this.waiting = null;
     }
+  }
+
+  async #read(engine: Engine, source: Source, signal: AbortSignal): Promise<Model> {
+    const pace = new Pace();
+    this.waiting = { stage: 'engine', loaded: 0, total: null, speed: 0 };
+    const onProgress = (p: LoadProgress) => {
+      this.waiting = { ...p, speed: pace.at(p.loaded) };
+    };
+    try {
+      return await engine.load(source, { signal, onProgress });
+    } catch (thrown) {
+      // A model that works is given up only for a sound one that does not fit beside it.
+      if (codeOf(thrown) !== 'memory' || !this.model) throw thrown;
+      this.#drop();
+      return this.#read(engine, source, signal);
+    }
+  }
+
+  #refuse(source: Source, label: string): void {
+    const why = this.#engine ? 'another one is being read' : 'the engine is not running';
+    this.problem = problem(new AttnscopeError('state', `${label} was not loaded: ${why}.`));
+    if (this.#engine) this.#again = () => void this.load(source, label);
   }
 
   #drop(): void {

@@ -49,6 +49,18 @@ export function show(value: ParamValue | undefined): string {
   return typeof value === 'number' && Number.isNaN(value) ? '' : String(value ?? '');
 }
 
+export function same(a: ParamValue | undefined, b: ParamValue | undefined): boolean {
+  return Array.isArray(a) && Array.isArray(b) ? a.length === b.length && a.every((n, i) => n === b[i]) : a === b;
+}
+
+/** The values that are not `others`, in words: `share all heads, top_k 64`. */
+export function difference(method: MethodInfo, values: Values, others: Values): string {
+  return method.params
+    .filter(({ name }) => !same(values[name], others[name]))
+    .map(({ name }) => `${name} ${show(values[name]).replaceAll('_', ' ') || 'none'}`)
+    .join(', ');
+}
+
 /** Tokens of budget that the values add up to, or null when the method has no budget. */
 export function budgetOf(method: MethodInfo, values: Values): number | null {
   const parts = method.params.filter((param) => param.budget && param.kind === 'int');

@@ -1,3 +1,5 @@
+import type { Values } from './params.js';
+
 /** Prompts to begin with. Their text is fixed, so two people see the same thing. */
 export interface Preset {
   id: string;
@@ -7,7 +9,15 @@ export interface Preset {
   /** Send it through the chat template. */
   chat: boolean;
   maxTokens: number;
+  /** Values, by method, with which the model of `TUNED_FOR` answers this prompt; its defaults do not. */
+  tuned?: Record<string, Values>;
 }
+
+/** The model that tuned values were found for: its name in the file, and for people. */
+export const TUNED_FOR = { name: 'Smollm2 135M 8k Lc100K Mix1 Ep2', title: 'SmolLM2-135M' } as const;
+
+/** The re-selection layer is calibrated per model, and so small a model needs heads that agree. */
+const TIDAL: Values = { share: 'all_heads', reselect_layers: [17], top_k: 64 };
 
 /** The usual filler of pass-key tests, about 25 tokens. */
 const FILLER = 'The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again.';
@@ -37,14 +47,16 @@ export const PRESETS: readonly Preset[] = [
     text: needle(22, 7),
     chat: false,
     maxTokens: 12,
+    tuned: { tidal_decode: TIDAL, h2o: { heavy: 352, recent: 32 }, importance: { budget: 128 } },
   },
   {
     id: 'needle-1200',
     title: 'Long document with a needle, about 1 200 tokens',
-    hint: 'Twice the length with the same budget: now choosing well matters.',
+    hint: 'Twice the length. A method that drops must guess what will be asked, long before the question comes.',
     text: needle(46, 15),
     chat: false,
     maxTokens: 12,
+    tuned: { tidal_decode: TIDAL, importance: { budget: 768 } },
   },
   {
     id: 'story',

@@ -1,12 +1,14 @@
+import { AttnscopeError, type ErrorCode } from 'attnscope';
+
 /** What a banner says: what went wrong, in the words of the failure, and what can be done about it. */
 export interface Problem {
-  code: string;
+  code: ErrorCode | 'storage';
   title: string;
   detail: string;
 }
 
 /** Headline and advice by error code; the message of the error goes between them. */
-const KNOWN: Record<string, readonly [title: string, advice: string]> = {
+const KNOWN: Partial<Record<ErrorCode, readonly [title: string, advice: string]>> = {
   not_gguf: ['That file is not a model', 'Choose a file that ends in .gguf.'],
   file: ['That model file is damaged', 'Download it again, or choose another file.'],
   truncated: ['That model file is incomplete', 'Download it again; the download was probably interrupted.'],
@@ -20,15 +22,22 @@ const KNOWN: Record<string, readonly [title: string, advice: string]> = {
   worker: ['The engine stopped', 'Your prompt and settings are kept.'],
   engine: ['The engine stopped', 'Your prompt and settings are kept.'],
   param: ['A parameter is out of range', 'See the marked field.'],
-  storage: ['Settings could not be saved', 'The page works, but forgets them when it is closed.'],
+  state: ['That has to wait', 'Try again in a moment.'],
+};
+
+/** When the browser keeps nothing for this page, as in private windows of some. */
+export const NOT_SAVED: Problem = {
+  code: 'storage',
+  title: 'Settings could not be saved',
+  detail: 'The page works, but forgets them when it is closed.',
 };
 
 /** Codes after which the engine cannot be trusted and must be started anew. */
-export const FATAL = new Set(['engine', 'worker']);
+export const FATAL: ReadonlySet<Problem['code']> = new Set(['engine', 'worker']);
 
-export function codeOf(thrown: unknown): string {
-  const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined;
-  return typeof code === 'string' ? code : 'engine';
+/** The code of a failure; anything that is no error of the engine is a mistake of the page, and as fatal. */
+export function codeOf(thrown: unknown): ErrorCode {
+  return thrown instanceof AttnscopeError ? thrown.code : 'engine';
 }
 
 export function problem(thrown: unknown): Problem {

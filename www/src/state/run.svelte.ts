@@ -102,10 +102,16 @@ class Run {
       .chosen(loader.methods)
       .map((method, i) => new Track(method, $state.snapshot(all.params[method.name]), i, model.info, KEEP));
     const signal = this.#stop?.signal;
-    for (const track of tracks) {
-      track.session = await model.session({ method: track.method.name, params: track.params });
-      const options = { maxTokens: all.maxTokens, signal, trace: 'sets' as const, onProgress: track.onProgress };
-      track.steps = track.session.generate(ids, options);
+    try {
+      for (const track of tracks) {
+        track.session = await model.session({ method: track.method.name, params: track.params });
+        const options = { maxTokens: all.maxTokens, signal, trace: 'sets' as const, onProgress: track.onProgress };
+        track.steps = track.session.generate(ids, options);
+      }
+    } catch (thrown) {
+      // Nobody else knows of the sessions that were opened before one was refused.
+      await Promise.all(tracks.map((track) => track.close()));
+      throw thrown;
     }
     return { ids, tracks };
   }

@@ -1,7 +1,7 @@
 import type { MethodInfo, ParamValue } from 'attnscope';
 import type { Mode } from '../view/cells.js';
-import { defaults, type Values, withBudget } from './params.js';
-import { PRESETS } from './presets.js';
+import { defaults, same, type Values, withBudget } from './params.js';
+import { PRESETS, TUNED_FOR } from './presets.js';
 
 export const MAX_TOKENS = 2048;
 export const BUDGET = { min: 16, max: 2048 } as const;
@@ -44,6 +44,9 @@ class Settings {
   /** False when the browser keeps nothing for this page, as in private windows of some. */
   saved = $state(true);
 
+  /** Name of the loaded model in its file; null before there is one. */
+  model = $state<string | null>(null);
+
   /** What the engine refused, by `method.parameter`, until the value is changed. */
   refusals = $state<Record<string, string>>({});
 
@@ -55,18 +58,62 @@ class Settings {
     }
   }
 
-  usePreset(id: string): void {
+  /** Takes a preset's prompt, and its values for the methods it has some for. */
+  usePreset(registry: readonly MethodInfo[], id: string): void {
     const preset = PRESETS.find((p) => p.id === id);
+    if (preset) for (const method of registry) this.#untune(method);
     this.all.preset = preset ? id : 'own';
-    if (preset) Object.assign(this.all, { text: preset.text, chat: preset.chat, maxTokens: preset.maxTokens });
+    if (!preset) return;
+    Object.assign(this.all, { text: preset.text, chat: preset.chat, maxTokens: preset.maxTokens });
+    for (const method of registry) this.tune(method);
   }
 
-  /** The chosen methods, in the order of the registry; on a first visit the first and the last that has a budget. */
+  /** The model that is loaded, by the name in its file. Values found for another one are taken back. */
+  suit(registry: readonly MethodInfo[], model: string | null): void {
+    if (model !== null && model !== TUNED_FOR.name) for (const method of registry) this.#untune(method);
+    this.model = model;
+  }
+
+  /** The values of a method with those of the preset among them; null when it has none for this method and model. */
+  tuned(method: MethodInfo): Values | null {
+    const values = PRESETS.find((p) => p.id === this.all.preset)?.tuned?.[method.name];
+    const suits = this.model === null || this.model === TUNED_FOR.name;
+    return values && suits ? { ...this.fresh(method), ...values } : null;
+  }
+
+  isTuned(method: MethodInfo): boolean {
+    const tuned = this.tuned(method);
+    return tuned !== null && method.params.every(({ name }) => same(this.all.params[method.name]?.[name], tuned[name]));
+  }
+
+  tune(method: MethodInfo): void {
+    const tuned = this.tuned(method);
+    if (tuned) this.#replace(method, tuned);
+  }
+
+  /** Values that came with the preset go with it; those of the visitor stay. */
+  #untune(method: MethodInfo): void {
+    const [tuned, values] = [this.tuned(method), this.all.params[method.name]];
+    if (!tuned || !values) return;
+    const fresh = this.fresh(method);
+    const back = ([name, value]: [string, ParamValue]) => [name, same(value, tuned[name]) ? fresh[name] : value];
+    this.#replace(method, Object.fromEntries(Object.entries(values).map(back)));
+  }
+
+  /** The defaults of the registry, which are those of the paper, with the budget of the slider. */
+  fresh(method: MethodInfo): Values {
+    return withBudget(method, defaults(method), this.all.budget);
+  }
+
+  /** The chosen methods, in the order of the registry. */
   chosen(registry: readonly MethodInfo[]): MethodInfo[] {
     return registry.filter((method) => this.all.methods.includes(method.name));
   }
 
-  /** Brings names and values into line with the registry that the engine has. */
+  /**
+   * Brings names and values into line with the registry that the engine has. On a first visit it chooses the first method
+   * and the last of each kind that has a budget and a paper.
+   */
   adopt(registry: readonly MethodInfo[]): void {
     const names = new Set(registry.map((method) => method.name));
     this.all.methods = this.all.methods.filter((name) => names.has(name));
@@ -80,7 +127,7 @@ class Settings {
     }
     for (const method of registry) {
       const known = this.all.params[method.name];
-      const fresh = withBudget(method, defaults(method), this.all.budget);
+      const fresh = this.fresh(method);
       const kept = Object.entries(known ?? {}).filter(([name]) => name in fresh);
       this.all.params[method.name] = { ...fresh, ...Object.fromEntries(kept) };
     }
@@ -92,8 +139,12 @@ class Settings {
   }
 
   resetParams(method: MethodInfo): void {
-    this.all.params[method.name] = defaults(method);
-    this.refusals = {};
+    this.#replace(method, this.fresh(method));
+  }
+
+  #replace(method: MethodInfo, values: Values): void {
+    this.all.params[method.name] = values;
+    for (const { name } of method.params) delete this.refusals[`${method.name}.${name}`];
   }
 
   toggle(name: string): void {

@@ -7,20 +7,9 @@ use crate::{
 };
 
 impl Cpu {
-    /// Scores of one group of a table.
-    ///
-    /// # Errors
-    /// [`Error::State`] when the pass has ended; [`Error::Shape`] when the table has no such group.
-    pub fn scores(&self, scores: Scores, group: usize) -> Result<&[f32]> {
-        let table = self.tables.table(scores)?;
-        if group >= table.groups {
-            return Err(Error::Shape {
-                op: "scores",
-                want: format!("a group below {}", table.groups),
-                got: group.to_string(),
-            });
-        }
-        Ok(table.group(&self.cache, group))
+    /// Scores of one group of a table, by slot of the cache as it is or by another column.
+    fn columns(&self, scores: Scores, group: usize) -> Result<&[f32]> {
+        Ok(self.tables.table(scores)?.group(&self.cache, group))
     }
 
     fn kv_of(&self, scores: Scores) -> Result<(Kv, usize)> {
@@ -81,10 +70,10 @@ impl Cpu {
         let size = size.max(1);
         let mut most = 0;
         for group in 0..groups {
-            most = most.max(self.scores(scores, group)?.len().div_ceil(size));
+            most = most.max(self.columns(scores, group)?.len().div_ceil(size));
         }
         self.fill_table(kv, groups, most, |on, group, out| {
-            for (out, block) in out.iter_mut().zip(on.scores(scores, group)?.chunks(size)) {
+            for (out, block) in out.iter_mut().zip(on.columns(scores, group)?.chunks(size)) {
                 *out = block.iter().sum();
             }
             Ok(())
@@ -94,14 +83,14 @@ impl Cpu {
     pub(super) fn distance(&mut self, a: Scores, b: Scores) -> Result<Scores> {
         let ((kv, groups), (_, other)) = (self.kv_of(a)?, self.kv_of(b)?);
         for group in 0..groups.min(other) {
-            let (a, b) = (self.scores(a, group)?.len(), self.scores(b, group)?.len());
+            let (a, b) = (self.columns(a, group)?.len(), self.columns(b, group)?.len());
             if groups != other || a != b {
                 let got = format!("{groups} groups of {a}, {other} of {b}");
                 return Err(Error::Shape { op: "js_distance", want: "two tables of the same shape".to_owned(), got });
             }
         }
         self.fill_table(kv, groups, 1, |on, group, out| {
-            let pairs = on.scores(a, group)?.iter().zip(on.scores(b, group)?);
+            let pairs = on.columns(a, group)?.iter().zip(on.columns(b, group)?);
             let term = |x: f64, mid: f64| if x > 0.0 { x * (x / mid).ln() } else { 0.0 };
             let sum: f64 = pairs
                 .map(|(a, b)| (f64::from(*a), f64::from(*b)))
@@ -117,7 +106,7 @@ impl Cpu {
         self.fill_table(kv, 1, 1, |on, _, out| {
             let mut sum = 0.0;
             for group in 0..groups {
-                let x = on.scores(scores, group)?;
+                let x = on.columns(scores, group)?;
                 let total: f64 = x.iter().map(|x| f64::from(*x)).sum();
                 let share = x.iter().filter(|x| **x > 0.0).map(|x| f64::from(*x) / total);
                 // One column alone is as even as it can be uneven.
@@ -132,7 +121,7 @@ impl Cpu {
         let (kv, groups) = self.kv_of(scores)?;
         let mut sorted: Vec<f32> = Vec::new();
         self.fill_table(kv, groups, 1, |on, group, out| {
-            let x = on.scores(scores, group)?;
+            let x = on.columns(scores, group)?;
             sorted.clear();
             sorted.extend(x.iter().filter(|x| **x > 0.0));
             sorted.sort_unstable_by(|a, b| b.total_cmp(a));
@@ -152,10 +141,10 @@ impl Cpu {
         let (own, counts) = (self.kv_of(scores)?.1, self.kv_of(take.count)?.1);
         let mut work = Vec::new();
         self.fill_set(groups, |on, group, out| {
-            let count = on.scores(take.count, group * counts / groups)?.first().map_or(0, |count| *count as i64);
+            let count = on.columns(take.count, group * counts / groups)?.first().map_or(0, |count| *count as i64);
             let count = ((count + i64::from(take.extra)).max(0) as u64 / u64::from(take.unit.max(1))) as usize;
             let count = count.max(take.min as usize).min(take.max as usize);
-            pick(on.scores(scores, group * own / groups)?, count, pins, out, &mut work);
+            pick(on.columns(scores, group * own / groups)?, count, pins, out, &mut work);
             Ok(())
         })
     }
@@ -186,7 +175,7 @@ impl Cpu {
         let asked = self.kv_of(scores)?.1;
         let groups = Cpu::common("choose", Cpu::common("choose", a?, b?)?, asked)?;
         self.fill_set(groups, |on, group, out| {
-            let below = on.scores(scores, group * asked / groups)?.first().is_some_and(|x| *x < cut);
+            let below = on.columns(scores, group * asked / groups)?.first().is_some_and(|x| *x < cut);
             out.extend_from_slice(on.list_of(if below { yes } else { no }, group, groups)?);
             Ok(())
         })

@@ -1,0 +1,87 @@
+/**
+ * What a caller hands in, checked before it crosses to the engine: wasm takes numbers modulo 2³² and a fraction cut
+ * off, and an option that nobody reads would be ignored in silence.
+ */
+import { AttnscopeError } from './errors.js';
+import type * as Api from './types.js';
+
+const MAX_U32 = 0xffff_ffff;
+
+const LOAD = ['signal', 'onProgress'] as const satisfies readonly (keyof Api.ReadOptions)[];
+const GENERATE = [
+  'maxTokens',
+  'signal',
+  'trace',
+  'onProgress',
+] as const satisfies readonly (keyof Api.GenerateOptions)[];
+
+/** The options of `load`. Throws `param` for a name it does not know. */
+export function readOptions(options: Api.ReadOptions = {}): Api.ReadOptions {
+  return onlyNames('load', options, LOAD);
+}
+
+/** The options of `generate`, with its default. Throws `param`. */
+export function generateOptions(options: Api.GenerateOptions = {}): Api.GenerateOptions & { maxTokens: number } {
+  const { maxTokens = 64, ...rest } = onlyNames('generate', options, GENERATE);
+  if (!isWhole(maxTokens) || maxTokens === 0) {
+    throw refusal('maxTokens', maxTokens, `a whole number from 1 to ${MAX_U32}`);
+  }
+  return { ...rest, maxTokens };
+}
+
+/** A prompt in one of its three forms, nothing in it but what the engine reads. Throws `param` or `token_id`. */
+export function promptOf(prompt: Api.Prompt): string | Uint32Array | Api.ChatMessage[] {
+  if (typeof prompt === 'string' || prompt instanceof Uint32Array) return prompt;
+  if (!Array.isArray(prompt)) throw refusal('prompt', prompt, 'text, token ids, or messages');
+  // An empty list is no prompt in either form; the engine says so.
+  if (prompt.every((part) => typeof part === 'number')) return tokenIds(prompt);
+  return messagesOf(prompt);
+}
+
+/** Messages, with their two fields and no others. Throws `param`. */
+export function messagesOf(messages: readonly Api.ChatMessage[]): Api.ChatMessage[] {
+  if (!Array.isArray(messages)) throw refusal('messages', messages, 'a list of { role, content }');
+  return messages.map((message: unknown) => {
+    const { role, content } = Object(message) as Record<string, unknown>;
+    if (typeof role === 'string' && typeof content === 'string') return { role, content };
+    throw refusal('messages', message, '{ role, content }, both text');
+  });
+}
+
+/** Token ids. Throws `token_id` for what cannot be one; whether the model has them, the engine checks. */
+export function tokenIds(ids: Uint32Array | readonly number[]): Uint32Array {
+  if (ids instanceof Uint32Array) return ids;
+  if (!Array.isArray(ids)) throw refusal('ids', ids, 'a list of token ids');
+  return Uint32Array.from(ids, tokenId);
+}
+
+export function tokenId(id: unknown): number {
+  if (isWhole(id)) return id;
+  throw new AttnscopeError('token_id', `token id ${shown(id)} is not a whole number from 0 to ${MAX_U32}`);
+}
+
+export function textOf(text: unknown): string {
+  if (typeof text === 'string') return text;
+  throw refusal('text', text, 'a string');
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_U32;
+}
+
+function onlyNames<T extends object>(call: string, options: T, names: readonly (keyof T & string)[]): T {
+  if (typeof options !== 'object' || options === null) throw refusal(`options of ${call}`, options, 'an object');
+  const unknown = Object.keys(options).find((key) => !(names as readonly string[]).includes(key));
+  if (unknown === undefined) return options;
+  throw refusal(`options of ${call}`, unknown, names.join(', '));
+}
+
+/** In the words of the engine, so that both sides read alike. */
+function refusal(name: string, got: unknown, allowed: string): AttnscopeError {
+  return new AttnscopeError('param', `${name} = ${shown(got)} is out of range; allowed: ${allowed}`);
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
+  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+}

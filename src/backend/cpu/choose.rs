@@ -1,0 +1,82 @@
+//! Sets chosen over all heads together, and sets as scores.
+
+use super::Cpu;
+use crate::{
+    Error, Result,
+    kernels::top_k,
+    ops::{Kv, Pins, Scores, Set, Spread},
+};
+
+impl Cpu {
+    pub(super) fn best_spread(&mut self, scores: Scores, k: usize, spread: Spread, pins: Pins) -> Result<Set> {
+        let groups = self.tables.table(scores)?.groups;
+        let pinned = (pins.sinks + pins.recent) as usize;
+        let base = k.saturating_sub(pinned);
+        // The free slots of all groups in one list, weighed; where each group's begin.
+        let (mut all, mut starts, mut order, mut work) = (Vec::new(), vec![0], Vec::new(), Vec::new());
+        for group in 0..groups {
+            let row = self.tables.table(scores)?.group(&self.cache, group);
+            let free = &row[(pins.sinks as usize).min(row.len())..];
+            let free = &free[..free.len().saturating_sub(pins.recent as usize)];
+            let mut weight = 1.0;
+            if spread.covered {
+                top_k(free, base, &mut order, &mut work);
+                let (top, sum) = (order.iter().map(|&i| free[i as usize]).sum::<f32>(), free.iter().sum::<f32>());
+                weight = if sum > 0.0 { top / sum } else { 0.0 };
+            }
+            all.extend(free.iter().map(|x| x * weight));
+            starts.push(all.len());
+        }
+        top_k(&all, groups * base, &mut order, &mut work);
+        let own = (base as f32 * spread.floor) as usize;
+        let tables = std::mem::take(&mut self.tables.tables);
+        let mut rest = &order[..];
+        let set = self.tables.new_set(groups, |group, out| {
+            let (won, after) = rest.split_at(rest.partition_point(|&i| (i as usize) < starts[group + 1]));
+            rest = after;
+            let free = starts[group + 1] - starts[group];
+            let places = (won.len() as f32 * (1.0 - spread.floor) + own as f32).round_ties_even() as usize;
+            let places = if base > free { free } else { places };
+            super::scores::pick(
+                tables[scores.0 as usize].group(&self.cache, group),
+                places + pinned,
+                pins,
+                out,
+                &mut work,
+            );
+        });
+        self.tables.tables = tables;
+        Ok(set)
+    }
+
+    pub(super) fn mark_set(&mut self, kv: Kv, set: Set, inside: f32, outside: f32) -> Result<Scores> {
+        let groups = self.tables.set(set)?.groups();
+        let lists = self.tables.take_set(set);
+        let out = self.derive(kv, groups, |_, _, group, out| {
+            out.fill(outside);
+            lists.list(group).iter().filter_map(|&slot| out.get_mut(slot as usize).map(|x| *x = inside)).count();
+        });
+        self.tables.put_set(set, lists);
+        Ok(out)
+    }
+
+    /// What drops, merges or measures rows works on whole ones.
+    pub(super) fn check_unquantised(&self, kv: Kv) -> Result<()> {
+        if self.cache.layer(kv).iter().any(|head| head.quantised() > 0) {
+            return Err(Error::State("quantised rows cannot be dropped, merged or scored by their numbers"));
+        }
+        Ok(())
+    }
+
+    /// Whether a set for [`keep`](crate::ops::Dense::keep) is one list for all KV heads; otherwise it is one a KV head.
+    pub(super) fn check_kept(&self, op: &'static str, kv: Kv, set: Set) -> Result<bool> {
+        self.check_unquantised(kv)?;
+        let (groups, heads) = (self.tables.set(set)?.groups(), self.shape.kv_heads);
+        if groups != heads && groups != 1 {
+            let (want, got) = (format!("a set by KV head ({heads}) or one for all"), format!("{groups} groups"));
+            return Err(Error::Shape { op, want, got });
+        }
+        self.check_alike(op, kv, groups)?;
+        Ok(groups == 1)
+    }
+}

@@ -1,0 +1,159 @@
+//! Rows as two 4-bit planes (QuantSpec): keys share a grid by channel over a group of tokens, values by token over a
+//! group of channels.
+
+use super::Store;
+use crate::{Error, Result, kernels::Grid, ops::Groups};
+
+/// Keys or values, `[rows, width]`.
+#[derive(Clone, Debug, Default)]
+pub struct Plane {
+    /// Upper codes, `[rows, width / 2]`: the even channel in the low half of a byte.
+    upper: Vec<u8>,
+    /// Lower codes plus 8, in the same way.
+    lower: Vec<u8>,
+    /// Of keys `[rows / tokens, width]`, of values `[rows, width / channels]`.
+    grids: Vec<Grid>,
+}
+
+/// The quantised rows of one KV head, its oldest.
+#[derive(Clone, Debug)]
+pub struct Planes {
+    /// How grids are shared.
+    pub groups: Groups,
+    /// Quantised rows.
+    pub rows: usize,
+    width: usize,
+    k: Plane,
+    v: Plane,
+}
+
+/// Where the grids of a row are: that of channel c is `first + c / per`.
+#[derive(Clone, Copy)]
+struct Place {
+    first: usize,
+    per: usize,
+}
+
+impl Plane {
+    /// Makes room for as many rows again as there will be, at least 512, so that growing is rare.
+    fn reserve(&mut self, rows: usize, more: usize, width: usize, grids_a_row: f32) {
+        let want = rows + more;
+        if want * width / 2 > self.upper.capacity() {
+            let ahead = more + rows.max(512);
+            self.upper.reserve_exact(ahead * width / 2);
+            self.lower.reserve_exact(ahead * width / 2);
+            self.grids.reserve_exact((ahead as f32 * grids_a_row) as usize + width);
+        }
+    }
+
+    fn push(&mut self, row: &[f32], at: Place) {
+        for (pair, x) in row.chunks_exact(2).enumerate() {
+            let [even, odd] = [0, 1].map(|i| self.grids[at.first + (2 * pair + i) / at.per].codes(x[i]));
+            self.upper.push(even.0 | odd.0 << 4);
+            let lower = |code: i8| (code + 8).cast_unsigned();
+            self.lower.push(lower(even.1) | lower(odd.1) << 4);
+        }
+    }
+
+    fn fetch(&self, row: usize, coarse: bool, out: &mut [f32], at: Place) {
+        let half = out.len() / 2;
+        let (upper, lower) = (&self.upper[row * half..][..half], &self.lower[row * half..][..half]);
+        for (pair, (out, (upper, lower))) in out.chunks_exact_mut(2).zip(upper.iter().zip(lower)).enumerate() {
+            for (i, out) in out.iter_mut().enumerate() {
+                let (grid, shift) = (self.grids[at.first + (2 * pair + i) / at.per], 4 * i);
+                let (upper, lower) = (upper >> shift & 15, (lower >> shift & 15).cast_signed() - 8);
+                *out = if coarse { grid.coarse(upper) } else { grid.fine(upper, lower) };
+            }
+        }
+    }
+
+    /// Upper and lower code of a number.
+    #[must_use]
+    pub fn codes(&self, row: usize, width: usize, channel: usize) -> (u8, i8) {
+        let (at, shift) = (row * width / 2 + channel / 2, channel % 2 * 4);
+        (self.upper[at] >> shift & 15, (self.lower[at] >> shift & 15).cast_signed() - 8)
+    }
+
+    /// Upper and lower codes as they are packed.
+    #[must_use]
+    pub fn packed(&self) -> [&[u8]; 2] {
+        [&self.upper, &self.lower]
+    }
+
+    /// Grids, in storage order.
+    #[must_use]
+    pub fn grids(&self) -> &[Grid] {
+        &self.grids
+    }
+}
+
+impl Planes {
+    /// No rows yet, of `width` channels.
+    ///
+    /// # Errors
+    /// [`Error::Param`] when groups are empty or do not divide a row.
+    pub fn new(groups: Groups, width: usize) -> Result<Planes> {
+        let refuse = |name: &str, got: u32, allowed: String| {
+            Err(Error::Param { name: name.into(), got: got.to_string(), allowed })
+        };
+        if groups.tokens == 0 {
+            return refuse("group_tokens", groups.tokens, "at least 1".into());
+        }
+        let groups = if groups.channels == 0 { Groups { channels: width as u32, ..groups } } else { groups };
+        if !width.is_multiple_of(groups.channels as usize) || !width.is_multiple_of(2) {
+            return refuse("group_channels", groups.channels, format!("divisors of the head's {width} channels"));
+        }
+        Ok(Planes { groups, rows: 0, width, k: Plane::default(), v: Plane::default() })
+    }
+
+    /// Quantises `groups.tokens` rows more, `[tokens, width]`.
+    pub fn push(&mut self, k: &[f32], v: &[f32], store: Store) {
+        let stored = |grid: Grid| if store == Store::F16 { grid.rounded() } else { grid };
+        let (width, channels, tokens) = (self.width, self.groups.channels as usize, self.groups.tokens as usize);
+        self.k.reserve(self.rows, tokens, width, width as f32 / tokens as f32);
+        self.v.reserve(self.rows, tokens, width, (width / channels) as f32);
+        let at = Place { first: self.k.grids.len(), per: 1 };
+        self.k.grids.extend((0..width).map(|c| stored(Grid::of(k.iter().skip(c).step_by(width).copied()))));
+        for (k, v) in k.chunks_exact(width).zip(v.chunks_exact(width)) {
+            self.k.push(k, at);
+            let at = Place { first: self.v.grids.len(), per: channels };
+            self.v.grids.extend(v.chunks_exact(channels).map(|group| stored(Grid::of(group.iter().copied()))));
+            self.v.push(v, at);
+        }
+        self.rows += tokens;
+    }
+
+    /// Keys of a row.
+    pub fn key(&self, row: usize, coarse: bool, out: &mut [f32]) {
+        let at = Place { first: row / self.groups.tokens as usize * self.width, per: 1 };
+        self.k.fetch(row, coarse, out, at);
+    }
+
+    /// Values of a row.
+    pub fn value(&self, row: usize, coarse: bool, out: &mut [f32]) {
+        let channels = self.groups.channels as usize;
+        self.v.fetch(row, coarse, out, Place { first: row * (self.width / channels), per: channels });
+    }
+
+    /// The planes of keys and of values.
+    #[must_use]
+    pub fn parts(&self) -> [&Plane; 2] {
+        [&self.k, &self.v]
+    }
+
+    /// Bytes of the upper codes and grids, and of the lower codes, a number of a grid taking `number` bytes.
+    #[must_use]
+    pub fn bytes(&self, number: usize) -> [u64; 2] {
+        let upper = self.k.upper.len() + self.v.upper.len() + 2 * number * (self.k.grids.len() + self.v.grids.len());
+        [upper as u64, (self.k.lower.len() + self.v.lower.len()) as u64]
+    }
+
+    /// Bytes reserved.
+    #[must_use]
+    pub fn allocated(&self) -> u64 {
+        let of = |plane: &Plane| {
+            plane.upper.capacity() + plane.lower.capacity() + plane.grids.capacity() * size_of::<Grid>()
+        };
+        (of(&self.k) + of(&self.v)) as u64
+    }
+}

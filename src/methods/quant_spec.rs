@@ -1,0 +1,131 @@
+//! QuantSpec: keys and values in two 4-bit planes; a draft reads the upper plane, the check of its guesses reads both.
+//!
+//! Paper: arXiv 2502.10424. Reference: rishabh-16/QuantSpec b2c3747 (the official repository only announces code); its
+//! quantiser and prefill split are followed, its attention kernels' phantom entry is not. It never quantises while
+//! decoding; the flush here is the paper's, after a check, once two groups of full-precision rows are there. Guesses a
+//! round are capped so that no checked query lies past a flush: the text then equals that of the 8-bit cache alone.
+//! Key grids are by channel over `group_tokens`, value grids by token over `group_channels`.
+//! Roles: reads, keeps, runs.
+
+use super::{Param, Params, Role, Row, Shape};
+use crate::{Result, method::*, ops::*};
+
+/// Registry row.
+pub const ROW: Row = Row {
+    name: "quant_spec",
+    title: "QuantSpec",
+    summary: "Keys and values in two 4-bit planes: cheap guesses read one, their check reads both. Nothing is dropped.",
+    paper: Some("2502.10424"),
+    roles: &[Role::Select, Role::Retain, Role::Schedule],
+    params: &[
+        Param::tokens("group_tokens", 64, 1..=1 << 16, "tokens a key grid covers; one to two groups stay f16").budget(),
+        Param::channels(
+            "group_channels",
+            0,
+            0..=1 << 10,
+            "channels a value grid covers, a divisor of the head; 0: all",
+        ),
+        Param::tokens("gamma", 4, 0..=7, "guesses a round; 0: none, the 8-bit cache alone"),
+    ],
+    build,
+};
+
+fn build(p: &Params, _: &Shape) -> Result<Method> {
+    let groups = Groups { tokens: p.int("group_tokens")?, channels: p.int("group_channels")? };
+    let gamma = p.int("gamma")?;
+    Ok(Method {
+        select: Box::new(ByPlane),
+        retain: Box::new(Planes { groups, gamma }),
+        schedule: Box::new(Rounds { group: groups.tokens, gamma, quantised: 0, round: 0 }),
+    })
+}
+
+/// Rows to quantise of `rows`, of which `quantised` are already: whole groups while two are there.
+fn due(rows: u32, quantised: u32, group: u32) -> u32 {
+    ((rows - quantised) / group).saturating_sub(1) * group
+}
+
+/// The same after a prompt: two whole groups and nothing more stay as they are.
+fn due_after_prompt(rows: u32, quantised: u32, group: u32) -> u32 {
+    if rows <= 2 * group { 0 } else { due(rows, quantised, group) }
+}
+
+/// The select role: guesses read the upper plane.
+#[derive(Debug)]
+pub struct ByPlane;
+
+impl Select for ByPlane {
+    fn read(&mut self, cx: &mut LayerCx) -> Result<Read> {
+        Ok(if cx.site.kind == PassKind::Draft { Read::Coarse } else { Read::All })
+    }
+}
+
+/// The retain role.
+#[derive(Debug)]
+pub struct Planes {
+    /// How grids are shared.
+    pub groups: Groups,
+    /// Guesses a round.
+    pub gamma: u32,
+}
+
+impl Planes {
+    fn quantise(&self, rows: u32) -> Edit {
+        if rows == 0 { Edit::None } else { Edit::Quantise(self.groups, rows) }
+    }
+}
+
+impl Retain for Planes {
+    fn bound(&self) -> Option<u32> {
+        Some(2 * self.groups.tokens + self.gamma)
+    }
+    fn make_room(&mut self, cx: &mut LayerCx) -> Result<Edit> {
+        Ok(self.quantise(due(cx.site.live, cx.site.quantised, self.groups.tokens)))
+    }
+    fn edit(&mut self, cx: &mut LayerCx, _: Option<Scores>) -> Result<Edit> {
+        let Site { kind, live, quantised, .. } = cx.site;
+        let after_prompt = kind == PassKind::Prefill;
+        Ok(self.quantise(if after_prompt { due_after_prompt(live, quantised, self.groups.tokens) } else { 0 }))
+    }
+}
+
+/// The schedule: gamma guesses, then their check.
+#[derive(Debug)]
+pub struct Rounds {
+    /// Tokens of a key group.
+    pub group: u32,
+    /// Guesses a round.
+    pub gamma: u32,
+    /// Rows in planes.
+    quantised: u32,
+    /// Guesses of the running round.
+    round: u32,
+}
+
+impl Schedule for Rounds {
+    fn next(&mut self, text: &Text) -> Option<Pass> {
+        let (length, committed) = (text.ids.len() as u32, text.accepted.checked_sub(1)?);
+        if text.accepted >= text.limit {
+            return None;
+        }
+        if text.fed < committed || text.fed == 0 {
+            self.quantised += due(text.fed, self.quantised, self.group);
+            self.quantised += due_after_prompt(text.accepted, self.quantised, self.group);
+            return Some(Pass { kind: PassKind::Prefill, rows: text.fed..text.accepted });
+        }
+        if length == text.accepted {
+            self.quantised += due(committed, self.quantised, self.group);
+            self.round = self.gamma.min(2 * self.group - 1 - (committed - self.quantised));
+        }
+        Some(if length - text.accepted < self.round {
+            Pass { kind: PassKind::Draft, rows: length - 1..length }
+        } else if self.round == 0 {
+            Pass { kind: PassKind::Decode, rows: committed..length }
+        } else {
+            Pass { kind: PassKind::Verify, rows: committed..length }
+        })
+    }
+    fn restart(&mut self) {
+        (self.quantised, self.round) = (0, 0);
+    }
+}

@@ -1,0 +1,138 @@
+//! A model file in portions, and the loaded model.
+
+use super::{JsResult, Session, from_js, options::SessionOptions, throw, to_js};
+use crate::{
+    cache::Store,
+    chat::ChatMessage,
+    loader::{self, Loaded},
+    methods::Value,
+};
+use serde::Serialize;
+use std::sync::Arc;
+use tsify::Tsify;
+use wasm_bindgen::prelude::*;
+
+/// Takes a model file in portions.
+#[wasm_bindgen]
+pub struct Loader(loader::Loader);
+
+#[wasm_bindgen]
+impl Loader {
+    /// `total_bytes`, when known, lets a file that is too short be refused at once.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(total_bytes: Option<f64>) -> Loader {
+        Loader(loader::Loader::new(total_bytes.filter(|n| *n >= 0.0).map(|n| n as u64)))
+    }
+
+    /// The next bytes of the file.
+    ///
+    /// # Errors
+    /// `{code, message}` at the first byte that is wrong.
+    pub fn push(&mut self, chunk: &[u8]) -> JsResult<()> {
+        self.0.push(chunk).map_err(throw)
+    }
+
+    /// The model, when all bytes are in.
+    ///
+    /// # Errors
+    /// `truncated`.
+    pub fn finish(self) -> JsResult<Model> {
+        Ok(Model(Arc::new(self.0.finish().map_err(throw)?)))
+    }
+}
+
+/// What a model is.
+#[derive(Serialize, Tsify)]
+#[serde(rename_all = "camelCase")]
+struct ModelInfo<'a> {
+    name: &'a str,
+    architecture: &'static str,
+    layers: u32,
+    query_heads: u32,
+    kv_heads: u32,
+    head_dim: u32,
+    width: u32,
+    vocabulary: u32,
+    /// Tokens it was trained for.
+    context: u32,
+    /// Bytes of the weights in memory.
+    weight_bytes: f64,
+    /// Bytes of keys and values a token, all layers, as f16.
+    kv_bytes_per_token: u32,
+    /// True when `chat` works.
+    chat_template: bool,
+    /// Ids that end a text.
+    eos: &'a [u32],
+}
+
+/// A loaded model; sessions share its weights.
+#[wasm_bindgen]
+pub struct Model(Arc<Loaded>);
+
+#[wasm_bindgen]
+impl Model {
+    /// What it is.
+    #[wasm_bindgen(unchecked_return_type = "ModelInfo")]
+    #[must_use]
+    pub fn info(&self) -> JsValue {
+        let (c, loaded) = (&self.0.model.config, &self.0);
+        to_js(&ModelInfo {
+            name: &loaded.name,
+            architecture: "llama",
+            layers: c.layers,
+            query_heads: c.query_heads,
+            kv_heads: c.kv_heads,
+            head_dim: c.head_dim,
+            width: c.width,
+            vocabulary: c.vocabulary,
+            context: c.context,
+            weight_bytes: loaded.weights.bytes() as f64,
+            kv_bytes_per_token: 4 * c.layers * c.kv_heads * c.head_dim,
+            chat_template: loaded.chat().is_ok(),
+            eos: loaded.tokenizer.eos(),
+        })
+    }
+
+    /// Ids of a text. With `parse_special`, control tokens written in the text become their ids; with `begin`, the
+    /// begin-of-text token is put in front if the model wants it, as before any prompt.
+    ///
+    /// # Errors
+    /// `tokenizer`.
+    pub fn encode(&self, text: &str, parse_special: bool, begin: bool) -> JsResult<Vec<u32>> {
+        let tokenizer = &self.0.tokenizer;
+        let ids = tokenizer.encode(text, parse_special).map_err(throw)?;
+        Ok(if begin { tokenizer.begin(ids) } else { ids })
+    }
+
+    /// Text of ids, control tokens included.
+    #[must_use]
+    pub fn decode(&self, ids: &[u32]) -> String {
+        self.0.tokenizer.decode(ids, false)
+    }
+
+    /// The prompt of a conversation, up to where the answer begins.
+    ///
+    /// # Errors
+    /// `template`.
+    pub fn chat(&self, #[wasm_bindgen(unchecked_param_type = "ChatMessage[]")] messages: JsValue) -> JsResult<String> {
+        let messages: Vec<ChatMessage> = from_js("messages", messages)?;
+        self.0.chat().and_then(|template| template.render(&messages, true)).map_err(throw)
+    }
+
+    /// A session with a method of the registry.
+    ///
+    /// # Errors
+    /// `unknown_method`, `unknown_param`, `param`.
+    pub fn session(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "SessionOptions")] options: JsValue,
+    ) -> JsResult<Session> {
+        let options = SessionOptions::read(options)?;
+        let sampling = options.sampling()?;
+        let eos = if options.ignore_eos.unwrap_or(false) { Vec::new() } else { self.0.tokenizer.eos().to_vec() };
+        let params: Vec<(String, Value)> = options.params.into_iter().collect();
+        let engine = self.0.engine(&options.method, &params, options.context, Store::F16).map_err(throw)?;
+        Ok(Session::new(self.0.clone(), engine, sampling, eos))
+    }
+}

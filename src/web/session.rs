@@ -1,0 +1,198 @@
+//! A method at work on one text, in pieces that JavaScript asks for.
+
+use super::{JsResult, throw, to_js};
+use crate::{
+    Error,
+    engine::{self, End, Engine, Progress},
+    loader::Loaded,
+    ops::Kept,
+    sampler::Sampling,
+    tokenizer::{Detokenizer, Tokenizer},
+    trace::Detail,
+};
+use serde::Serialize;
+use std::sync::Arc;
+use tsify::Tsify;
+use wasm_bindgen::prelude::*;
+
+/// Work of a call of `advance`: it goes on.
+const WORKING: u8 = 0;
+/// A step is ready.
+const STEP: u8 = 1;
+/// Nothing is left to do.
+const DONE: u8 = 2;
+
+/// A step of a session.
+#[derive(Serialize, Tsify)]
+#[serde(rename_all = "camelCase")]
+struct StepInfo {
+    /// Tokens generated before this one.
+    index: u32,
+    /// The proposed token.
+    id: u32,
+    /// Text it completes; a character may take several tokens.
+    text: String,
+    /// Its position.
+    position: u32,
+    /// Cached rows read by the newest query, mean over layers and query heads.
+    read: f64,
+    /// Rows stored, mean over layers and KV heads.
+    kept: f64,
+    /// Bytes of keys and values stored.
+    kv_bytes: f64,
+    /// Bytes of keys and values read in the pass, each row once.
+    read_bytes: f64,
+    /// Why nothing follows: `"eos"`, `"length"`, or null.
+    #[tsify(type = "\"eos\" | \"length\" | null")]
+    end: Option<&'static str>,
+}
+
+#[derive(Serialize, Tsify)]
+struct PrefillProgress {
+    done: u32,
+    total: u32,
+}
+
+/// Memory of a session.
+#[derive(Serialize, Tsify)]
+#[serde(rename_all = "camelCase")]
+struct SessionStats {
+    /// Bytes of keys and values stored.
+    kv_bytes: f64,
+    /// Bytes reserved for them.
+    allocated_bytes: f64,
+}
+
+/// A method at work on one text.
+#[wasm_bindgen]
+pub struct Session {
+    loaded: Arc<Loaded>,
+    engine: Engine,
+    sampling: Sampling,
+    eos: Vec<u32>,
+    /// Holds the bytes that wait in the text before its newest token, which may still be replaced.
+    text: Detokenizer,
+    newest: Option<u32>,
+    step: Option<engine::Step>,
+}
+
+impl Session {
+    /// A session without a text.
+    pub(super) fn new(loaded: Arc<Loaded>, engine: Engine, sampling: Sampling, eos: Vec<u32>) -> Session {
+        Session { loaded, engine, sampling, eos, text: Detokenizer::default(), newest: None, step: None }
+    }
+}
+
+#[wasm_bindgen]
+impl Session {
+    /// Begins a text. `trace`: `"totals"` or `"sets"`.
+    ///
+    /// # Errors
+    /// `empty_prompt`, `token_id`, `context`, `param`, `memory`.
+    pub fn start(
+        &mut self,
+        ids: &[u32],
+        max_tokens: u32,
+        #[wasm_bindgen(unchecked_param_type = "\"totals\" | \"sets\"")] trace: &str,
+    ) -> JsResult<()> {
+        let trace = match trace {
+            "totals" => Detail::Totals,
+            "sets" => Detail::Sets,
+            other => {
+                let (got, allowed) = (other.to_owned(), "totals, sets".to_owned());
+                return Err(throw(Error::Param { name: "trace".to_owned(), got, allowed }));
+            }
+        };
+        let options = engine::Options { max_tokens, trace, sampling: self.sampling, eos: self.eos.clone() };
+        self.engine.start(ids, options).map_err(throw)?;
+        self.text = Detokenizer::default();
+        (self.newest, self.step) = (None, None);
+        Ok(())
+    }
+
+    /// Does a bounded piece of work: 0 it goes on, 1 a step is ready, 2 nothing is left to do.
+    ///
+    /// # Errors
+    /// From the method or for want of memory.
+    pub fn advance(&mut self) -> JsResult<u8> {
+        Ok(match self.engine.advance().map_err(throw)? {
+            Progress::Working => WORKING,
+            Progress::Done => DONE,
+            Progress::Step(step) => {
+                if let Some(id) = self.newest.replace(step.id) {
+                    push(&self.loaded.tokenizer, id, &mut self.text);
+                }
+                self.step = Some(step);
+                STEP
+            }
+        })
+    }
+
+    /// Row-layers of the running pass, done and in all.
+    #[wasm_bindgen(unchecked_return_type = "PrefillProgress")]
+    #[must_use]
+    pub fn progress(&self) -> JsValue {
+        let (done, total) = self.engine.progress();
+        to_js(&PrefillProgress { done, total })
+    }
+
+    /// The newest step, once: the proposed token and its text, also when another was chosen in its place.
+    ///
+    /// # Errors
+    /// `state` when no step is ready.
+    #[wasm_bindgen(unchecked_return_type = "StepInfo")]
+    pub fn step(&mut self) -> JsResult<JsValue> {
+        let none = || throw(Error::State("no step is ready"));
+        let step = self.step.take().ok_or_else(none)?;
+        let mut with_it = self.text.clone();
+        let mut text = push(&self.loaded.tokenizer, step.id, &mut with_it);
+        if step.end.is_some() {
+            text.push_str(&with_it.flush());
+        }
+        let (c, kept) = (&self.loaded.model.config, &step.kept);
+        Ok(to_js(&StepInfo {
+            index: step.index,
+            id: step.id,
+            text,
+            position: step.position,
+            read: kept.rows_read as f64 / f64::from(c.layers * c.query_heads),
+            kept: kept.rows as f64 / f64::from(c.layers * c.kv_heads),
+            kv_bytes: kept.bytes as f64,
+            read_bytes: kept.bytes_read as f64,
+            end: step.end.map(|end| match end {
+                End::Eos => "eos",
+                End::Length => "length",
+            }),
+        }))
+    }
+
+    /// Takes `id` instead of the token the newest step proposed; the text of later steps goes on from it.
+    ///
+    /// # Errors
+    /// `token_id`; `state` when no step was just made.
+    pub fn choose(&mut self, id: u32) -> JsResult<()> {
+        self.engine.choose(id).map_err(throw)?;
+        self.newest = Some(id);
+        Ok(())
+    }
+
+    /// Trace records since the last call, in a buffer of their own that can be transferred.
+    #[wasm_bindgen(js_name = takeTrace)]
+    #[must_use]
+    pub fn take_trace(&mut self) -> js_sys::Uint8Array {
+        self.engine.tracer().take(|bytes| js_sys::Uint8Array::from(bytes))
+    }
+
+    /// Memory of its cache.
+    #[wasm_bindgen(unchecked_return_type = "SessionStats")]
+    #[must_use]
+    pub fn stats(&self) -> JsValue {
+        let Kept { bytes, allocated, .. } = self.engine.kept();
+        to_js(&SessionStats { kv_bytes: bytes as f64, allocated_bytes: allocated as f64 })
+    }
+}
+
+/// The text that token `id` adds.
+fn push(tokenizer: &Tokenizer, id: u32, text: &mut Detokenizer) -> String {
+    if tokenizer.is_control(id) { String::new() } else { text.push(tokenizer.piece(id)) }
+}
