@@ -2,16 +2,18 @@
 //! says what is kept; a token is chosen. [`Engine::advance`] does one bounded piece of it.
 
 mod layer;
+mod step;
 
 pub use layer::{LayerRun, make_room};
+pub use step::{End, Options, Progress, Step};
 
 use crate::{
     Error, Result,
     method::{Method, Pass, PassKind, Positions, Site, Text},
     model::Model,
     ops::{Dense, Kept, Kv},
-    sampler::{Sampler, Sampling},
-    trace::{Detail, Kind, Tracer},
+    sampler::Sampler,
+    trace::{Kind, Tracer},
 };
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
@@ -20,54 +22,6 @@ use std::{collections::VecDeque, ops::Range, sync::Arc};
 pub const CHUNK: u32 = 128;
 
 const FAILED: &str = "the last pass failed; start the text anew";
-
-/// What a call of [`Engine::advance`] did.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Progress {
-    /// A piece of a pass.
-    Working,
-    /// The last piece: a token was proposed. It is taken unless [`Engine::choose`] replaces it.
-    Step(Step),
-    /// Nothing is left to do.
-    Done,
-}
-
-/// A finished pass.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Step {
-    /// Tokens generated before this one.
-    pub index: u32,
-    /// The proposed token.
-    pub id: u32,
-    /// Its position in the text.
-    pub position: u32,
-    /// What the cache holds and what the pass read.
-    pub kept: Kept,
-    /// Why nothing follows, if so.
-    pub end: Option<End>,
-}
-
-/// Why a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The model ended its text.
-    Eos,
-    /// As many tokens as asked for.
-    Length,
-}
-
-/// How a run is done.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Tokens to generate, at least 1.
-    pub max_tokens: u32,
-    /// How much is recorded.
-    pub trace: Detail,
-    /// How tokens are chosen.
-    pub sampling: Sampling,
-    /// Tokens that end the text; empty: none does.
-    pub eos: Vec<u32>,
-}
 
 /// Where in a pass the engine is.
 enum Stage {
@@ -103,6 +57,8 @@ pub struct Engine {
     newest: Option<u32>,
     /// Row of the last pass whose logits made that token.
     logits_row: u32,
+    /// Positions below it are in the cache, some of them perhaps of ids that the text no longer has.
+    stored: u32,
 }
 
 impl Engine {
@@ -127,6 +83,7 @@ impl Engine {
             ready: VecDeque::new(),
             newest: None,
             logits_row: 0,
+            stored: 0,
         }
     }
 
@@ -141,7 +98,7 @@ impl Engine {
         self.backend.reset(self.reserve(prompt, 0, &options))?;
         self.backend.tracer().take(|_| ());
         self.text = Text::default();
-        self.passes = 0;
+        (self.passes, self.stored) = (0, 0);
         self.method.schedule.restart();
         self.stage = Stage::Between;
         self.sampler = Sampler::new(options.sampling);
@@ -149,7 +106,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Goes on with the same text: appends a further prompt (a next turn).
+    /// Goes on with the same text: appends a further prompt (a next turn). Tokens that a pass made but nobody has asked
+    /// for yet are taken back first.
     ///
     /// # Errors
     /// As [`start`](Engine::start), but what ran before is always still there; [`Error::State`] in the middle of a pass
@@ -160,9 +118,13 @@ impl Engine {
             Stage::Failed => return Err(Error::State(FAILED)),
             _ => return Err(Error::State("the session is in the middle of a pass; let it finish or start anew")),
         }
-        let before = self.text.ids.len() as u32;
+        let before = if self.ready.is_empty() { None } else { self.newest };
+        let before = before.map_or(self.text.ids.len() as u32, |newest| newest + 1);
         self.check(prompt, before, &options)?;
         self.backend.reserve(self.reserve(prompt, before, &options))?;
+        self.take_back(before);
+        // As after any step, the newest token has no row yet.
+        self.text.fed = self.text.fed.min(before.saturating_sub(1));
         self.take(prompt, options);
         Ok(())
     }
@@ -223,9 +185,7 @@ impl Engine {
             return Err(Error::State("a token can be chosen only right after a step"));
         };
         if self.text.ids[position as usize] != id {
-            // What was made after it in the same pass goes.
-            self.ready.clear();
-            self.text.ids.truncate(position as usize);
+            self.take_back(position);
             self.text.ids.push(id);
             self.text.accepted = position + 1;
         }
@@ -233,7 +193,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Ids that may be taken back.
+    /// Shortens the text to `length` ids. Their rows in the cache go when the next pass begins.
+    fn take_back(&mut self, length: u32) {
+        self.ready.clear();
+        self.text.ids.truncate(length as usize);
+        self.text.accepted = self.text.accepted.min(length);
+        self.text.fed = self.text.fed.min(length);
+    }
+
+    /// Guesses that were not checked yet.
     fn guesses(&self) -> u32 {
         self.text.ids.len() as u32 - self.text.accepted
     }
@@ -270,9 +238,8 @@ impl Engine {
             self.sampler.begin_round();
         }
         self.backend.tracer().step = generated;
-        if pass.rows.start < self.text.fed {
+        if pass.rows.start < self.stored {
             (0..self.model.config.layers).try_for_each(|layer| self.backend.cut(Kv(layer), pass.rows.start))?;
-            self.text.fed = pass.rows.start;
         }
         let tracer = self.backend.tracer();
         tracer.record(Kind::Pass, 0, 0, pass.kind as u8, pass.rows.start, pass.rows.end - pass.rows.start);
@@ -346,7 +313,7 @@ impl Engine {
         let verify = self.pass.kind == PassKind::Verify;
         let first = if verify { 0 } else { rows - 1 };
         let logits = self.model.logits(first..rows, &mut *self.backend)?;
-        self.text.fed = self.pass.rows.end;
+        (self.text.fed, self.stored) = (self.pass.rows.end, self.pass.rows.end);
         self.passes += 1;
         self.stage = Stage::Between;
         if self.pass.kind == PassKind::Draft {
@@ -383,6 +350,8 @@ impl Engine {
                 break;
             }
         }
+        // Rows of guesses that did not hold are not the text's; the newest token has none yet.
+        self.text.fed = self.text.accepted - 1;
         let step = self.ready.pop_front().ok_or(Error::State("a pass made no token"))?;
         self.newest = Some(step.position);
         Ok(Progress::Step(step))

@@ -43,4 +43,5 @@ pub use page_bound::page_bound;
 pub use probe::probe;
 pub use rope::{Rope, RopeStyle};
 pub use select::{argmax, top_k};
+pub use softmax::normalise;
 pub use swiglu::swiglu;

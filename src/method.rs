@@ -77,7 +77,7 @@ pub enum Edit {
     /// Drop all but these (a set by KV head, or one list for all).
     Keep(Set),
     /// Move the oldest so many full-precision rows, a multiple of the key group, into two 4-bit planes.
-    Quantise(Groups, u32),
+    Quantise(PlaneGroups, u32),
     /// The same, but every dropped row goes into the kept row whose key is nearest.
     Fold {
         /// What is kept.
@@ -139,7 +139,8 @@ pub struct Text {
     pub ids: Vec<u32>,
     /// Ids that are no guesses.
     pub accepted: u32,
-    /// Ids that passes have already stored. A pass that begins before it takes the rows from there on back first.
+    /// Ids that passes have already stored, guesses included until they are checked. A pass that begins before it takes
+    /// the rows from there on back first.
     pub fed: u32,
     /// Length at which the run ends.
     pub limit: u32,

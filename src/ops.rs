@@ -121,7 +121,7 @@ pub struct Mass {
 /// How the numbers of two 4-bit planes share their grids: a key's channel over so many tokens, a value's token over so
 /// many channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Groups {
+pub struct PlaneGroups {
     /// Tokens of a key group.
     pub tokens: u32,
     /// Channels of a value group, a divisor of the head; 0: all.
@@ -319,7 +319,7 @@ pub trait Dense: Ops {
     /// Keeps only the slots of `set` (by KV head, or one list for all) in `kv`, and no more room than was reserved.
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()>;
     /// Moves the oldest `rows` full-precision rows of `kv` into two 4-bit planes.
-    fn quantise(&mut self, kv: Kv, groups: Groups, rows: u32) -> Result<()>;
+    fn quantise(&mut self, kv: Kv, groups: PlaneGroups, rows: u32) -> Result<()>;
     /// Takes back the slots of `kv` from position `first` on.
     fn cut(&mut self, kv: Kv, first: u32) -> Result<()>;
     /// Most live slots of any KV head of `kv`.

@@ -74,12 +74,13 @@ impl Tokenizer {
         Ok(self.begin(self.encode(text, true)?))
     }
 
-    /// Puts the begin-of-text token in front of a prompt if the model wants it and the prompt does not have it.
+    /// Puts the begin-of-text token in front of a prompt if the model wants it and the prompt does not have it. An empty
+    /// prompt stays empty, so that it can be refused.
     #[must_use]
     pub fn begin(&self, mut ids: Vec<u32>) -> Vec<u32> {
         if let Some(bos) = self.bos
             && self.add_bos
-            && ids.first() != Some(&bos)
+            && ids.first().is_some_and(|first| *first != bos)
         {
             ids.insert(0, bos);
         }

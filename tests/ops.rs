@@ -13,7 +13,7 @@ use attnscope::{
     cache::Store,
     method::{Edit, LayerCx, PassKind, Positions, Site},
     methods::{self, Value},
-    ops::{Dense, Fold, Fresh, Group, Groups, Kv, Ops, Pins, Pooling, Reduce, Spread, Tag},
+    ops::{Dense, Fold, Fresh, Group, Kv, Ops, Pins, PlaneGroups, Pooling, Reduce, Spread, Tag},
     trace::Detail,
 };
 use runners::{Layers, given, number, word};
@@ -86,7 +86,7 @@ fn quantised_rows_are_neither_dropped_nor_merged_nor_measured() {
     let mut cpu = filled(8, 1);
     let scores = cpu.given(KV, HEADS[1], &numbers(16, 2));
     let set = cpu.top_k(scores, 3, Pins::default()).unwrap();
-    cpu.quantise(KV, Groups { tokens: 4, channels: 0 }, 4).unwrap();
+    cpu.quantise(KV, PlaneGroups { tokens: 4, channels: 0 }, 4).unwrap();
     let refused = [
         cpu.keep(KV, set),
         cpu.fold(KV, set, Fold::Averaged),

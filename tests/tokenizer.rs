@@ -202,6 +202,7 @@ fn the_begin_of_text_token_is_put_in_front_once() {
     let tokenizer = built(with("llama-bpe")).unwrap();
     assert_eq!(tokenizer.encode_prompt("a").unwrap().len(), 2);
     assert_eq!(tokenizer.encode_prompt("<|b|>a").unwrap().len(), 2);
+    assert_eq!(tokenizer.encode_prompt("").unwrap(), [0; 0]);
     assert_eq!(tokenizer.encode("a", true).unwrap().len(), 1);
     assert_eq!(built(with("qwen2")).unwrap().encode_prompt("a").unwrap().len(), 1);
     let forced = with("qwen2").meta("tokenizer.ggml.add_bos_token", true);

@@ -65,9 +65,8 @@ class LocalModel implements Api.Model {
     this.info = wasm.info();
   }
 
-  async encode(text: string, options: { parseSpecial?: boolean } = {}): Promise<Uint32Array> {
-    const special = options.parseSpecial ?? false;
-    return attempt(() => live(this.#wasm).encode(textOf(text), special, special));
+  async encode(text: string, { parseSpecial = false, begin = false }: Api.EncodeOptions = {}): Promise<Uint32Array> {
+    return attempt(() => live(this.#wasm).encode(textOf(text), parseSpecial, begin));
   }
 
   async decode(ids: Uint32Array | readonly number[]): Promise<string> {
@@ -99,9 +98,9 @@ class LocalModel implements Api.Model {
 
   async #tokens(given: Api.Prompt): Promise<Uint32Array> {
     const prompt = promptOf(given);
-    if (typeof prompt === 'string') return attempt(() => live(this.#wasm).encode(prompt, false, true));
+    if (typeof prompt === 'string') return this.encode(prompt, { begin: true });
     if (prompt instanceof Uint32Array) return prompt;
-    return this.encode(await this.chat(prompt), { parseSpecial: true });
+    return this.encode(await this.chat(prompt), { parseSpecial: true, begin: true });
   }
 }
 

@@ -8,7 +8,7 @@ import type * as Api from './types.js';
 export interface Calls {
   open: { in: { wasm?: Exclude<Api.EngineSource, Response> }; out: { methods: readonly Api.MethodInfo[] } };
   load: { in: { source: RemoteSource }; out: { model: number; info: Api.ModelInfo } };
-  encode: { in: { model: number; text: string; parseSpecial: boolean }; out: Uint32Array };
+  encode: { in: { model: number; text: string; parseSpecial: boolean; begin: boolean }; out: Uint32Array };
   decode: { in: { model: number; ids: Uint32Array }; out: string };
   chat: { in: { model: number; messages: Api.ChatMessage[] }; out: string };
   session: { in: { model: number; options: Api.SessionOptions }; out: number };

@@ -69,8 +69,8 @@ class RemoteModel implements Api.Model {
     readonly methods: readonly Api.MethodInfo[],
   ) {}
 
-  async encode(text: string, { parseSpecial = false } = {}): Promise<Uint32Array> {
-    return this.caller.call('encode', { model: this.handle, text: textOf(text), parseSpecial });
+  async encode(text: string, { parseSpecial = false, begin = false }: Api.EncodeOptions = {}): Promise<Uint32Array> {
+    return this.caller.call('encode', { model: this.handle, text: textOf(text), parseSpecial, begin });
   }
 
   async decode(ids: Uint32Array | readonly number[]): Promise<string> {

@@ -51,7 +51,7 @@ export function serve(port: Port): void {
         : engine.load(source.kind === 'url' ? source.url : source.blob, options));
       return { model: models.add(model), info: model.info };
     },
-    encode: ({ model, text, parseSpecial }) => models.get(model).encode(text, { parseSpecial }),
+    encode: ({ model, text, parseSpecial, begin }) => models.get(model).encode(text, { parseSpecial, begin }),
     decode: ({ model, ids }) => models.get(model).decode(ids),
     chat: ({ model, messages }) => models.get(model).chat(messages),
     session: async ({ model, options }) => sessions.add({ session: await models.get(model).session(options), model }),

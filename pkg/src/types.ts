@@ -99,11 +99,18 @@ export interface Session {
   close(): Promise<void>;
 }
 
+export interface EncodeOptions {
+  /** Markers such as `<|im_start|>` become their token. */
+  parseSpecial?: boolean;
+  /** The begin-of-text token is put in front where the model wants it, as `generate` does with a prompt of text. */
+  begin?: boolean;
+}
+
 export interface Model {
   readonly info: ModelInfo;
   readonly methods: readonly MethodInfo[];
-  /** Text to token ids; with `parseSpecial`, markers such as `<|im_start|>` become their token. */
-  encode(text: string, options?: { parseSpecial?: boolean }): Promise<Uint32Array>;
+  /** Text to token ids. */
+  encode(text: string, options?: EncodeOptions): Promise<Uint32Array>;
   decode(ids: Uint32Array | readonly number[]): Promise<string>;
   /** Messages as text, by the chat template of the model. */
   chat(messages: readonly ChatMessage[]): Promise<string>;

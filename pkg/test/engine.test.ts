@@ -81,7 +81,13 @@ describe.each([
       for await (const _ of session.generate(prompt, { maxTokens: 1 }));
     }
     const chat = [...new TextEncoder().encode('<user>x')];
-    expect(seen.started).toEqual([[97, 98], [5, 6], [8], [1, ...chat]]);
+    expect(seen.started).toEqual([[2, 97, 98], [5, 6], [8], [2, 1, ...chat]]);
+  });
+
+  it('encodes a text as it stands, or as a prompt begins', async () => {
+    expect([...(await model.encode('a'))]).toEqual([97]);
+    expect([...(await model.encode('a', { parseSpecial: true }))]).toEqual([1, 97]);
+    expect([...(await model.encode('a', { begin: true }))]).toEqual([2, 97]);
   });
 
   it('yields steps with trace blocks of their own, and progress before them', async () => {

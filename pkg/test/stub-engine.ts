@@ -57,9 +57,9 @@ export class Model {
       eos: [EOS],
     };
   }
-  encode(text: string, parseSpecial: boolean): Uint32Array {
+  encode(text: string, parseSpecial: boolean, begin: boolean): Uint32Array {
     const bytes = [...new TextEncoder().encode(text)];
-    return Uint32Array.from(parseSpecial ? [1, ...bytes] : bytes);
+    return Uint32Array.from([...(begin && text ? [2] : []), ...(parseSpecial ? [1] : []), ...bytes]);
   }
   decode(ids: Uint32Array): string {
     return String.fromCharCode(...ids);

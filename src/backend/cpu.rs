@@ -3,12 +3,14 @@
 mod attention;
 mod blocks;
 mod combine;
-mod pages;
-mod probe;
-mod choose;
 mod derive;
 mod fold;
+mod ops;
+mod pages;
+mod probe;
 mod scores;
+mod spread;
+mod tables;
 mod unmasked;
 mod weights;
 
@@ -20,14 +22,11 @@ use crate::{
     kernels::{Activations, AttendScratch, GemmScratch, Matrix, Rope, add_assign, matmul, rms_norm, swiglu},
     method::Positions,
     model::{Config, RopeConfig},
-    ops::{
-        Dense, Expand, Fold, Fresh, Group, Groups, Kept, Kv, Mass, Ops, Pins, Pooled, Pooling, Read, Reduce, Scores,
-        Set, Spread, Tag, Take, Weight,
-    },
+    ops::{Dense, Fold, Kept, Kv, Mass, PlaneGroups, Read, Scores, Set, Tag, Weight},
     trace::{Detail, Tracer},
 };
-use scores::Tables;
 use std::{ops::Range, sync::Arc};
+use tables::Tables;
 
 /// What attention needs to know of a model.
 #[derive(Clone, Debug)]
@@ -341,7 +340,7 @@ impl Dense for Cpu {
         Ok(())
     }
 
-    fn quantise(&mut self, kv: Kv, groups: Groups, rows: u32) -> Result<()> {
+    fn quantise(&mut self, kv: Kv, groups: PlaneGroups, rows: u32) -> Result<()> {
         self.cache.quantise(kv, groups, rows as usize, &mut self.tracer)
     }
 
@@ -372,113 +371,5 @@ impl Dense for Cpu {
     fn fold(&mut self, kv: Kv, set: Set, how: Fold) -> Result<()> {
         self.fold_rows(kv, set, how)?;
         self.keep(kv, set)
-    }
-}
-
-impl Ops for Cpu {
-    fn column(&mut self, kv: Kv, name: &'static str, fresh: Fresh) -> Result<Scores> {
-        let column = self.cache.column(kv, name, fresh);
-        Ok(self.tables.column(kv, column, self.shape.kv_heads))
-    }
-    fn accumulate(&mut self, dst: Scores, src: Scores, decay: f32) -> Result<()> {
-        self.change("accumulate", dst, src, |dst, src| *dst = decay * *dst + src)
-    }
-    fn stamp(&mut self, dst: Scores, at: Scores, value: f32) -> Result<()> {
-        self.change("stamp", dst, at, |dst, at| {
-            if at != 0.0 {
-                *dst = value;
-            }
-        })
-    }
-    fn halve(&mut self, dst: Scores) -> Result<()> {
-        self.change("halve", dst, dst, |dst, _| *dst = (*dst / 2.0).floor())
-    }
-    fn used(&mut self, scores: Scores, share: f32, fresh: u32) -> Result<Scores> {
-        self.mark_used(scores, share, fresh as usize)
-    }
-    fn rank(&mut self, kv: Kv, first: Option<Scores>, then: Option<Scores>) -> Result<Scores> {
-        self.rank_slots(kv, first, then)
-    }
-    fn top_k(&mut self, scores: Scores, k: u32, pins: Pins) -> Result<Set> {
-        self.best(scores, k as usize, pins)
-    }
-    fn top_k_shared(&mut self, scores: Scores, k: u32, pins: Pins) -> Result<Set> {
-        self.best_shared(scores, k as usize, pins)
-    }
-    fn union_by_kv(&mut self, set: Set) -> Result<Set> {
-        self.tables.union(set, self.shape.kv_heads)
-    }
-    fn except(&mut self, kv: Kv, gone: Range<u32>) -> Result<Set> {
-        let heads = self.cache.layer(kv);
-        Ok(self.tables.new_set(heads.len(), |h, list| {
-            list.extend((0..heads[h].len() as u32).filter(|slot| !gone.contains(slot)));
-        }))
-    }
-    fn regroup(&mut self, scores: Scores, to: Group, how: Reduce) -> Result<Scores> {
-        self.reduce(scores, to, how)
-    }
-    fn per_query(&mut self, scores: Scores, rows: u32) -> Result<Scores> {
-        self.divide_by_queries(scores, rows as usize)
-    }
-    fn pool(&mut self, scores: Scores, kernel: u32, how: Pooling, recent: u32) -> Result<Scores> {
-        self.smooth(scores, kernel as usize, how, recent as usize)
-    }
-    fn key_norms(&mut self, kv: Kv) -> Result<Scores> {
-        self.check_unquantised(kv)?;
-        Ok(self.negative_norms(kv))
-    }
-    fn top_k_spread(&mut self, scores: Scores, k: u32, spread: Spread, pins: Pins) -> Result<Set> {
-        self.best_spread(scores, k as usize, spread, pins)
-    }
-    fn mark(&mut self, kv: Kv, set: Set, inside: f32, outside: f32) -> Result<Scores> {
-        self.mark_set(kv, set, inside, outside)
-    }
-    fn unmasked_mass(&mut self, kv: Kv, causal: u32) -> Result<Scores> {
-        self.column_sums(kv, causal as usize)
-    }
-    fn pictures(&mut self, kv: Kv, inside: f32, outside: f32) -> Result<Scores> {
-        Ok(self.picture_slots(kv, inside, outside))
-    }
-    fn has_pictures(&self, from: u32) -> bool {
-        self.tags.iter().skip(from as usize).any(|tag| tag.picture > 0)
-    }
-    fn probe(&mut self, kv: Kv, rows: u32) -> Result<[Scores; 2]> {
-        self.probe_rows(kv, rows as usize)
-    }
-    fn by_block(&mut self, scores: Scores, size: u32) -> Result<Scores> {
-        self.block_sums(scores, size as usize)
-    }
-    fn block_scores(&mut self, kv: Kv, size: u32, queries: Pooled) -> Result<Scores> {
-        self.pooled_scores(kv, size as usize, queries)
-    }
-    fn js_distance(&mut self, a: Scores, b: Scores) -> Result<Scores> {
-        self.distance(a, b)
-    }
-    fn entropy(&mut self, scores: Scores) -> Result<Scores> {
-        self.mean_entropy(scores)
-    }
-    fn cover(&mut self, scores: Scores, share: f32) -> Result<Scores> {
-        self.count_cover(scores, share)
-    }
-    fn top_counted(&mut self, scores: Scores, take: Take, pins: Pins) -> Result<Set> {
-        self.best_counted(scores, take, pins)
-    }
-    fn listed(&mut self, columns: &[u32]) -> Result<Set> {
-        Ok(self.tables.new_set(1, |_, list| list.extend_from_slice(columns)))
-    }
-    fn pairs(&mut self, vertical: Set, slash: Set, blocks: u32) -> Result<Set> {
-        self.block_pairs(vertical, slash, blocks as usize)
-    }
-    fn choose(&mut self, scores: Scores, cut: f32, yes: Set, no: Set) -> Result<Set> {
-        self.chosen(scores, cut, yes, no)
-    }
-    fn union(&mut self, a: Set, b: Set) -> Result<Set> {
-        self.either(a, b)
-    }
-    fn page_scores(&mut self, kv: Kv, page: u32, recent: u32) -> Result<Scores> {
-        self.bound_pages(kv, page as usize, recent as usize)
-    }
-    fn expand(&mut self, kv: Kv, pages: Set, how: Expand) -> Result<Set> {
-        self.expand_pages(kv, pages, how)
     }
 }

@@ -2,7 +2,7 @@
 //! group of channels.
 
 use super::Store;
-use crate::{Error, Result, kernels::Grid, ops::Groups};
+use crate::{Error, Result, kernels::Grid, ops::PlaneGroups};
 
 /// Keys or values, `[rows, width]`.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +19,7 @@ pub struct Plane {
 #[derive(Clone, Debug)]
 pub struct Planes {
     /// How grids are shared.
-    pub groups: Groups,
+    pub groups: PlaneGroups,
     /// Quantised rows.
     pub rows: usize,
     width: usize,
@@ -35,14 +35,14 @@ struct Place {
 }
 
 impl Plane {
-    /// Makes room for as many rows again as there will be, at least 512, so that growing is rare.
-    fn reserve(&mut self, rows: usize, more: usize, width: usize, grids_a_row: f32) {
-        let want = rows + more;
-        if want * width / 2 > self.upper.capacity() {
+    /// Makes room for as many rows again as there are, at least 512, so that growing is rare; `grids` says how many
+    /// grids so many rows have.
+    fn reserve(&mut self, rows: usize, more: usize, width: usize, grids: impl Fn(usize) -> usize) {
+        if (rows + more) * width / 2 > self.upper.capacity() {
             let ahead = more + rows.max(512);
             self.upper.reserve_exact(ahead * width / 2);
             self.lower.reserve_exact(ahead * width / 2);
-            self.grids.reserve_exact((ahead as f32 * grids_a_row) as usize + width);
+            self.grids.reserve_exact(grids(ahead));
         }
     }
 
@@ -92,14 +92,14 @@ impl Planes {
     ///
     /// # Errors
     /// [`Error::Param`] when groups are empty or do not divide a row.
-    pub fn new(groups: Groups, width: usize) -> Result<Planes> {
+    pub fn new(groups: PlaneGroups, width: usize) -> Result<Planes> {
         let refuse = |name: &str, got: u32, allowed: String| {
             Err(Error::Param { name: name.into(), got: got.to_string(), allowed })
         };
         if groups.tokens == 0 {
             return refuse("group_tokens", groups.tokens, "at least 1".into());
         }
-        let groups = if groups.channels == 0 { Groups { channels: width as u32, ..groups } } else { groups };
+        let groups = if groups.channels == 0 { PlaneGroups { channels: width as u32, ..groups } } else { groups };
         if !width.is_multiple_of(groups.channels as usize) || !width.is_multiple_of(2) {
             return refuse("group_channels", groups.channels, format!("divisors of the head's {width} channels"));
         }
@@ -110,8 +110,8 @@ impl Planes {
     pub fn push(&mut self, k: &[f32], v: &[f32], store: Store) {
         let stored = |grid: Grid| if store == Store::F16 { grid.rounded() } else { grid };
         let (width, channels, tokens) = (self.width, self.groups.channels as usize, self.groups.tokens as usize);
-        self.k.reserve(self.rows, tokens, width, width as f32 / tokens as f32);
-        self.v.reserve(self.rows, tokens, width, (width / channels) as f32);
+        self.k.reserve(self.rows, tokens, width, |rows| rows.div_ceil(tokens) * width);
+        self.v.reserve(self.rows, tokens, width, |rows| rows * (width / channels));
         let at = Place { first: self.k.grids.len(), per: 1 };
         self.k.grids.extend((0..width).map(|c| stored(Grid::of(k.iter().skip(c).step_by(width).copied()))));
         for (k, v) in k.chunks_exact(width).zip(v.chunks_exact(width)) {

@@ -20,6 +20,10 @@ pub struct Activations {
     /// `[rows, blocks]`, to 8 bits for at most [`FEW_ROWS`] rows; of more to 16 bits where [`gemm_words`] serves, else
     /// empty.
     rounded: Vec<Rounded>,
+    /// `[rows, blocks]` of at most [`FEW_ROWS`] rows, else empty: the pairs of `rounded` times 256, 16, 1, 256, 256,
+    /// 16, ... A 4-bit kernel masks nibbles where they are, so that the product of nibble p % 4 of a word comes out times
+    /// 256 whichever it is.
+    raised: Vec<[i32; BLOCK / 2]>,
 }
 
 /// A block as `scale * q`, q in -127..=127 or -32767..=32767.
@@ -30,9 +34,6 @@ pub(super) struct Rounded {
     pub(super) sum: f32,
     /// q of columns 2p (low half) and 2p + 1 as i16.
     pub(super) pairs: [i32; BLOCK / 2],
-    /// Of 8-bit q, else 0: the same times 256, 16, 1, 256, 256, 16, ...: a 4-bit kernel masks nibbles where they are, so that the product
-    /// of nibble p % 4 of a word comes out times 256 whichever it is.
-    pub(super) raised: [i32; BLOCK / 2],
 }
 
 impl Activations {
@@ -51,12 +52,14 @@ impl Activations {
             }
         }
         self.rounded.clear();
+        self.raised.clear();
         let level = lanes::level();
         if n <= FEW_ROWS {
             dispatch!(level, simd => self.rounded.extend(self.values.iter().map(
                 #[inline(always)]
                 |block| round::<_, 127>(simd, block),
             )));
+            self.raised.extend(self.rounded.iter().map(raise));
         } else if gemm_words::serves(level) {
             dispatch!(level, simd => self.rounded.extend(self.values.iter().map(
                 #[inline(always)]
@@ -90,6 +93,11 @@ impl Activations {
     /// Row `row`, padded to whole blocks.
     pub(super) fn row(&self, row: usize) -> &[[f32; BLOCK]] {
         &self.values[row * self.blocks()..][..self.blocks()]
+    }
+
+    /// The raised pairs of row `row`, of at most [`FEW_ROWS`].
+    pub(super) fn raised(&self, row: usize) -> &[[i32; BLOCK / 2]] {
+        &self.raised[row * self.blocks()..][..self.blocks()]
     }
 
     /// Row `row` rounded, where it is.
@@ -127,15 +135,18 @@ fn round<S: Simd, const MOST: i32>(simd: S, block: &[f32; BLOCK]) -> Rounded {
     for (q, x) in q.chunks_exact_mut(S::f32s::LEN).zip(block.chunks_exact(S::f32s::LEN)) {
         (S::f32s::from_slice(simd, x) * inverse).round_ties_even().to_int::<S::i32s>().store_slice(q);
     }
-    // Wrapping: what becomes of infinities, which a damaged model can make, is any whole number.
-    let pair =
-        |p: usize, factor: i32| (q[2 * p].wrapping_mul(factor) & 0xffff) | q[2 * p + 1].wrapping_mul(factor) << 16;
-    Rounded {
-        scale: top / MOST as f32,
-        sum,
-        pairs: std::array::from_fn(|p| pair(p, 1)),
-        raised: std::array::from_fn(|p| if MOST == 127 { pair(p, [256, 16, 1, 256][p % 4]) } else { 0 }),
-    }
+    // What becomes of infinities, which a damaged model can make, is any whole number.
+    let pairs = std::array::from_fn(|p| (q[2 * p] & 0xffff) | q[2 * p + 1] << 16);
+    Rounded { scale: top / MOST as f32, sum, pairs }
+}
+
+/// The pairs of a block times their powers of 16, which leave 8-bit q in 16 bits.
+fn raise(block: &Rounded) -> [i32; BLOCK / 2] {
+    std::array::from_fn(|p| {
+        let (low, high) = (i32::from(block.pairs[p] as i16), block.pairs[p] >> 16);
+        let factor = [256, 16, 1, 256][p % 4];
+        (low.wrapping_mul(factor) & 0xffff) | high.wrapping_mul(factor) << 16
+    })
 }
 
 #[cfg(test)]
@@ -169,12 +180,13 @@ mod tests {
             for (row, x) in x.chunks(40).enumerate() {
                 let plain = activations.row(row).as_flattened();
                 assert_eq!((&plain[..40], &plain[40..]), (x, &[0.0; 24][..]), "{name}");
-                for (block, rounded) in activations.row(row).iter().zip(activations.rounded(row)) {
+                let blocks = activations.row(row).iter().zip(activations.rounded(row));
+                for ((block, rounded), raised) in blocks.zip(activations.raised(row)) {
                     assert!((rounded.sum - block.iter().sum::<f32>()).abs() < 1e-5, "{name}");
                     for (c, x) in block.iter().enumerate() {
                         let half = |pair: i32| if c % 2 == 0 { pair as i16 } else { (pair >> 16) as i16 };
                         let q = half(rounded.pairs[c / 2]);
-                        assert_eq!(half(rounded.raised[c / 2]), q * [256, 16, 1, 256][c / 2 % 4], "{name}");
+                        assert_eq!(half(raised[c / 2]), q * [256, 16, 1, 256][c / 2 % 4], "{name}");
                         // Half a step, and the rounding of the scale itself.
                         let error = (f32::from(q) * rounded.scale - x).abs();
                         assert!(error <= rounded.scale * 0.5001, "{name}: {x} off by {error}");

@@ -299,23 +299,47 @@ pub(super) mod tests {
         (out, weights)
     }
 
+    /// Random keys, values and queries; the queries are further apart than their width.
+    pub(in crate::kernels) struct Made<E> {
+        shape: [usize; 4],
+        k: Vec<E>,
+        v: Vec<E>,
+        q: Vec<f32>,
+        rope: Rope,
+    }
+
+    impl<E: Element> Made<E> {
+        pub(in crate::kernels) fn new(shape @ [rows, slots, group, dim]: [usize; 4]) -> Made<E> {
+            let mut random = Random((rows * 31 + slots) as u64);
+            let mut stored = || {
+                let mut stored = vec![E::default(); slots * dim];
+                E::store(&random.floats(slots * dim), &mut stored);
+                stored
+            };
+            let (k, v) = (stored(), stored());
+            let rope = Rope::new(dim, &vec![0.3; dim / 2], slots, RopeStyle::Interleaved).unwrap();
+            Made { shape, k, v, q: random.floats(rows * (group * dim + 3)), rope }
+        }
+
+        pub(in crate::kernels) fn keys(&self, rotate: bool) -> Keys<'_, E> {
+            Keys { k: &self.k, v: &self.v, rotate: rotate.then_some(&self.rope) }
+        }
+
+        pub(in crate::kernels) fn queries(&self) -> Queries<'_> {
+            let [rows, _, group, head_dim] = self.shape;
+            let scale = 2.0 / (head_dim as f32).sqrt();
+            Queries { q: &self.q, stride: group * head_dim + 3, rows, group, head_dim, scale }
+        }
+    }
+
     /// f32 sums of values below 1 with weights that add up to 1; scores up to 8 with an error of 1e-7 each.
     pub(in crate::kernels) const TOLERANCE: f64 = 2e-6;
 
     #[allow(clippy::too_many_arguments)]
     fn check<E: Element>(name: &str, rows: usize, group: usize, dim: usize, slots: usize, window: usize, rotate: bool) {
-        let mut random = Random((rows * 31 + slots) as u64);
-        let stored = |values: Vec<f32>| {
-            let mut stored = vec![E::default(); values.len()];
-            E::store(&values, &mut stored);
-            stored
-        };
-        let (k, v) = (stored(random.floats(slots * dim)), stored(random.floats(slots * dim)));
-        let rope = Rope::new(dim, &vec![0.3; dim / 2], slots, RopeStyle::Interleaved).unwrap();
-        let kv = Keys { k: &k, v: &v, rotate: rotate.then_some(&rope) };
-        let (stride, out_stride) = (group * dim + 3, group * dim + 1);
-        let values = random.floats(rows * stride);
-        let q = Queries { q: &values, stride, rows, group, head_dim: dim, scale: 2.0 / (dim as f32).sqrt() };
+        let made = Made::<E>::new([rows, slots, group, dim]);
+        let (q, kv) = (made.queries(), made.keys(rotate));
+        let out_stride = group * dim + 1;
         let span = Span { sees: slots + 1 - rows, window };
         let first_row = rows / 3;
         let mut masses = vec![0.0; group * (slots + 2)];
@@ -328,7 +352,7 @@ pub(super) mod tests {
             let seen: Vec<usize> = span.of(row).collect();
             assert!(seen.last() == Some(&(span.sees + row - 1)));
             for head in 0..group {
-                let (want, weights) = naive(&values[row * stride + head * dim..][..dim], q.scale, &kv, &seen);
+                let (want, weights) = naive(&q.q[row * q.stride + head * dim..][..dim], q.scale, &kv, &seen);
                 let got = &out[row * out_stride + head * dim..][..dim];
                 for (got, want) in got.iter().zip(&want) {
                     let error = (f64::from(*got) - want).abs();

@@ -220,10 +220,8 @@ impl Used {
 
 #[cfg(test)]
 mod tests {
-    use super::super::attend::tests::{TOLERANCE, naive};
+    use super::super::attend::tests::{Made, TOLERANCE, naive};
     use super::*;
-    use crate::kernels::matrix::tests::Random;
-    use crate::kernels::{Rope, RopeStyle};
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -234,18 +232,9 @@ mod tests {
         rotate: bool,
         keep: impl Fn(usize, usize, usize) -> bool,
     ) {
-        let mut random = Random((rows * 31 + slots) as u64);
-        let stored = |values: Vec<f32>| {
-            let mut stored = vec![E::default(); values.len()];
-            E::store(&values, &mut stored);
-            stored
-        };
-        let (k, v) = (stored(random.floats(slots * dim)), stored(random.floats(slots * dim)));
-        let rope = Rope::new(dim, &vec![0.3; dim / 2], slots, RopeStyle::Interleaved).unwrap();
-        let kv = Keys { k: &k, v: &v, rotate: rotate.then_some(&rope) };
-        let (stride, out_stride) = (group * dim + 3, group * dim + 1);
-        let values = random.floats(rows * stride);
-        let q = Queries { q: &values, stride, rows, group, head_dim: dim, scale: 2.0 / (dim as f32).sqrt() };
+        let made = Made::<E>::new([rows, slots, group, dim]);
+        let (q, kv) = (made.queries(), made.keys(rotate));
+        let out_stride = group * dim + 1;
         let count = slots.div_ceil(size);
         let lists: Vec<Vec<u32>> = (0..group)
             .map(|h| (0..count * count).filter(|p| keep(h, p / count, p % count)).map(|p| p as u32).collect())
@@ -262,7 +251,7 @@ mod tests {
             let own = first + row;
             for head in 0..group {
                 let seen: Vec<usize> = (0..=own).filter(|s| keep(head, own / size, s / size)).collect();
-                let (want, weights) = naive(&values[row * stride + head * dim..][..dim], q.scale, &kv, &seen);
+                let (want, weights) = naive(&q.q[row * q.stride + head * dim..][..dim], q.scale, &kv, &seen);
                 for (got, want) in out[row * out_stride + head * dim..][..dim].iter().zip(&want) {
                     let error = (f64::from(*got) - want).abs();
                     assert!(error < TOLERANCE, "{name}: {rows} of {slots}, size {size}: {got} for {want}");

@@ -25,7 +25,7 @@ fn run<S: Simd>(simd: S, w: &Matrix, x: &Activations, out: &mut [f32]) {
                 Store::Half(columns) => half(simd, &columns[blocks.clone()], x.row(row)),
                 Store::Q8 { scale, words } => q8(simd, &scale[blocks.clone()], &words[blocks.clone()], x.rounded(row)),
                 Store::Q4 { affine, words } => {
-                    q4(simd, &affine[blocks.clone()], &words[blocks.clone()], x.rounded(row))
+                    q4(simd, &affine[blocks.clone()], &words[blocks.clone()], x.rounded(row), x.raised(row))
                 }
             };
             let out = &mut out[row * w.rows()..][..w.rows()][group * LANES..];
@@ -67,11 +67,17 @@ fn q8<S: Simd>(simd: S, scale: &[Eight], words: &[[Words; 8]], x: &[Rounded]) ->
 }
 
 #[inline(always)]
-fn q4<S: Simd>(simd: S, affine: &[Words], words: &[[Words; 4]], x: &[Rounded]) -> f32x8<S> {
+fn q4<S: Simd>(
+    simd: S,
+    affine: &[Words],
+    words: &[[Words; 4]],
+    x: &[Rounded],
+    raised: &[[i32; BLOCK / 2]],
+) -> f32x8<S> {
     let mut sums = f32x8::splat(simd, 0.0);
-    for ((affine, words), x) in affine.iter().zip(words).zip(x) {
+    for (((affine, words), x), raised) in affine.iter().zip(words).zip(x).zip(raised) {
         let mut sum = i32x8::splat(simd, 0);
-        for (words, pairs) in words.iter().zip(x.raised.as_chunks::<4>().0) {
+        for (words, pairs) in words.iter().zip(raised.as_chunks::<4>().0) {
             let words = u16x16::from_slice(simd, words);
             let pairs = pairs.map(|pair| i32x8::splat(simd, pair));
             sum += (dot(words & 0x000f, pairs[0]) + dot(words & 0x00f0, pairs[1]))

@@ -132,7 +132,7 @@ impl Matrix {
         }
     }
 
-    /// Groups of eight rows.
+    /// PlaneGroups of eight rows.
     pub(crate) fn groups(&self) -> usize {
         self.rows.div_ceil(LANES)
     }

@@ -1,9 +1,17 @@
 //! Softmax without its division: the sum is handed back, for the weighted values are fewer to divide.
 
-use fearless_simd::prelude::*;
+use fearless_simd::{dispatch, prelude::*};
 
 use super::exp::exp;
 use crate::lanes;
+
+/// `x = softmax(x)`.
+pub fn normalise(x: &mut [f32]) {
+    dispatch!(lanes::level(), simd => {
+        let inverse = 1.0 / softmax(simd, x);
+        lanes::map(simd, x, 0.0, #[inline(always)] |x| x * inverse);
+    });
+}
 
 /// `x = exp(x - max(x))`, and the sum of that (0 for an empty row).
 #[inline(always)]

@@ -31,7 +31,7 @@ pub const ROW: Row = Row {
 };
 
 fn build(p: &Params, _: &Shape) -> Result<Method> {
-    let groups = Groups { tokens: p.int("group_tokens")?, channels: p.int("group_channels")? };
+    let groups = PlaneGroups { tokens: p.int("group_tokens")?, channels: p.int("group_channels")? };
     let gamma = p.int("gamma")?;
     Ok(Method {
         select: Box::new(ByPlane),
@@ -64,7 +64,7 @@ impl Select for ByPlane {
 #[derive(Debug)]
 pub struct Planes {
     /// How grids are shared.
-    pub groups: Groups,
+    pub groups: PlaneGroups,
     /// Guesses a round.
     pub gamma: u32,
 }

@@ -6,7 +6,7 @@ use attnscope::{
     cache::{Planes, Store},
     method::{Method, PassKind},
     methods::{self, Value},
-    ops::{Dense, Groups, Kv},
+    ops::{Dense, Kv, PlaneGroups},
     sampler::judge,
 };
 
@@ -22,9 +22,9 @@ pub fn quant(case: &Case) {
     let groups_along = case.shape("scale")[1];
     let by_channel = case.has("grouped_view");
     let groups = if by_channel {
-        Groups { tokens: rows as u32, channels: (width / groups_along) as u32 }
+        PlaneGroups { tokens: rows as u32, channels: (width / groups_along) as u32 }
     } else {
-        Groups { tokens: (rows / groups_along) as u32, channels: 0 }
+        PlaneGroups { tokens: (rows / groups_along) as u32, channels: 0 }
     };
     if case.has("group") {
         let along = if by_channel { width } else { rows };
@@ -169,7 +169,7 @@ pub fn attend(case: &Case) {
         let mut run = Layers::new(method, 1, query_heads, kv_heads, width, None);
         run.begin(0, before as u32);
         run.store(0, &vec![0.0; before * query_heads * width], &k[..before * all], &v[..before * all]);
-        let groups = Groups { tokens: group as u32, channels: channels as u32 };
+        let groups = PlaneGroups { tokens: group as u32, channels: channels as u32 };
         run.cpu.quantise(Kv(0), groups, quantised as u32).unwrap();
         run.kind = Some(kind);
         run.begin(before as u32, rows as u32);

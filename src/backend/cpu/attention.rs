@@ -8,6 +8,7 @@ use crate::{
         AttendScratch, Blocks, Element, Keys, MassOut, Queries, Rope, Span, attend_blocks, attend_listed, attend_span,
     },
     method::Positions,
+    model::MAX_GROUP,
     ops::{Group, Kv, Mass, Read, Scores},
     trace::{ALL_HEADS, Detail, Kind},
 };
@@ -34,7 +35,12 @@ macro_rules! each_store {
 pub(super) use each_store;
 
 /// Query heads that may share a KV head.
-const MAX_GROUP: usize = 32;
+const MOST: usize = MAX_GROUP as usize;
+
+/// Rotation of keys at their read, if they are stored without.
+pub(super) fn at_read(rope: Option<&Rope>, positions: Positions) -> Option<&Rope> {
+    rope.filter(|_| positions == Positions::Slot)
+}
 
 impl Cpu {
     pub(super) fn attend_rows(
@@ -45,8 +51,8 @@ impl Cpu {
         leave: &[Option<(Mass, Scores)>; 2],
     ) -> Result<()> {
         let (n, dim, group) = (rows.len(), self.shape.head_dim, self.shape.query_heads / self.shape.kv_heads);
-        if group > MAX_GROUP {
-            let (want, got) = (format!("at most {MAX_GROUP} query heads a KV head"), group.to_string());
+        if group > MOST {
+            let (want, got) = (format!("at most {MOST} query heads a KV head"), group.to_string());
             return Err(Error::Shape { op: "attend", want, got });
         }
         if matches!(read, Read::Slots(_)) && self.pass.rows != 1 {
@@ -88,7 +94,7 @@ impl Cpu {
         let cached = &self.cache.layer(kv)[head];
         let live = cached.len();
         let before = live - (self.pass.rows - rows.start) as usize;
-        let mut lists: [&[u32]; MAX_GROUP] = [&[]; MAX_GROUP];
+        let mut lists: [&[u32]; MOST] = [&[]; MOST];
         let reads = match read {
             Read::All | Read::Coarse => Reads::Span(Span { sees: before + 1, window: usize::MAX }),
             Read::Window(w) => Reads::Span(Span { sees: before + 1, window: w as usize }),
@@ -116,7 +122,7 @@ impl Cpu {
             head_dim: dim,
             scale: 1.0 / (dim as f32).sqrt(),
         };
-        let rotate = self.rope.as_ref().filter(|_| self.positions == Positions::Slot);
+        let rotate = at_read(self.rope.as_ref(), self.positions);
         let out = &mut self.output[head * group * dim..];
         let mut columns = std::mem::take(&mut self.columns);
         if leave.is_some() {

@@ -3,58 +3,10 @@
 use super::{Cpu, scores::pick};
 use crate::{
     Error, Result,
-    ops::{Kv, Pins, Scores, Set, Take},
+    ops::{Pins, Scores, Set, Take},
 };
 
 impl Cpu {
-    /// Scores of one group of a table, by slot of the cache as it is or by another column.
-    fn columns(&self, scores: Scores, group: usize) -> Result<&[f32]> {
-        Ok(self.tables.table(scores)?.group(&self.cache, group))
-    }
-
-    fn kv_of(&self, scores: Scores) -> Result<(Kv, usize)> {
-        let table = self.tables.table(scores)?;
-        Ok((table.kv, table.groups))
-    }
-
-    /// A table of columns that are not slots, each group written by `fill`.
-    pub(super) fn fill_table(
-        &mut self,
-        kv: Kv,
-        groups: usize,
-        cols: usize,
-        mut fill: impl FnMut(&Cpu, usize, &mut [f32]) -> Result<()>,
-    ) -> Result<Scores> {
-        let out = self.tables.other(kv, groups, cols);
-        let mut data = std::mem::take(&mut self.tables.table_mut(out)?.data);
-        for (group, row) in data.chunks_exact_mut(cols.max(1)).enumerate() {
-            fill(self, group, row)?;
-        }
-        self.tables.table_mut(out)?.data = data;
-        Ok(out)
-    }
-
-    /// A set of `groups` lists, each written by `fill` into an empty one.
-    pub(super) fn fill_set(
-        &mut self,
-        groups: usize,
-        mut fill: impl FnMut(&Cpu, usize, &mut Vec<u32>) -> Result<()>,
-    ) -> Result<Set> {
-        let out = self.tables.new_set(groups, |_, _| ());
-        for group in 0..groups {
-            let mut list = std::mem::take(self.tables.list_mut(out, group));
-            fill(self, group, &mut list)?;
-            *self.tables.list_mut(out, group) = list;
-        }
-        Ok(out)
-    }
-
-    /// The list that group `group` of `groups` reads of a set that may have fewer.
-    pub(super) fn list_of(&self, set: Set, group: usize, groups: usize) -> Result<&[u32]> {
-        let lists = self.tables.set(set)?;
-        Ok(lists.list(group * lists.groups() / groups.max(1)))
-    }
-
     /// The larger number of groups; the smaller must divide it.
     fn common(op: &'static str, a: usize, b: usize) -> Result<usize> {
         let most = a.max(b);
@@ -150,7 +102,7 @@ impl Cpu {
     }
 
     pub(super) fn block_pairs(&mut self, vertical: Set, slash: Set, blocks: usize) -> Result<Set> {
-        let counts = [vertical, slash].map(|set| self.tables.set(set).map(super::scores::Lists::groups));
+        let counts = [vertical, slash].map(|set| self.tables.set(set).map(super::tables::Lists::groups));
         let [a, b] = counts;
         let groups = Cpu::common("pairs", a?, b?)?;
         let mut active = vec![false; blocks];
@@ -171,7 +123,7 @@ impl Cpu {
     }
 
     pub(super) fn chosen(&mut self, scores: Scores, cut: f32, yes: Set, no: Set) -> Result<Set> {
-        let [a, b] = [yes, no].map(|set| self.tables.set(set).map(super::scores::Lists::groups));
+        let [a, b] = [yes, no].map(|set| self.tables.set(set).map(super::tables::Lists::groups));
         let asked = self.kv_of(scores)?.1;
         let groups = Cpu::common("choose", Cpu::common("choose", a?, b?)?, asked)?;
         self.fill_set(groups, |on, group, out| {
@@ -182,7 +134,7 @@ impl Cpu {
     }
 
     pub(super) fn either(&mut self, a: Set, b: Set) -> Result<Set> {
-        let counts = [a, b].map(|set| self.tables.set(set).map(super::scores::Lists::groups));
+        let counts = [a, b].map(|set| self.tables.set(set).map(super::tables::Lists::groups));
         let [x, y] = counts;
         let groups = Cpu::common("union", x?, y?)?;
         self.fill_set(groups, |on, group, out| {

@@ -1,19 +1,16 @@
 //! Estimates from the queries of the running pass, which are kept until its end.
 
-use super::{Cpu, attention::each_store};
+use super::{
+    Cpu,
+    attention::{at_read, each_store},
+};
 use crate::{
     Error, Result,
-    kernels::{self, Element, Keys, Queries, Rope},
-    method::Positions,
+    kernels::{self, Element, Keys, Queries, Rope, normalise},
     ops::{Group, Kv, Mass, Pooled, Scores},
 };
 
 impl Cpu {
-    /// Rotation of keys at their read, if they are stored without.
-    pub(super) fn rotate(&self) -> Option<&Rope> {
-        self.rope.as_ref().filter(|_| self.positions == Positions::Slot)
-    }
-
     fn refuse_rows(&self, op: &'static str, want: String) -> Error {
         Error::Shape { op, want, got: format!("a pass of {} rows", self.pass.rows) }
     }
@@ -44,7 +41,7 @@ impl Cpu {
             let part = head * group * stride..(head + 1) * group * stride;
             let (vertical, slash) = (&mut vertical[part.clone()], &mut slash[part]);
             each_store!(cached, |k, v| {
-                let kv = Keys { k, v, rotate: self.rotate() };
+                let kv = Keys { k, v, rotate: at_read(self.rope.as_ref(), self.positions) };
                 kernels::probe(&q, &kv, vertical, slash, stride, &mut scratch);
             });
         }
@@ -64,7 +61,7 @@ impl Cpu {
         }
         let mut keys = vec![0.0; self.shape.kv_heads * blocks * dim];
         for (cached, keys) in self.cache.layer(kv).iter().zip(keys.chunks_exact_mut(blocks * dim)) {
-            each_store!(cached, |k, _v| means(k, dim, size, self.rotate(), keys));
+            each_store!(cached, |k, _v| means(k, dim, size, at_read(self.rope.as_ref(), self.positions), keys));
         }
         let cols = match queries {
             Pooled::Newest => blocks,
@@ -88,7 +85,7 @@ impl Cpu {
                 for (out, key) in out[..seen].iter_mut().zip(keys.chunks_exact(dim)) {
                     *out = scale * mean.iter().zip(key).map(|(q, k)| q * k).sum::<f32>();
                 }
-                softmax(&mut out[..seen]);
+                normalise(&mut out[..seen]);
             }
             Ok(())
         })
@@ -108,11 +105,4 @@ fn means<E: Element>(stored: &[E], dim: usize, size: usize, rotate: Option<&Rope
             out.iter_mut().zip(&row).for_each(|(mean, k)| *mean += k * share);
         }
     }
-}
-
-fn softmax(x: &mut [f32]) {
-    let top = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    x.iter_mut().for_each(|x| *x = (*x - top).exp());
-    let sum: f32 = x.iter().sum();
-    x.iter_mut().for_each(|x| *x /= sum);
 }

@@ -1,11 +1,12 @@
 //! Attention mass without the causal mask: what some published code scores a prompt by.
 
-use super::Cpu;
+use super::{
+    Cpu,
+    attention::{at_read, each_store},
+};
 use crate::{
-    Error, Result,
-    cache::Rows,
-    kernels::{AttendScratch, Element, Keys, MassOut, Queries, Rope, Span, attend_span},
-    method::Positions,
+    Result,
+    kernels::{Keys, MassOut, Queries, Span, attend_span},
     ops::{Kv, Scores},
 };
 
@@ -16,7 +17,7 @@ impl Cpu {
         self.check_unquantised(kv)?;
         let stride = self.cache.live(kv);
         let out = self.tables.given(kv, heads * group, &vec![0.0; heads * group * stride]);
-        let rotate = self.rope.as_ref().filter(|_| self.positions == Positions::Slot);
+        let rotate = at_read(self.rope.as_ref(), self.positions);
         let (mut columns, mut unread) = (Vec::new(), vec![0.0; group * dim]);
         for (head, cached) in self.cache.layer(kv).iter().enumerate() {
             let live = cached.len();
@@ -32,15 +33,11 @@ impl Cpu {
                     head_dim: dim,
                     scale: 1.0 / (dim as f32).sqrt(),
                 };
-                match (&cached.k, &cached.v) {
-                    (Rows::F16(k), Rows::F16(v)) => {
-                        add(&q, k, v, rotate, sees, &mut unread, &mut columns, &mut self.attend)
-                    }
-                    (Rows::F32(k), Rows::F32(v)) => {
-                        add(&q, k, v, rotate, sees, &mut unread, &mut columns, &mut self.attend)
-                    }
-                    _ => return Err(Error::State("keys and values are stored alike")),
-                }
+                each_store!(cached, |k, v| {
+                    let (keys, span) = (Keys { k, v, rotate }, Span { sees, window: usize::MAX });
+                    let mass = MassOut { columns: &mut columns, stride: live, first_row: 0 };
+                    attend_span(&q, &keys, span, &mut unread, group * dim, Some(mass), &mut self.attend);
+                });
             }
             let table = &mut self.tables.table_mut(out)?.data[head * group * stride..];
             for (column, to) in columns.chunks_exact(live).zip(table.chunks_exact_mut(stride)) {
@@ -49,20 +46,4 @@ impl Cpu {
         }
         Ok(out)
     }
-}
-
-#[expect(clippy::too_many_arguments, reason = "one generic call for both kinds of rows")]
-fn add<E: Element>(
-    q: &Queries,
-    k: &[E],
-    v: &[E],
-    rotate: Option<&Rope>,
-    sees: usize,
-    out: &mut [f32],
-    columns: &mut [f32],
-    scratch: &mut AttendScratch,
-) {
-    let (width, stride) = (out.len(), columns.len() / q.group);
-    let mass = MassOut { columns, stride, first_row: 0 };
-    attend_span(q, &Keys { k, v, rotate }, Span { sees, window: usize::MAX }, out, width, Some(mass), scratch);
 }

@@ -91,7 +91,7 @@ class Run {
     if (all.text.trim() === '') throw new AttnscopeError('empty_prompt', 'There is nothing to read.');
     const text =
       all.chat && model.info.chatTemplate ? await model.chat([{ role: 'user', content: all.text }]) : all.text;
-    const ids = await model.encode(text, { parseSpecial: all.chat });
+    const ids = await model.encode(text, { parseSpecial: all.chat, begin: true });
     const { context } = model.info;
     if (ids.length + all.maxTokens > context) {
       const sum = `${ids.length} tokens of prompt and ${all.maxTokens} to generate`;

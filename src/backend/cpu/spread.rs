@@ -1,6 +1,6 @@
-//! Sets chosen over all heads together, and sets as scores.
+//! Places shared out over heads, sets as scores, and what a set must be to keep rows.
 
-use super::Cpu;
+use super::{Cpu, scores::pick};
 use crate::{
     Error, Result,
     kernels::top_k,
@@ -9,13 +9,13 @@ use crate::{
 
 impl Cpu {
     pub(super) fn best_spread(&mut self, scores: Scores, k: usize, spread: Spread, pins: Pins) -> Result<Set> {
-        let groups = self.tables.table(scores)?.groups;
+        let groups = self.kv_of(scores)?.1;
         let pinned = (pins.sinks + pins.recent) as usize;
         let base = k.saturating_sub(pinned);
         // The free slots of all groups in one list, weighed; where each group's begin.
         let (mut all, mut starts, mut order, mut work) = (Vec::new(), vec![0], Vec::new(), Vec::new());
         for group in 0..groups {
-            let row = self.tables.table(scores)?.group(&self.cache, group);
+            let row = self.columns(scores, group)?;
             let free = &row[(pins.sinks as usize).min(row.len())..];
             let free = &free[..free.len().saturating_sub(pins.recent as usize)];
             let mut weight = 1.0;
@@ -29,35 +29,29 @@ impl Cpu {
         }
         top_k(&all, groups * base, &mut order, &mut work);
         let own = (base as f32 * spread.floor) as usize;
-        let tables = std::mem::take(&mut self.tables.tables);
         let mut rest = &order[..];
-        let set = self.tables.new_set(groups, |group, out| {
+        self.fill_set(groups, |on, group, out| {
             let (won, after) = rest.split_at(rest.partition_point(|&i| (i as usize) < starts[group + 1]));
             rest = after;
             let free = starts[group + 1] - starts[group];
             let places = (won.len() as f32 * (1.0 - spread.floor) + own as f32).round_ties_even() as usize;
             let places = if base > free { free } else { places };
-            super::scores::pick(
-                tables[scores.0 as usize].group(&self.cache, group),
-                places + pinned,
-                pins,
-                out,
-                &mut work,
-            );
-        });
-        self.tables.tables = tables;
-        Ok(set)
+            pick(on.columns(scores, group)?, places + pinned, pins, out, &mut work);
+            Ok(())
+        })
     }
 
     pub(super) fn mark_set(&mut self, kv: Kv, set: Set, inside: f32, outside: f32) -> Result<Scores> {
         let groups = self.tables.set(set)?.groups();
-        let lists = self.tables.take_set(set);
-        let out = self.derive(kv, groups, |_, _, group, out| {
+        self.fill_slots(kv, groups, |on, group, out| {
             out.fill(outside);
-            lists.list(group).iter().filter_map(|&slot| out.get_mut(slot as usize).map(|x| *x = inside)).count();
-        });
-        self.tables.put_set(set, lists);
-        Ok(out)
+            for &slot in on.list_of(set, group, groups)? {
+                if let Some(x) = out.get_mut(slot as usize) {
+                    *x = inside;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// What drops, merges or measures rows works on whole ones.
