@@ -5,6 +5,7 @@
 mod pages;
 mod planes;
 mod rows;
+mod tiers;
 
 pub use pages::Bounds;
 pub use planes::{Plane, Planes};
@@ -29,6 +30,7 @@ pub struct Head {
     pub v: Rows,
     columns: Vec<Vec<f32>>,
     bounds: Bounds,
+    far: tiers::Far,
 }
 
 impl Head {
@@ -40,6 +42,7 @@ impl Head {
             v: Rows::new(store),
             columns: Vec::new(),
             bounds: Bounds::default(),
+            far: tiers::Far::default(),
         }
     }
     /// Page bounds, as of the newest [`Cache::update_bounds`].
@@ -104,6 +107,7 @@ impl Cache {
             head.v.clear();
             head.columns.clear();
             head.bounds.clear();
+            head.far.clear();
         }
         let reserved = self.reserve(rows);
         if reserved.is_err() {
@@ -200,6 +204,7 @@ impl Cache {
                 tracer.positions(Kind::EvictRun, Kind::EvictBits, kv.0, h as u32, gone);
             }
             head.bounds.cut(kept.iter().zip(0..).position(|(from, to)| *from != to).unwrap_or(kept.len()));
+            head.far.compact(kept);
             head.k.compact(kept, width, self.reserved);
             head.v.compact(kept, width, self.reserved);
             for (to, &from) in kept.iter().enumerate() {
@@ -225,6 +230,7 @@ impl Cache {
             };
             most = most.max(head.len() - slots);
             head.bounds.cut(slots);
+            head.far.truncate(slots);
             head.position.truncate(slots);
             head.columns.iter_mut().for_each(|column| column.truncate(slots));
             head.k.truncate(rows * width);
@@ -325,7 +331,8 @@ impl Cache {
         let bytes = full * self.row_bytes() + planes;
         let planes: u64 = self.heads.iter().filter_map(|h| h.planes.as_ref()).map(Planes::allocated).sum();
         let bounds: u64 = self.heads.iter().map(|h| h.bounds.bytes() as u64).sum();
-        Kept { rows, bytes: bytes + bounds, allocated: allocated + planes, ..Kept::default() }
+        let far = self.heads.iter().map(|h| h.far.count() as u64).sum::<u64>() * self.row_bytes();
+        Kept { rows, bytes: bytes + bounds, allocated: allocated + planes, far, ..Kept::default() }
     }
 
     /// Bytes of a head's quantised rows, or of what a `coarse` read takes of them.

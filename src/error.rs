@@ -105,6 +105,14 @@ pub enum Error {
     /// The chat template cannot be rendered.
     #[error("chat template: {0}")]
     Template(String),
+    /// One of several hosts is lost, and the run with it.
+    #[error("host {host} is lost: {why}")]
+    Host {
+        /// Its number, from 0.
+        host: u32,
+        /// What happened to it.
+        why: String,
+    },
     /// A call that does not fit the session's state.
     #[error("{0}")]
     State(&'static str),
@@ -131,6 +139,7 @@ impl Error {
             Error::Memory { .. } => "memory",
             Error::Tokenizer(_) => "tokenizer",
             Error::Template(_) => "template",
+            Error::Host { .. } => "host",
             Error::State(_) => "state",
         }
     }

@@ -20,6 +20,9 @@ pub mod backend;
 pub mod sampler;
 pub mod engine;
 pub mod loader;
+pub mod calibrate;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod cluster;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
 

@@ -5,13 +5,14 @@ use crate::{
     Error, Result,
     backend::{Cpu, WeightData, Weights},
     cache::Store,
-    chat::ChatTemplate,
-    engine::Engine,
+    chat::{ChatMessage, ChatTemplate},
+    engine::{Engine, Prompt},
     gguf::{Header, Sink, Stream, transcode},
     kernels::Matrix,
-    methods::{self, Value},
+    method::Method,
+    methods::{self, ModelKey, Profile, Value},
     model::{Config, Layer, Model},
-    ops::Weight,
+    ops::{Tag, Weight},
     tokenizer::Tokenizer,
 };
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct Loaded {
     pub weights: Arc<Weights>,
     /// Text to ids and back.
     pub tokenizer: Tokenizer,
+    /// Calibrated parameters of its methods, which take the place of the registry's defaults.
+    pub profile: Profile,
     chat: Option<Result<ChatTemplate>>,
 }
 
@@ -53,13 +56,41 @@ impl Loaded {
         context: Option<u32>,
         store: Store,
     ) -> Result<Engine> {
+        let method = methods::build(method, &self.profile.with(method, params), &self.shape())?;
+        self.with(method, context, store)
+    }
+
+    /// A conversation as a prompt, each round tagged; it ends where the assistant's answer begins.
+    ///
+    /// # Errors
+    /// As [`chat`](Loaded::chat), and what the template or the tokenizer says.
+    pub fn chat_prompt(&self, messages: &[ChatMessage]) -> Result<Prompt> {
+        let mut prompt = Prompt::default();
+        for (part, round) in self.chat()?.render_rounds(messages, true)?.iter().zip(0..) {
+            let ids =
+                if round == 0 { self.tokenizer.encode_prompt(part)? } else { self.tokenizer.encode(part, true)? };
+            prompt.append_ids(&ids, Tag { round, picture: 0 });
+        }
+        Ok(prompt)
+    }
+
+    /// What of the model a method may depend on.
+    #[must_use]
+    pub fn shape(&self) -> methods::Shape {
+        methods::Shape { layers: self.model.config.layers }
+    }
+
+    /// The same with a method that is no row of the registry, such as one host's of a [`Plan`](methods::Plan).
+    ///
+    /// # Errors
+    /// [`Error::Param`] for a context of 0 or beyond the model's.
+    pub fn with(&self, method: Method, context: Option<u32>, store: Store) -> Result<Engine> {
         let config = &self.model.config;
         let context = context.unwrap_or(config.context);
         if !(1..=config.context).contains(&context) {
             let allowed = format!("1 to {}", config.context);
             return Err(Error::Param { name: "context".into(), got: context.to_string(), allowed });
         }
-        let method = methods::build(method, params, &methods::Shape { layers: config.layers })?;
         let cpu = Cpu::new(config.into(), self.weights.clone(), method.retain.positions(), store)?;
         Ok(Engine::new(self.model.clone(), Box::new(cpu), method, context))
     }
@@ -211,7 +242,10 @@ impl Builder {
             let why = format!("holds {bad}; divisors are positive numbers");
             return Err(Error::File { what: "rope_freqs.weight".to_owned(), why });
         }
+        let Config { layers, width, vocabulary, .. } = model.config;
+        let profile = Profile::of(ModelKey { name: self.name.clone(), layers, width, vocabulary });
         Ok(Loaded {
+            profile,
             name: self.name,
             model: Arc::new(model),
             weights: Arc::new(self.weights),

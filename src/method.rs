@@ -5,6 +5,7 @@
 //! retainer cannot change what the pass it follows has read.
 
 use crate::{Result, ops::*};
+use std::ops::Range;
 
 /// What a pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum PassKind {
     Draft = 2,
     /// The last accepted token and the guesses after it, to check them.
     Verify = 3,
+    /// Tokens that were there already, once more: their keys and values are replaced.
+    Correct = 4,
 }
 
 /// Where in the model and in the run a call is made.
@@ -41,6 +44,10 @@ pub struct Site {
     pub live: u32,
     /// Those of them, the oldest, that are in two planes.
     pub quantised: u32,
+    /// Number of the newest round of the conversation.
+    pub round: u32,
+    /// Rows of the pass, the newest, that belong to it.
+    pub question: u32,
 }
 
 /// All that a method may touch in one layer of one pass. It can compute; it cannot edit the cache.
@@ -78,7 +85,9 @@ pub enum Edit {
     Keep(Set),
     /// Move the oldest so many full-precision rows, a multiple of the key group, into two 4-bit planes.
     Quantise(PlaneGroups, u32),
-    /// The same, but every dropped row goes into the kept row whose key is nearest.
+    /// Keep these in the near tier, which is read, and park all others in the far one.
+    Place(Set),
+    /// Drop all but some, but every dropped row first goes into the kept row whose key is nearest.
     Fold {
         /// What is kept.
         keep: Set,
@@ -129,7 +138,21 @@ pub struct Pass {
     /// What for.
     pub kind: PassKind,
     /// Ids fed, by their index in [`Text::ids`]; also their positions.
-    pub rows: std::ops::Range<u32>,
+    pub rows: Range<u32>,
+    /// Positions before the pass's own that none of its rows reads, whatever the select role says.
+    pub hidden: Range<u32>,
+    /// The cache holds one host's share of the text: in every layer the outputs of all hosts become one.
+    pub shared: bool,
+    /// The rows' keys and values are stored; else another host stores them.
+    pub stores: bool,
+}
+
+impl Pass {
+    /// A pass over the whole text, on one host.
+    #[must_use]
+    pub fn new(kind: PassKind, rows: Range<u32>) -> Pass {
+        Pass { kind, rows, hidden: 0..0, shared: false, stores: true }
+    }
 }
 
 /// The text so far: prompt and accepted ids.
@@ -144,10 +167,13 @@ pub struct Text {
     pub fed: u32,
     /// Length at which the run ends.
     pub limit: u32,
+    /// Position at which each round begins.
+    pub rounds: Vec<u32>,
 }
 
 /// Which passes are run, in what order. A [`PassKind::Draft`] adds a guess to the text, a [`PassKind::Verify`] accepts
-/// the guesses that the target agrees with and a token of its own, any other pass a token.
+/// the guesses that the target agrees with and a token of its own. Any other pass adds a token when it feeds the text's
+/// last one, else nothing.
 pub trait Schedule {
     /// The next pass; `None` at the end.
     fn next(&mut self, text: &Text) -> Option<Pass>;
@@ -163,7 +189,7 @@ impl Schedule for Plain {
     fn next(&mut self, text: &Text) -> Option<Pass> {
         let len = text.accepted;
         let kind = if len - text.fed > 1 || text.fed == 0 { PassKind::Prefill } else { PassKind::Decode };
-        (len < text.limit && text.fed < len).then_some(Pass { kind, rows: text.fed..len })
+        (len < text.limit && text.fed < len).then(|| Pass::new(kind, text.fed..len))
     }
 }
 

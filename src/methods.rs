@@ -14,11 +14,14 @@ mod look_m;
 mod observation;
 mod observed_attention;
 mod params;
+mod profile;
 mod pyramid_kv;
 mod quant_spec;
 mod quest;
+mod round_attention;
 mod scope;
 mod snap_kv;
+mod star_attention;
 mod streaming_llm;
 mod tidal_decode;
 mod tova;
@@ -33,13 +36,16 @@ pub use look_m::{LookM, TwoPools};
 pub use observation::Observation;
 pub use observed_attention::ObservedAttention;
 pub use params::{Param, ParamKind, Params, Value};
+pub use profile::{ModelKey, Profile};
 pub use pyramid_kv::{Budgets, PyramidKv};
 pub use quant_spec::{ByPlane, Planes, Rounds};
 pub use quest::Quest;
+pub use round_attention::{ByRound, Choice, Far, RoundAttention};
 pub use scope::Scope;
 pub use snap_kv::SnapKv;
+pub use star_attention::{Plan, Rule, Star};
 pub use streaming_llm::StreamingLlm;
-pub use tidal_decode::{Share, TidalDecode};
+pub use tidal_decode::{Correction, Share, TidalDecode};
 pub use tova::Tova;
 
 use crate::{Error, Result, method::Method};
@@ -60,6 +66,8 @@ pub const REGISTRY: &[Row] = &[
     tidal_decode::ROW,
     quest::ROW,
     flex_prefill::ROW,
+    star_attention::ROW,
+    round_attention::ROW,
     quant_spec::ROW,
     classic::FIFO,
     classic::LRU,

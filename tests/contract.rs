@@ -105,6 +105,7 @@ fn another(p: &methods::Param) -> Value {
         ParamKind::Real { min, max, .. } => Value::Number((min + max.min(min + 1.0)) / 2.0),
         ParamKind::Layer { .. } => Value::Number(0.0),
         ParamKind::Layers => Value::List(vec![f64::from(tiny::LAYERS - 1)]),
+        ParamKind::Rounds => Value::List(vec![0.0]),
         ParamKind::Choice { .. } | ParamKind::Flag { .. } => p.default(),
     };
     assert_ne!(value, p.default(), "{} has one value", p.name);
@@ -126,7 +127,7 @@ fn run(engine: &mut Engine, trace: Detail, mut look: impl FnMut(u32, &[u8])) -> 
     let mut ids = Vec::new();
     loop {
         match engine.advance().unwrap() {
-            Progress::Working => {}
+            Progress::Working | Progress::Exchange => {}
             Progress::Step(step) => {
                 ids.push(step.id);
                 engine.tracer().take(|block| look(step.position, block));
@@ -322,7 +323,7 @@ fn a_second_turn_goes_on_where_the_first_ended() {
         let mut replies = 0;
         loop {
             match engine.advance().unwrap() {
-                Progress::Working => {}
+                Progress::Working | Progress::Exchange => {}
                 Progress::Step(step) => {
                     assert_eq!(step.index, replies, "{what}");
                     replies += 1;
@@ -349,6 +350,7 @@ fn every_parameter_says_what_it_allows() {
                 ParamKind::Flag { .. } => vec![Value::Number(1.0)],
                 ParamKind::Choice { .. } => vec![Value::Word("neither".into())],
                 ParamKind::Layer { .. } => vec![Value::Number(-1.0), Value::Number(0.5), Value::Number(99.0)],
+                ParamKind::Rounds => vec![Value::List(vec![2.0, 1.0]), Value::List(vec![1e9]), Value::Number(1.0)],
                 ParamKind::Layers => {
                     vec![Value::List(vec![1.0, 1.0]), Value::List(vec![99.0]), Value::Word("x".into())]
                 }

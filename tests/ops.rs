@@ -34,7 +34,7 @@ fn filled(rows: usize, seed: u64) -> Cpu {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut some = |heads: usize| (0..rows * heads * DIM).map(|_| random.f32() - 0.5).collect::<Vec<f32>>();
     let (q, mut k, v) = (some(query_heads), some(kv_heads), some(kv_heads));
-    cpu.store(KV, &q, &mut k, &v, 0..rows as u32).unwrap();
+    cpu.store(KV, &q, Some((&mut k, &v)), 0..rows as u32).unwrap();
     cpu
 }
 
@@ -289,6 +289,8 @@ fn published_merging_without_text_prior_forces_the_first_four() {
             step: 0,
             live: 40,
             quantised: 0,
+            round: 0,
+            question: 40,
         };
         let mut method = methods::build("look_m", &params(merge, compat), &methods::Shape { layers: 1 }).unwrap();
         let edit = method.retain.edit(&mut LayerCx { site, kv: KV, ops: &mut cpu }, Some(sums)).unwrap();

@@ -102,7 +102,7 @@ fn span<E: Element>(element: &str, rows: usize, slots: usize) -> Case {
         name: format!("attend {element}, {rows} rows, {slots} slots"),
         work: (0..rows).map(|row| (slots - row) * GROUP * HEAD * 2).sum::<usize>() as u64,
         run: Box::new(move || {
-            let span = Span { sees: slots - rows + 1, window: usize::MAX };
+            let span = Span::causal(slots - rows + 1);
             let kv = Keys { k: &k, v: &v, rotate: None };
             attend_span(&Queries { q: &q, rows, ..QUERIES }, &kv, span, &mut out, GROUP * HEAD, None, &mut scratch);
             black_box(&out);

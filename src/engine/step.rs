@@ -7,6 +7,8 @@ use crate::{ops::Kept, sampler::Sampling, trace::Detail};
 pub enum Progress {
     /// A piece of a pass.
     Working,
+    /// A piece of a pass that other hosts take part in: [`Engine::part`] has this host's, [`Engine::merge`] goes on.
+    Exchange,
     /// The last piece: a token was proposed. It is taken unless [`Engine::choose`] replaces it.
     Step(Step),
     /// Nothing is left to do.

@@ -74,7 +74,7 @@ fn param(p: &Param) -> ParamInfo {
         ParamKind::Flag { .. } => ("bool", None, None, None),
         ParamKind::Choice { of } => ("choice", None, None, Some(of.to_vec())),
         ParamKind::Layer { .. } => ("int", Some(0.0), None, None),
-        ParamKind::Layers => ("list", None, None, None),
+        ParamKind::Layers | ParamKind::Rounds => ("list", None, None, None),
     };
     ParamInfo {
         name: p.name,

@@ -111,18 +111,18 @@ impl Schedule for Rounds {
         if text.fed < committed || text.fed == 0 {
             self.quantised += due(text.fed, self.quantised, self.group);
             self.quantised += due_after_prompt(text.accepted, self.quantised, self.group);
-            return Some(Pass { kind: PassKind::Prefill, rows: text.fed..text.accepted });
+            return Some(Pass::new(PassKind::Prefill, text.fed..text.accepted));
         }
         if length == text.accepted {
             self.quantised += due(committed, self.quantised, self.group);
             self.round = self.gamma.min(2 * self.group - 1 - (committed - self.quantised));
         }
         Some(if length - text.accepted < self.round {
-            Pass { kind: PassKind::Draft, rows: length - 1..length }
+            Pass::new(PassKind::Draft, length - 1..length)
         } else if self.round == 0 {
-            Pass { kind: PassKind::Decode, rows: committed..length }
+            Pass::new(PassKind::Decode, committed..length)
         } else {
-            Pass { kind: PassKind::Verify, rows: committed..length }
+            Pass::new(PassKind::Verify, committed..length)
         })
     }
     fn restart(&mut self) {

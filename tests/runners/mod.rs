@@ -11,7 +11,9 @@ mod prompt;
 mod quant_spec;
 mod quest;
 mod real_model;
+mod round_attention;
 mod scope;
+mod star_attention;
 mod streaming_llm;
 mod tidal_decode;
 
@@ -31,6 +33,8 @@ pub type Runner = fn(&Case);
 /// The runner of a folder.
 pub fn find(folder: &str) -> Option<Runner> {
     Some(match folder {
+        "round_attention" => round_attention::run,
+        "star_attention" => star_attention::run,
         "tidaldecode" => tidal_decode::run,
         "streamingllm_decode" => streaming_llm::decode,
         "streamingllm_space" => streaming_llm::space,

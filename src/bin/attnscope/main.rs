@@ -1,6 +1,7 @@
 //! The command line: `attnscope --help`.
 
 mod bench;
+mod calibrate;
 mod generate;
 mod methods;
 mod model;
@@ -29,6 +30,8 @@ enum Command {
     Generate(generate::Args),
     /// List the methods and their parameters
     Methods(methods::Args),
+    /// Find the layers at which methods choose, for one model
+    Calibrate(calibrate::Args),
     /// Measure prefill and decode speed
     Bench(bench::Args),
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Generate(args) => generate::run(&args),
         Command::Methods(args) => methods::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match done {

@@ -5,7 +5,7 @@ use attnscope::{
     cache::Store,
     engine::Engine,
     loader::{Loaded, Loader},
-    methods::{self, Value},
+    methods::{self, Profile, Value},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{fs::File, io::Read, path::PathBuf};
@@ -25,6 +25,9 @@ pub struct ModelArgs {
     /// A parameter of the method; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     param: Vec<String>,
+    /// File with calibrated parameters (`attnscope calibrate`), in place of those that come with the model
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// Most tokens of prompt and answer together [default: the model's]
     #[arg(long, value_name = "TOKENS")]
     context: Option<u32>,
@@ -51,7 +54,13 @@ impl ModelArgs {
             bar.inc(n as u64);
         }
         bar.finish_and_clear();
-        loader.finish()
+        let mut loaded = loader.finish()?;
+        if let Some(path) = &self.profile {
+            let fail = |why: String| Error::File { what: path.display().to_string(), why };
+            let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
+            loaded.profile = Profile::parse(&text).map_err(|e| fail(e.to_string()))?;
+        }
+        Ok(loaded)
     }
 
     pub fn engine(&self, loaded: &Loaded) -> Result<Engine> {
