@@ -1,79 +1,74 @@
 //! Methods against full attention in wasm, for JavaScript to run: see `run.mjs` beside this file.
 #![cfg(target_arch = "wasm32")]
-#![expect(unsafe_code, reason = "functions of another module, and exporting by name")]
 
 use attnscope::{
-    Error, Result,
+    Result,
     loader::{Loaded, Loader},
 };
-use std::cell::RefCell;
+use wasm_bindgen::prelude::*;
 
 mod measure;
 mod settings;
 
-#[link(wasm_import_module = "bench")]
-unsafe extern "C" {
-    /// Seconds on the clock.
-    safe fn now() -> f64;
-    /// What runs, how much of it is done and how much there is.
-    safe fn progress(what: *const u8, length: usize, done: u32, total: u32);
-    /// A result, or why there is none.
-    safe fn answer(text: *const u8, length: usize, failed: bool);
+#[wasm_bindgen]
+extern "C" {
+    /// Milliseconds on the clock.
+    #[wasm_bindgen(js_namespace = performance)]
+    fn now() -> f64;
 }
 
-thread_local! {
-    static PORTION: RefCell<Vec<u8>> = RefCell::default();
-    static LOADER: RefCell<Option<Loader>> = RefCell::new(Some(Loader::new(None)));
-    static LOADED: RefCell<Option<Loaded>> = RefCell::default();
+/// A result that JavaScript gets as a value or a throw.
+type JsResult<T> = std::result::Result<T, JsError>;
+
+fn thrown<T>(result: Result<T>) -> JsResult<T> {
+    result.map_err(|why| JsError::new(&why.to_string()))
 }
 
-fn say<T>(result: Result<T>) -> Option<T> {
-    result.inspect_err(|why| say_text(&why.to_string(), true)).ok()
+/// A model.
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct Bench {
+    loader: Loader,
+    loaded: Option<Loaded>,
 }
 
-fn say_text(text: &str, failed: bool) {
-    answer(text.as_ptr(), text.len(), failed);
-}
+#[wasm_bindgen]
+impl Bench {
+    /// Without anything yet.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Bench {
+        Bench::default()
+    }
 
-/// Where to write the next `length` bytes of the model file, or the names of the settings.
-#[unsafe(no_mangle)]
-pub extern "C" fn portion(length: usize) -> *mut u8 {
-    PORTION.with_borrow_mut(|portion| {
-        portion.resize(length, 0);
-        portion.as_mut_ptr()
-    })
-}
+    /// Takes a portion of the model file.
+    pub fn push(&mut self, portion: &[u8]) -> JsResult<()> {
+        thrown(self.loader.push(portion))
+    }
 
-/// Takes them.
-#[unsafe(no_mangle)]
-pub extern "C" fn push() {
-    let push = |loader: &mut Option<Loader>| PORTION.with_borrow(|portion| Some(loader.as_mut()?.push(portion)));
-    LOADER.with_borrow_mut(push).map(say);
-}
+    /// The file is complete.
+    pub fn finish(&mut self) -> JsResult<()> {
+        self.loaded = Some(thrown(std::mem::take(&mut self.loader).finish())?);
+        Ok(())
+    }
 
-/// The file is complete.
-#[unsafe(no_mangle)]
-pub extern "C" fn finish() {
-    LOADED.set(LOADER.take().and_then(|loader| say(loader.finish())));
-}
-
-/// Measures the settings whose names, separated by commas, were written (all if none were), and answers with a line of
-/// JSON for each.
-#[unsafe(no_mangle)]
-pub extern "C" fn measure(context: u32, prefills: u32, turns: u32, tokens: u32) {
-    let only = PORTION.with_borrow(|portion| String::from_utf8_lossy(portion).into_owned());
-    let wanted = |s: &&settings::Setting| only.is_empty() || only.split(',').any(|name| name == s.name);
-    let settings: Vec<_> = settings::SETTINGS.iter().filter(wanted).collect();
-    let size = measure::Size { context, prefills, turns, tokens };
-    let report = |what: &str, done, total| progress(what.as_ptr(), what.len(), done, total);
-    let rows = LOADED.with_borrow(|loaded| {
-        let loaded = loaded.as_ref().ok_or(Error::State("no model is loaded"))?;
-        measure::measure(loaded, &settings, size, || now(), report)
-    });
-    for row in say(rows).into_iter().flatten() {
-        match serde_json::to_string(&row) {
-            Ok(line) => say_text(&line, false),
-            Err(why) => say_text(&why.to_string(), true),
-        }
+    /// Measures the settings of these names (all if there are none) and returns a line of JSON for each. `progress` is
+    /// told what runs, how much of it is done and how much there is.
+    pub fn measure(
+        &self,
+        only: Vec<String>,
+        context: u32,
+        prefills: u32,
+        turns: u32,
+        tokens: u32,
+        progress: &js_sys::Function,
+    ) -> JsResult<Vec<String>> {
+        let loaded = self.loaded.as_ref().ok_or_else(|| JsError::new("no model is loaded"))?;
+        let size = measure::Size { context, prefills, turns, tokens };
+        let report = |what: &str, done: u32, total: u32| {
+            // What a listener throws does not stop a measurement.
+            let _ = progress.call3(&JsValue::NULL, &what.into(), &done.into(), &total.into());
+        };
+        let rows = thrown(measure::measure(loaded, &settings::named(&only), size, || now() / 1000.0, report))?;
+        Ok(rows.iter().filter_map(|row| serde_json::to_string(row).ok()).collect())
     }
 }

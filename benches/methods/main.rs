@@ -40,8 +40,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut loader = Loader::new(None);
     loader.push(&std::fs::read(&args.model)?)?;
     let loaded = loader.finish()?;
-    let wanted = |s: &&settings::Setting| args.only.is_empty() || args.only.iter().any(|name| name == s.name);
-    let settings: Vec<_> = settings::SETTINGS.iter().filter(wanted).collect();
+    let settings = settings::named(&args.only);
     let style = ProgressStyle::with_template("    {msg:40} {bar:32} {percent}%")?;
     for &context in &args.context {
         let size = measure::Size { context, prefills: args.prefills, turns: args.turns, tokens: args.tokens };

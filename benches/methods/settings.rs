@@ -41,3 +41,8 @@ pub const SETTINGS: &[Setting] = &[
         phase: Phase::Prefill,
     },
 ];
+
+/// Those of these names; all if there are none.
+pub fn named(names: &[String]) -> Vec<&'static Setting> {
+    SETTINGS.iter().filter(|setting| names.is_empty() || names.iter().any(|name| name == setting.name)).collect()
+}
