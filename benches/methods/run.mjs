@@ -7,6 +7,10 @@ import { resolve } from 'node:path';
 const [path, model, contexts, only, ...counts] = process.argv.slice(2);
 const PORTION = 1 << 20;
 
+globalThis.processorSeconds = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+};
 const { Bench } = createRequire(import.meta.url)(resolve(path));
 const bench = new Bench();
 const file = await open(model);

@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut all = Vec::new();
     for place in &args.on {
         let (name, mut command) = match place {
-            Place::Native => ("native", native(args, &model)),
+            Place::Native => ("native", native(args, &model)?),
             Place::Wasm => ("wasm", wasm(args, &model)?),
         };
         let lines = sh::step(&format!("Measuring ({name})"), || sh::capture(command.stderr(Stdio::inherit())))?;
@@ -87,14 +87,20 @@ fn contexts(args: &Args) -> String {
     args.context.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn native(args: &Args, model: &Path) -> Command {
-    let mut command = sh::cargo();
-    command.args(["bench", "--features", "cli", "--bench", "methods", "--"]).arg(model);
-    command.args(["--context", &contexts(args), "--only", &names(args)]);
+fn native(args: &Args, model: &Path) -> Result<Command> {
+    sh::step("Building methods", || {
+        sh::run_aside(sh::cargo().args(["build", "--release", "--features", "cli", "--example", "methods"]))
+    })?;
+    let program = format!("methods{}", std::env::consts::EXE_SUFFIX);
+    let mut command = sh::in_root(sh::target_dir()?.join("release/examples").join(program));
+    command.arg(model).args(["--context", &contexts(args)]);
+    if !args.only.is_empty() {
+        command.args(["--only", &names(args)]);
+    }
     for (flag, count) in [("--prefills", args.prefills), ("--turns", args.turns), ("--tokens", args.tokens)] {
         command.args([flag, &count.to_string()]);
     }
-    command
+    Ok(command)
 }
 
 fn wasm(args: &Args, model: &Path) -> Result<Command> {

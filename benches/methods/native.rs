@@ -3,8 +3,9 @@
 
 use attnscope::loader::Loader;
 use clap::Parser;
+use cpu_time::ThreadTime;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::{path::PathBuf, process::ExitCode, sync::OnceLock, time::Instant};
+use std::{path::PathBuf, process::ExitCode};
 
 mod measure;
 mod settings;
@@ -25,14 +26,11 @@ struct Args {
     turns: u32,
     #[arg(long)]
     tokens: u32,
-    /// What cargo tells every benchmark
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
+/// Of processor time, which other programs disturb less than time on the clock.
 fn seconds() -> f64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed().as_secs_f64()
+    ThreadTime::now().as_duration().as_secs_f64()
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
