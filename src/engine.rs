@@ -4,6 +4,7 @@
 mod layer;
 mod prompt;
 mod step;
+mod watch;
 
 pub use layer::{LayerRun, make_room};
 pub use prompt::Prompt;
@@ -18,6 +19,7 @@ use crate::{
     trace::{Kind, Tracer},
 };
 use std::{collections::VecDeque, ops::Range, sync::Arc};
+use watch::Watch;
 
 /// Rows of a long pass that are worked on at once: enough for the matrix product to be fast, few enough for
 /// [`Engine::advance`] to return within tens of milliseconds.
@@ -68,6 +70,7 @@ pub struct Engine {
     logits_row: u32,
     /// Positions below it are in the cache, some of them perhaps of ids that the text no longer has.
     stored: u32,
+    watch: Watch,
 }
 
 impl Engine {
@@ -94,6 +97,7 @@ impl Engine {
             newest: None,
             logits_row: 0,
             stored: 0,
+            watch: Watch::default(),
         }
     }
 
@@ -336,14 +340,15 @@ impl Engine {
         let rows = self.chunk(row);
         if row == 0 {
             let site = self.site(layer);
-            make_room(&mut self.method, &mut *self.backend, site)?;
+            self.watch.time(|| make_room(&mut self.method, &mut *self.backend, site))?;
         }
         self.model.project(layer, rows.clone(), self.pass.stores, &mut *self.backend)?;
         self.stage = if rows.end < self.rows() {
             Stage::Project { layer, row: rows.end }
         } else {
             let site = self.site(layer);
-            let run = LayerRun::begin(&mut self.method, &mut *self.backend, site, &self.pass.hidden)?;
+            let hidden = &self.pass.hidden;
+            let run = self.watch.time(|| LayerRun::begin(&mut self.method, &mut *self.backend, site, hidden))?;
             // Only the newest row is read after the last layer, unless all are checked.
             let skip = layer + 1 == site.layers && site.kind != PassKind::Verify && !run.needs_all_rows();
             Stage::Attend { row: if skip { site.rows - 1 } else { 0 }, run }
@@ -353,7 +358,7 @@ impl Engine {
 
     fn attend(&mut self, row: u32, run: LayerRun) -> Result<Progress> {
         let rows = self.chunk(row);
-        run.attend(rows.clone(), &mut *self.backend)?;
+        self.watch.time(|| run.attend(rows.clone(), &mut *self.backend))?;
         if self.pass.shared {
             self.stage = Stage::Exchange { rows, run };
             return Ok(Progress::Exchange);
@@ -368,7 +373,7 @@ impl Engine {
             self.stage = Stage::Attend { row: rows.end, run };
             return Ok(Progress::Working);
         }
-        run.settle(&mut self.method, &mut *self.backend)?;
+        self.watch.time(|| run.settle(&mut self.method, &mut *self.backend))?;
         if layer + 1 < run.site.layers {
             self.stage = Stage::Project { layer: layer + 1, row: 0 };
             return Ok(Progress::Working);
@@ -459,6 +464,18 @@ impl Engine {
         }
         let row = self.logits_row;
         self.model.logits(row..row + 1, &mut *self.backend)
+    }
+
+    /// Times attention from now on, by a clock that counts seconds: what is read is chosen, attention runs, the method
+    /// learns and its edits are made.
+    pub fn time_attention(&mut self, clock: fn() -> f64) {
+        self.watch = Watch::new(clock);
+    }
+
+    /// Seconds of attention since [`time_attention`](Engine::time_attention); 0 without it.
+    #[must_use]
+    pub fn attention_seconds(&self) -> f64 {
+        self.watch.spent()
     }
 
     /// Prompt and generated ids so far.

@@ -44,6 +44,6 @@ pub use norm::rms_norm;
 pub use page_bound::page_bound;
 pub use probe::probe;
 pub use rope::{Rope, RopeStyle};
-pub use select::{argmax, top_k};
+pub use select::{argmax, top_k, top_k_in_order};
 pub use softmax::normalise;
 pub use swiglu::swiglu;

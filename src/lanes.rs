@@ -105,11 +105,22 @@ pub(crate) fn largest<S: Simd>(x: S::f32s) -> f32 {
     x.as_slice().iter().fold(f32::NEG_INFINITY, |top, x| top.max(*x))
 }
 
-/// The exact values of finite f16, from their sign-extended bits: sign in bit 31, exponent and mantissa where f32 has
-/// them, and the difference of the exponent biases multiplied in, which takes care of subnormals too.
+/// Two to the difference of the exponent biases of f32 and f16.
+pub(crate) const HALF: f32 = f32::from_bits((127 + 112) << 23);
+
+/// Finite f16 divided by [`HALF`], from their sign-extended bits: sign in bit 31, exponent and mantissa where f32 has
+/// them.
+macro_rules! placed_half {
+    ($bits:expr, $float:ty) => {
+        (($bits << 13) & 0x8fff_e000_u32.cast_signed()).bitcast::<$float>()
+    };
+}
+pub(crate) use placed_half;
+
+/// The exact values of finite f16; the multiplication takes care of subnormals too.
 macro_rules! widened_half {
     ($bits:expr, $float:ty) => {
-        (($bits << 13) & 0x8fff_e000_u32.cast_signed()).bitcast::<$float>() * f32::from_bits((127 + 112) << 23)
+        $crate::lanes::placed_half!($bits, $float) * $crate::lanes::HALF
     };
 }
 pub(crate) use widened_half;

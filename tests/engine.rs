@@ -14,6 +14,7 @@ use attnscope::{
     trace::{Kind, records},
 };
 use common::tiny;
+use std::cell::Cell;
 
 fn engine(method: &str) -> Engine {
     tiny::load().engine(method, &[], None, Store::F16).unwrap()
@@ -246,6 +247,29 @@ fn another_token_may_be_chosen_in_the_middle_of_a_round() {
         (ids, engine.ids().to_vec())
     };
     assert_eq!(engine(5), engine(0));
+}
+
+#[test]
+fn timing_attention_changes_no_token_and_counts_attention_alone() {
+    // A clock that goes one second further at each look: a piece of attention takes a second.
+    fn clock() -> f64 {
+        thread_local! { static NOW: Cell<u32> = const { Cell::new(0) } }
+        NOW.set(NOW.get() + 1);
+        f64::from(NOW.get())
+    }
+    let mut plain = engine("full");
+    let mut timed = engine("full");
+    timed.time_attention(clock);
+    for engine in [&mut plain, &mut timed] {
+        engine.start(&tiny::prompt(9), Options { max_tokens: 3, ..Options::default() }).unwrap();
+    }
+    let layers = f64::from(timed.model().config.layers);
+    for passes in 1..=3 {
+        assert_eq!(next(&mut plain), next(&mut timed));
+        // In every layer room is made, what is read is chosen, attention runs, the cache is edited.
+        assert_eq!(timed.attention_seconds(), layers * 4.0 * f64::from(passes));
+        assert_eq!(plain.attention_seconds(), 0.0);
+    }
 }
 
 #[test]

@@ -8,7 +8,6 @@ use fearless_simd::{dispatch, prelude::*};
 
 use super::activations::FEW_ROWS;
 use super::attend_blocks::Used;
-use super::attend_listed::Union;
 use super::block::{self, Rows, RowsMut};
 use super::direct;
 use super::softmax::softmax_of;
@@ -97,11 +96,9 @@ pub struct AttendScratch {
     pub(super) scores: Vec<f32>,
     /// `[queries, head_dim]`, before the division by the sum of the weights.
     pub(super) sums: Vec<f32>,
-    /// What the lists of the heads come to.
-    pub(super) union: Union,
     /// Which blocks are converted.
     pub(super) used: Used,
-    /// Of a span one over the sum of each query's weights, of lists one head's scores.
+    /// One over the sum of each query's weights.
     pub(super) own: Vec<f32>,
     /// Of a span the log-sum-exp of each query's scores, `[rows, group]`.
     pub lse: Vec<f32>,

@@ -8,7 +8,8 @@ use super::{AttendScratch, Element, Keys, MassOut, Queries};
 use crate::lanes;
 
 /// Attention of one row whose head g reads the slots `lists[g]` (ascending), into `out` `[group * head_dim]`. An empty
-/// list gives zeros. Each key and value is read once, however many heads list it.
+/// list gives zeros. Neighbouring heads with the same list read it together; others do so apart, for to find what their
+/// lists share takes longer than to convert a row twice.
 pub fn attend_listed<E: Element>(
     q: &Queries,
     kv: &Keys<E>,
@@ -28,80 +29,39 @@ fn run<S: Simd, E: Element>(
     kv: &Keys<E>,
     lists: &[&[u32]],
     out: &mut [f32],
-    mut mass: Option<MassOut>,
+    mass: Option<MassOut>,
     scratch: &mut AttendScratch,
 ) {
-    let mut union = std::mem::take(&mut scratch.union);
-    union.unite(lists);
-    let slots = &union.slots[..];
-    scratch.load(q, 0..1);
-    scratch.convert(simd, q, kv, slots, 1);
-    score(simd, q.head_dim, kv, slots, 0, scratch);
-    let mut own = std::mem::take(&mut scratch.own);
-    let mut places = &union.places[..];
-    for (head, list) in lists.iter().enumerate() {
-        // A head has a say in its own slots only: the others' weights are zero.
-        let (here, rest) = places.split_at(list.len());
-        places = rest;
-        let scores = &mut scratch.scores[head * slots.len()..][..slots.len()];
-        own.clear();
-        own.extend(here.iter().map(|place| scores[*place as usize]));
-        let inverse = 1.0 / softmax(simd, &mut own);
-        scores.fill(0.0);
-        for (place, weight) in here.iter().zip(&own) {
-            scores[*place as usize] = weight * inverse;
+    let mut mass = mass.filter(|mass| mass.first_row == 0);
+    let mut first = 0;
+    for same in lists.chunk_by(|a, b| a == b) {
+        let heads = first..first + same.len();
+        first = heads.end;
+        let (slots, dim) = (same[0], q.head_dim);
+        let out = &mut out[heads.start * dim..heads.end * dim];
+        if slots.is_empty() {
+            out.fill(0.0);
+            continue;
         }
-        if let Some(mass) = mass.as_mut().filter(|mass| mass.first_row == 0) {
-            for (slot, weight) in list.iter().zip(&own) {
-                mass.columns[head * mass.stride + *slot as usize] += weight * inverse;
-            }
+        let q = Queries { q: &q.q[heads.start * dim..], group: same.len(), ..*q };
+        scratch.load(&q, 0..1);
+        scratch.convert(simd, &q, kv, slots, 1);
+        score(simd, dim, kv, slots, 0, scratch);
+        for scores in scratch.scores.chunks_exact_mut(slots.len()) {
+            scratch.own.push(1.0 / softmax(simd, scores));
         }
-    }
-    scratch.own = own;
-    weigh(simd, q.head_dim, kv, slots, 0, scratch);
-    out[..scratch.sums.len()].copy_from_slice(&scratch.sums);
-    scratch.union = union;
-}
-
-/// Several ascending lists as one; reusable.
-#[derive(Debug, Default)]
-pub(super) struct Union {
-    /// The slots that are in any list, ascending.
-    slots: Vec<u32>,
-    /// Where each list's slots are among them, list after list.
-    places: Vec<u32>,
-    /// How far each list has been read, and where its places start.
-    cursors: Vec<(usize, usize)>,
-}
-
-impl Union {
-    fn unite(&mut self, lists: &[&[u32]]) {
-        let Union { slots, places, cursors } = self;
-        slots.clear();
-        places.clear();
-        if let [first, rest @ ..] = lists
-            && rest.iter().all(|list| list == first)
-        {
-            slots.extend_from_slice(first);
-            lists.iter().for_each(|list| places.extend(0..list.len() as u32));
-            return;
+        weigh(simd, dim, kv, slots, 0, scratch);
+        let sums = scratch.sums.chunks_exact(dim).zip(&scratch.own);
+        for ((sums, inverse), out) in sums.zip(out.chunks_exact_mut(dim)) {
+            out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum * inverse);
         }
-        cursors.clear();
-        for list in lists {
-            cursors.push((0, places.len()));
-            places.resize(places.len() + list.len(), 0);
-        }
-        let least = |cursors: &[(usize, usize)]| {
-            lists.iter().zip(cursors).filter_map(|(list, (read, _))| list.get(*read)).min().copied()
-        };
-        while let Some(slot) = least(cursors) {
-            for (list, (read, start)) in lists.iter().zip(cursors.iter_mut()) {
-                if list.get(*read) == Some(&slot) {
-                    places[*start + *read] = slots.len() as u32;
-                    *read += 1;
+        if let Some(mass) = &mut mass {
+            let weights = scratch.scores.chunks_exact(slots.len()).zip(&scratch.own);
+            for ((weights, inverse), head) in weights.zip(heads) {
+                for (slot, weight) in slots.iter().zip(weights) {
+                    mass.columns[head * mass.stride + *slot as usize] += weight * inverse;
                 }
             }
-            slots.push(slot);
         }
     }
 }

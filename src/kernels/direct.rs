@@ -12,8 +12,10 @@ use super::tile::Slots;
 const PASS: usize = 4;
 /// Up to so many queries two passes beat a tile.
 const FEW: usize = 2 * PASS;
-/// Slots scored together, the lanes of one result.
-const SLOTS: usize = 4;
+/// Slots whose values are weighed before the next: they stay in the first-level cache while each part of them is read.
+const NEAR: usize = 128;
+/// Part of [`Element::RAW`] that goes into the queries; the rest goes into the scores, lest a product overflow.
+const EARLY: f32 = f32::from_bits((127 + 96) << 23);
 
 /// Whether `queries` of `dim` components can be served here: rows must be whole pairs of vectors, others need the
 /// padding of a tile.
@@ -22,26 +24,31 @@ pub(super) fn serves<S: Simd>(queries: usize, dim: usize) -> bool {
     queries <= FEW && dim.is_multiple_of(2 * S::f32s::LEN)
 }
 
-/// The scores `[queries, slots]` of `q` `[queries, dim]` with the keys of `slots`.
+/// The scores `[queries, slots]` of `q` `[queries, dim]` with the keys of `slots`. Scales `q`.
 ///
 /// Not inlined, nor is [`weigh`]: within more code the same lines compile to 10% slower ones.
 pub(super) fn score<S: Simd, E: Element>(
     simd: S,
     dim: usize,
-    q: &[f32],
+    q: &mut [f32],
     keys: &[E],
     slots: impl Slots,
     out: &mut [f32],
 ) {
+    let early = E::RAW.min(EARLY);
+    q.iter_mut().for_each(|q| *q *= early);
     simd.vectorize(
         #[inline(always)]
         || {
             for (q, out) in q.chunks(PASS * dim).zip(out.chunks_mut(PASS * slots.count())) {
-                match q.len() / dim {
-                    1 => score_pass::<S, E, 1>(simd, dim, q, keys, slots, out),
-                    2 => score_pass::<S, E, 2>(simd, dim, q, keys, slots, out),
-                    3 => score_pass::<S, E, 3>(simd, dim, q, keys, slots, out),
-                    _ => score_pass::<S, E, PASS>(simd, dim, q, keys, slots, out),
+                // Vectors of four have too few registers for the sums of four slots.
+                match (q.len() / dim, S::f32s::LEN) {
+                    (1, _) => score_pass::<S, E, 1, 4>(simd, dim, q, keys, slots, out),
+                    (2, _) => score_pass::<S, E, 2, 4>(simd, dim, q, keys, slots, out),
+                    (3, 4) => score_pass::<S, E, 3, 2>(simd, dim, q, keys, slots, out),
+                    (3, _) => score_pass::<S, E, 3, 4>(simd, dim, q, keys, slots, out),
+                    (_, 4) => score_pass::<S, E, PASS, 2>(simd, dim, q, keys, slots, out),
+                    _ => score_pass::<S, E, PASS, 4>(simd, dim, q, keys, slots, out),
                 }
             }
         },
@@ -72,8 +79,9 @@ pub(super) fn weigh<S: Simd, E: Element>(
     );
 }
 
+/// `G` queries, `N` slots at a time.
 #[inline(always)]
-fn score_pass<S: Simd, E: Element, const G: usize>(
+fn score_pass<S: Simd, E: Element, const G: usize, const N: usize>(
     simd: S,
     dim: usize,
     q: &[f32],
@@ -81,34 +89,36 @@ fn score_pass<S: Simd, E: Element, const G: usize>(
     slots: impl Slots,
     out: &mut [f32],
 ) {
-    let count = slots.count();
+    let (count, late) = (slots.count(), E::RAW / E::RAW.min(EARLY));
     let q: [&[f32]; G] = std::array::from_fn(|g| &q[g * dim..][..dim]);
-    for first in (0..count).step_by(SLOTS) {
+    for first in (0..count).step_by(N) {
         // Past the end the last key again; its scores are dropped.
-        let keys: [&[E]; SLOTS] = std::array::from_fn(|i| &keys[slots.slot((first + i).min(count - 1)) * dim..][..dim]);
-        let mut sums = [[S::f32s::splat(simd, 0.0); SLOTS]; G];
+        let keys: [&[E]; N] = std::array::from_fn(|i| &keys[slots.slot((first + i).min(count - 1)) * dim..][..dim]);
+        // Four sums a query make a vector; with fewer slots the others stay 0.
+        let mut sums = [[S::f32s::splat(simd, 0.0); 4]; G];
         for at in (0..dim).step_by(2 * S::f32s::LEN) {
             let q = q.map(
                 #[inline(always)]
-                |q| f32::pair(simd, &q[at..][..2 * S::f32s::LEN]),
+                |q| f32::raw(simd, &q[at..][..2 * S::f32s::LEN]),
             );
             for (slot, key) in keys.iter().enumerate() {
-                let key = E::pair(simd, &key[at..][..2 * S::f32s::LEN]);
+                let key = E::raw(simd, &key[at..][..2 * S::f32s::LEN]);
                 for (sums, q) in sums.iter_mut().zip(&q) {
                     sums[slot] = key.1.mul_add(q.1, key.0.mul_add(q.0, sums[slot]));
                 }
             }
         }
         for (sums, out) in sums.iter().zip(out.chunks_exact_mut(count)) {
-            let there = SLOTS.min(count - first);
-            out[first..][..there].copy_from_slice(&totals(simd, sums).as_slice()[..there]);
+            let there = N.min(count - first);
+            let totals = totals(simd, sums) * late;
+            out[first..][..there].copy_from_slice(&totals.as_slice()[..there]);
         }
     }
 }
 
 /// The sums across the lanes of four vectors.
 #[inline(always)]
-fn totals<S: Simd>(simd: S, sums: &[S::f32s; SLOTS]) -> f32x4<S> {
+fn totals<S: Simd>(simd: S, sums: &[S::f32s; 4]) -> f32x4<S> {
     let [a, b, c, d] = sums.map(
         #[inline(always)]
         |sum| {
@@ -140,18 +150,30 @@ fn weigh_pass<S: Simd, E: Element, const G: usize>(
 ) {
     let (count, step) = (slots.count(), 2 * S::f32s::LEN);
     let weights: [&[f32]; G] = std::array::from_fn(|g| &weights[g * count..][..count]);
-    for at in (0..dim).step_by(step) {
-        let mut sums = [(S::f32s::splat(simd, 0.0), S::f32s::splat(simd, 0.0)); G];
-        for index in 0..count {
-            let value = E::pair(simd, &values[slots.slot(index) * dim + at..][..step]);
-            for (sum, weights) in sums.iter_mut().zip(&weights) {
-                let weight = S::f32s::splat(simd, weights[index]);
-                *sum = (value.0.mul_add(weight, sum.0), value.1.mul_add(weight, sum.1));
+    for first in (0..count).step_by(NEAR) {
+        let near = NEAR.min(count - first);
+        let mut scaled = [[0.0; NEAR]; G];
+        for (scaled, weights) in scaled.iter_mut().zip(&weights) {
+            for (scaled, weight) in scaled.iter_mut().zip(&weights[first..][..near]) {
+                *scaled = weight * E::RAW;
             }
         }
-        for (sum, out) in sums.iter().zip(out.chunks_exact_mut(dim)) {
-            sum.0.store_slice(&mut out[at..][..step / 2]);
-            sum.1.store_slice(&mut out[at + step / 2..][..step / 2]);
+        for at in (0..dim).step_by(step) {
+            let mut sums: [_; G] = std::array::from_fn(
+                #[inline(always)]
+                |g| f32::raw(simd, &out[g * dim + at..][..step]),
+            );
+            for index in 0..near {
+                let value = E::raw(simd, &values[slots.slot(first + index) * dim + at..][..step]);
+                for (sum, scaled) in sums.iter_mut().zip(&scaled) {
+                    let weight = S::f32s::splat(simd, scaled[index]);
+                    *sum = (value.0.mul_add(weight, sum.0), value.1.mul_add(weight, sum.1));
+                }
+            }
+            for (sum, out) in sums.iter().zip(out.chunks_exact_mut(dim)) {
+                sum.0.store_slice(&mut out[at..][..step / 2]);
+                sum.1.store_slice(&mut out[at + step / 2..][..step / 2]);
+            }
         }
     }
 }

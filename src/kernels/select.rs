@@ -30,6 +30,23 @@ pub fn top_k(scores: &[f32], k: usize, out: &mut Vec<u32>, scratch: &mut Vec<u32
     }
 }
 
+/// The same indices with the best first; `keys` is reused from call to call.
+pub fn top_k_in_order(scores: &[f32], k: usize, out: &mut Vec<u32>, keys: &mut Vec<u64>) {
+    out.clear();
+    let k = k.min(scores.len());
+    if k == 0 {
+        return;
+    }
+    // One number to compare: the score, and of equal ones the lower index.
+    keys.clear();
+    keys.extend(scores.iter().zip(0_u32..).map(|(score, index)| u64::from(rank(*score)) << 32 | u64::from(!index)));
+    let at = keys.len() - k;
+    keys.select_nth_unstable(at);
+    let best = &mut keys[at..];
+    best.sort_unstable();
+    out.extend(best.iter().rev().map(|key| !(*key as u32)));
+}
+
 /// The index of the largest score, the lower one of equals; `None` if there is no number among them.
 #[must_use]
 pub fn argmax(scores: &[f32]) -> Option<usize> {
@@ -58,12 +75,11 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    fn naive(scores: &[f32], k: usize) -> Vec<u32> {
+    /// All indices, the best first.
+    fn in_order(scores: &[f32]) -> Vec<u32> {
         let mut order: Vec<u32> = (0..scores.len() as u32).collect();
         let key = |i: &u32| Some(scores[*i as usize]).filter(|s| !s.is_nan());
         order.sort_by(|a, b| key(b).partial_cmp(&key(a)).unwrap());
-        order.truncate(k);
-        order.sort_unstable();
         order
     }
 
@@ -82,10 +98,15 @@ mod tests {
                 })
                 .collect();
             let k = random.bits() as usize % 90;
-            let (mut out, mut scratch) = (vec![7], Vec::new());
+            let (mut out, mut scratch, mut keys) = (vec![7], Vec::new(), Vec::new());
+            let mut want = in_order(&scores);
+            let first = want.first().map(|i| *i as usize).filter(|i| !scores[*i].is_nan());
+            want.truncate(k);
+            top_k_in_order(&scores, k, &mut out, &mut keys);
+            assert_eq!(out, want, "{k} of {scores:?}, in order");
+            want.sort_unstable();
             top_k(&scores, k, &mut out, &mut scratch);
-            assert_eq!(out, naive(&scores, k), "{k} of {scores:?}");
-            let first = naive(&scores, 1).first().map(|i| *i as usize).filter(|i| !scores[*i].is_nan());
+            assert_eq!(out, want, "{k} of {scores:?}");
             assert_eq!(argmax(&scores), first, "{scores:?}");
         }
     }

@@ -1,12 +1,14 @@
-//! `cargo xtask bench peers`: the same GGUF, the same prompt, one thread, in other runtimes. The measuring itself is
-//! JavaScript in benches/peers, whose npm packages (other people's runtimes) are installed by this task alone.
+//! `cargo xtask bench`: measured speeds, each against something: other runtimes, or our own full attention.
+
+mod methods;
+mod peers;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::{browser, build, model, setup, sh, stamp::Stamp};
+use crate::{setup, sh};
 
 /// Which measurement.
 #[derive(clap::Args)]
@@ -17,75 +19,28 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// Prefill and decode speed against wllama and llama.cpp
-    Peers(Peers),
-}
-
-/// The size of the measurement.
-#[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask bench peers\n  cargo xtask bench peers --prompt-tokens 331 --runs 1 --only wllama"
-)]
-struct Peers {
-    /// Lengths of the prompt, in tokens
-    #[arg(long, value_delimiter = ',', default_values_t = [331, 1900])]
-    prompt_tokens: Vec<u32>,
-    /// Tokens to generate
-    #[arg(long, default_value_t = 64)]
-    decode: u32,
-    /// Runs of each, alternating; medians are reported
-    #[arg(long, default_value_t = 3)]
-    runs: u32,
-    /// Some of attnscope, wllama, llama_cpp_native, attnscope_native
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
-    /// Also write the result as JSON
-    #[arg(long)]
-    json: Option<PathBuf>,
+    /// Prefill, decode and one attention step against wllama, llama.cpp and onnxruntime-web
+    Peers(peers::Args),
+    /// Attention and whole time of the methods against full attention
+    Methods(methods::Args),
 }
 
 /// Runs a measurement.
 pub fn run(args: &Args) -> Result<()> {
-    let What::Peers(args) = &args.what;
-    let wants = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
-    let model = model::ensure()?;
-    let browser = browser::find()?;
-    if wants("attnscope") {
-        build::package()?;
+    match &args.what {
+        What::Peers(args) => peers::run(args),
+        What::Methods(args) => methods::run(args),
     }
-    if wants("attnscope_native") {
-        sh::step("Building the command line", || {
-            sh::run_aside(sh::cargo().args(["build", "--release", "--features", "cli", "--bin", "attnscope"]))
-        })?;
-    }
-    packages()?;
-    let lengths: Vec<_> = args.prompt_tokens.iter().map(u32::to_string).collect();
-    let mut command = sh::node();
-    command.arg("benches/peers/run.mjs");
-    command.args(["--prompt-tokens", &lengths.join(",")]);
-    command.args(["--decode", &args.decode.to_string(), "--runs", &args.runs.to_string()]);
-    command.args(["--only", &args.only.join(",")]);
-    if let Some(json) = &args.json {
-        // Taken from where the user stands; the script runs in the root.
-        command.arg("--json").arg(std::path::absolute(json)?);
-    }
-    let cli = sh::target_dir()?.join("release").join(format!("attnscope{}", std::env::consts::EXE_SUFFIX));
-    command.env("CHROME", browser.chrome).env("ATTNSCOPE_MODEL", model).env("ATTNSCOPE_CLI", cli);
-    sh::run(&mut command)
 }
 
-fn packages() -> Result<()> {
-    setup::node()?;
-    let folder = "benches/peers";
-    let stamp =
-        Stamp::new("peers", "benches/peers/node_modules/.package-lock.json", &["benches/peers/package-lock.json"], "")?;
-    if stamp.fresh() {
-        return Ok(());
-    }
-    sh::step("Installing the other runtimes", || {
-        // No install scripts: node-llama-cpp's would compile llama.cpp when it dislikes its own binary.
-        let ci = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-        sh::run_aside(sh::npm().current_dir(sh::root().join(folder)).args(ci))
+/// Compiles one of the manifest's examples to wasm, optimised.
+fn wasm_example(name: &str) -> Result<PathBuf> {
+    setup::wasm_target()?;
+    sh::step(&format!("Compiling {name} to wasm"), || {
+        let what = ["build", "--release", "--target", "wasm32-unknown-unknown", "--example", name];
+        // RUSTFLAGS would replace the SIMD flags of .cargo/config.toml.
+        sh::run_aside(sh::cargo().args(what).env_remove("RUSTFLAGS"))
     })?;
-    stamp.write()
+    let folder = sh::target_dir()?.join("wasm32-unknown-unknown/release/examples");
+    Ok(folder.join(format!("{name}.wasm")))
 }

@@ -240,14 +240,19 @@ impl Cpu {
                 Read::Window(w) => live.min(u64::from(w) + rows - 1),
                 Read::Slots(set) => {
                     let set = self.tables.set(set)?;
+                    // Heads that share a list read its rows once; otherwise each row is looked up.
+                    let apart = set.groups() > kv_heads;
                     self.seen.clear();
-                    self.seen.resize(live as usize, false);
+                    self.seen.resize(if apart { live as usize } else { 0 }, false);
                     let mut unique = 0;
                     for q in h * group..(h + 1) * group {
                         let list = set.list(q * set.groups() / self.shape.query_heads);
                         self.read.rows += list.len() as u64;
-                        for &slot in list {
-                            unique += u64::from(!std::mem::replace(&mut self.seen[slot as usize], true));
+                        if apart {
+                            let new = |slot: &&u32| !std::mem::replace(&mut self.seen[**slot as usize], true);
+                            unique += list.iter().filter(new).count() as u64;
+                        } else {
+                            unique = list.len() as u64;
                         }
                         if watch {
                             let positions = list.iter().map(|&slot| head.position[slot as usize]);

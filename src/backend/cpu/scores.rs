@@ -3,7 +3,7 @@
 use super::Cpu;
 use crate::{
     Error, Result,
-    kernels::top_k,
+    kernels::{top_k, top_k_in_order},
     ops::{Group, Kv, Mass, Pins, Scores, Set},
 };
 
@@ -148,17 +148,16 @@ impl Cpu {
         let n = self.cache.live(kv);
         self.check_alike("top_k_shared", kv, 1)?;
         // Best place of every slot in any group; a slot outside every group's k best cannot be among the k of all.
-        let (mut place, mut order, mut work) = (
+        let (mut place, mut order, mut keys) = (
             std::mem::take(&mut self.tables.place),
             std::mem::take(&mut self.tables.order),
-            std::mem::take(&mut self.tables.work),
+            std::mem::take(&mut self.tables.keys),
         );
         place.clear();
         place.resize(n, u32::MAX);
         for g in 0..groups {
             let scores = self.tables.table(scores)?.group(&self.cache, g);
-            top_k(scores, k.min(n), &mut order, &mut work);
-            order.sort_unstable_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]).then(a.cmp(&b)));
+            top_k_in_order(scores, k, &mut order, &mut keys);
             for (i, &slot) in order.iter().enumerate() {
                 place[slot as usize] = place[slot as usize].min(i as u32);
             }
@@ -167,7 +166,7 @@ impl Cpu {
         let table = self.tables.next_table(kv, None, 1, n);
         let data = &mut self.tables.table_mut(table)?.data;
         data.iter_mut().zip(&place).for_each(|(x, &p)| *x = -(p.min(1 << 24) as f32));
-        (self.tables.place, self.tables.order, self.tables.work) = (place, order, work);
+        (self.tables.place, self.tables.order, self.tables.keys) = (place, order, keys);
         self.best(table, k, pins)
     }
 }

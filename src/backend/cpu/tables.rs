@@ -65,6 +65,7 @@ pub(super) struct Tables {
     live_sets: usize,
     /// Room to work in, for the operations.
     pub work: Vec<u32>,
+    pub keys: Vec<u64>,
     pub order: Vec<u32>,
     pub place: Vec<u32>,
 }
