@@ -8,7 +8,7 @@ use crate::{
     chat::ChatTemplate,
     engine::Engine,
     gguf::{Header, Sink, Stream, transcode},
-    kernels::Matrix,
+    kernels::{Matrix, Precision},
     methods::{self, Value},
     model::{Config, Layer, Model},
     ops::Weight,
@@ -53,6 +53,21 @@ impl Loaded {
         context: Option<u32>,
         store: Store,
     ) -> Result<Engine> {
+        self.engine_in(Precision::Fast, method, params, context, store)
+    }
+
+    /// The same with products of a given precision.
+    ///
+    /// # Errors
+    /// As [`engine`](Loaded::engine).
+    pub fn engine_in(
+        &self,
+        precision: Precision,
+        method: &str,
+        params: &[(String, Value)],
+        context: Option<u32>,
+        store: Store,
+    ) -> Result<Engine> {
         let config = &self.model.config;
         let context = context.unwrap_or(config.context);
         if !(1..=config.context).contains(&context) {
@@ -60,7 +75,7 @@ impl Loaded {
             return Err(Error::Param { name: "context".into(), got: context.to_string(), allowed });
         }
         let method = methods::build(method, params, &methods::Shape { layers: config.layers })?;
-        let cpu = Cpu::new(config.into(), self.weights.clone(), method.retain.positions(), store)?;
+        let cpu = Cpu::new(config.into(), self.weights.clone(), method.retain.positions(), store)?.with_precision(precision);
         Ok(Engine::new(self.model.clone(), Box::new(cpu), method, context))
     }
 }
