@@ -75,7 +75,8 @@ impl Loaded {
             return Err(Error::Param { name: "context".into(), got: context.to_string(), allowed });
         }
         let method = methods::build(method, params, &methods::Shape { layers: config.layers })?;
-        let cpu = Cpu::new(config.into(), self.weights.clone(), method.retain.positions(), store)?.with_precision(precision);
+        let cpu =
+            Cpu::new(config.into(), self.weights.clone(), method.retain.positions(), store)?.with_precision(precision);
         Ok(Engine::new(self.model.clone(), Box::new(cpu), method, context))
     }
 }

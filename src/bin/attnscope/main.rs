@@ -1,12 +1,13 @@
 //! The command line: `attnscope --help`.
 
 mod bench;
+mod eval;
 mod generate;
 mod methods;
 mod model;
 
 use clap::{Parser, Subcommand};
-use std::{io, process::ExitCode};
+use std::{fmt::Display, io, process::ExitCode};
 
 /// Sparse attention and KV-cache compression methods on a real llama model.
 #[derive(Parser)]
@@ -20,6 +21,7 @@ const EXAMPLES: &str = "Examples:
   attnscope methods
   attnscope generate --model smollm2.gguf --chat 'Why is the sky blue?' --method h2o
   attnscope bench --model smollm2.gguf --prompt-tokens 330,1900
+  attnscope eval --model smollm2.gguf --suite text --only h2o
 
 The model: `cargo xtask model` fetches SmolLM2-135M and prints its path.";
 
@@ -31,6 +33,8 @@ enum Command {
     Methods(methods::Args),
     /// Measure prefill and decode speed
     Bench(bench::Args),
+    /// Measure quality, bytes and speed of methods against full attention
+    Eval(eval::Args),
 }
 
 /// Why a command ends early.
@@ -42,6 +46,15 @@ enum Failure {
     /// What was found cannot be written.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
+    /// A file other than the model's cannot be read or written, or what it holds cannot be used.
+    #[error("{what}: {why}")]
+    File { what: String, why: String },
+}
+
+impl Failure {
+    fn file(what: impl Display, why: impl Display) -> Failure {
+        Failure::File { what: what.to_string(), why: why.to_string() }
+    }
 }
 
 fn main() -> ExitCode {
@@ -49,6 +62,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => generate::run(&args),
         Command::Methods(args) => methods::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Eval(args) => eval::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -45,6 +45,11 @@ pub struct Part {
 }
 
 impl Choice {
+    /// Full attention.
+    pub fn full() -> Choice {
+        Choice { name: "full".to_owned(), params: BTreeMap::new() }
+    }
+
     /// True when a parameter depends on a budget.
     pub fn needs_budget(&self) -> bool {
         self.params.values().any(|amount| matches!(amount, Amount::Part(_)))

@@ -66,6 +66,19 @@ pub struct Setting {
     pub same_text_as: Option<String>,
 }
 
+impl Setting {
+    /// Full attention, what everything is compared with.
+    pub fn full() -> Setting {
+        Setting {
+            label: "full".to_owned(),
+            method: Choice::full(),
+            budget: None,
+            suites: Suite::ALL.to_vec(),
+            same_text_as: None,
+        }
+    }
+}
+
 /// A setting as it is written: one for each of its budgets.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,7 +138,7 @@ fn expand(written: Written, to: &mut Vec<Setting>) -> Result<(), String> {
     if budgets.len() > 1 && !label.contains("{}") {
         return Err(format!("{label}: with several budgets the label needs a {{}} for them"));
     }
-    if method.needs_budget() != !budgets.is_empty() {
+    if method.needs_budget() == budgets.is_empty() {
         let what = if budgets.is_empty() { "needs budgets: a parameter is a share" } else { "has budgets to no use" };
         return Err(format!("{label}: {what}"));
     }
@@ -188,7 +201,10 @@ mod tests {
             (setting(r#", "suites": ["sums"]"#), "sums"),
             (setting(r#", "same_text_as": "b""#), "\"b\""),
             (setting(r#"}, {"label": "a", "method": {"name": "full"}"#), "two settings"),
-            (setting(r#"}, {"label": "c", "method": {"name": "lru", "params": {"budget": {"share": 1}}}"#), "needs budgets"),
+            (
+                setting(r#"}, {"label": "c", "method": {"name": "lru", "params": {"budget": {"share": 1}}}"#),
+                "needs budgets",
+            ),
         ] {
             let why = Plan::parse(&text).unwrap_err();
             assert!(why.contains(said), "{text}: {why}");
