@@ -51,7 +51,7 @@ pub struct Args {
     /// Suites to run [default: all]
     #[arg(long, value_enum, value_delimiter = ',')]
     suite: Vec<Suite>,
-    /// Run settings whose label has this text in it; may be given several times
+    /// Run settings whose label has this text in it, in upper or lower case; may be given several times
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
     /// Most cases of a length [default: as planned]
@@ -102,7 +102,8 @@ pub struct Origin {
 
 pub fn run(args: &Args) -> Result<(), Failure> {
     let mut plan = Plan::read(args.plan.as_deref())?;
-    let wanted = |s: &Setting| args.only.is_empty() || args.only.iter().any(|text| s.label.contains(text));
+    let named = |s: &Setting, text: &String| s.label.to_lowercase().contains(&text.to_lowercase());
+    let wanted = |s: &Setting| args.only.is_empty() || args.only.iter().any(|text| named(s, text));
     plan.settings.retain(wanted);
     if plan.settings.is_empty() {
         return Err(Failure::file("--only", "no setting of the plan has this in its label"));

@@ -29,10 +29,10 @@ pub struct Choice {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Amount {
+    /// The value itself. Before the other, which would take a list for its fields.
+    Is(Value),
     /// Tokens by the length of the prompt.
     Part(Part),
-    /// The value itself.
-    Is(Value),
 }
 
 /// `share * budget * prompt tokens - less`, rounded, at least 1.

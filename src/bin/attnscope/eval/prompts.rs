@@ -224,3 +224,85 @@ pub fn text(ask: Ask, name: &str, prompt: u32, how: Answer, answer: u32) -> Resu
     let turns = vec![Turn { prompt: ids, answer, how }];
     Ok(Case { suite, name: format!("{name}-{prompt}"), length: prompt, depth: None, turns })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attnscope::{
+        gguf::{Metadata, Value},
+        tokenizer::bytes,
+    };
+    use std::collections::HashSet;
+
+    const TEMPLATE: &str = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}{% if \
+        add_generation_prompt %}<assistant>{% endif %}";
+
+    /// A tokenizer whose tokens are the bytes.
+    fn tokenizer() -> Tokenizer {
+        let mut metadata = Metadata::default();
+        let letters = bytes::letters().iter().map(char::to_string).collect::<Vec<_>>();
+        for (key, value) in [
+            ("tokenizer.ggml.model", Value::String("gpt2".to_owned())),
+            ("tokenizer.ggml.pre", Value::String("smollm".to_owned())),
+            ("tokenizer.ggml.tokens", Value::Strings(letters.iter().map(String::as_str).collect())),
+            ("tokenizer.ggml.merges", Value::Strings(Default::default())),
+        ] {
+            metadata.insert(key.to_owned(), value).unwrap();
+        }
+        Tokenizer::from_metadata(&metadata).unwrap()
+    }
+
+    #[test]
+    fn prompts_are_as_long_as_asked_for_and_end_in_the_question() {
+        let tokenizer = tokenizer();
+        for split in [Split::Report, Split::Tune] {
+            let material = &Material::of(split).unwrap();
+            let ask = Ask { material, tokenizer: &tokenizer };
+            let mut seen = HashSet::new();
+            for length in [2000, 4000] {
+                for n in 0..10 {
+                    for case in [passkey(ask, length, n, 10).unwrap(), keys(ask, length, n).unwrap()] {
+                        let tokens = case.prompt_tokens();
+                        assert!(tokens.abs_diff(length) * 50 <= length, "{}: {tokens} for {length}", case.name);
+                        let (prompt, answer) = (&case.turns[0].prompt, &case.turns[0].answer);
+                        let text = tokenizer.decode(prompt, false);
+                        let key = tokenizer.decode(answer, false);
+                        assert!(text.ends_with(" is number") && text.matches(key.trim()).count() == 2, "{text}{key}");
+                        assert!(seen.insert(key), "every case has a key of its own");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_chat_is_one_text_cut_into_rounds() {
+        let tokenizer = tokenizer();
+        let material = &Material::of(Split::Report).unwrap();
+        let ask = Ask { material, tokenizer: &tokenizer };
+        let template = ChatTemplate::new(TEMPLATE).unwrap();
+        for n in 0..5 {
+            let case = chat(ask, &template, 8, n).unwrap();
+            let parts =
+                case.turns.iter().map(|turn| tokenizer.decode(&[&turn.prompt[..], &turn.answer].concat(), false));
+            let text: String = parts.collect();
+            assert_eq!((case.turns.len(), text.matches("<user>").count(), text.matches("</>").count()), (8, 8, 15));
+            let key = tokenizer.decode(&case.turns[7].answer, false);
+            assert!(text.ends_with(&format!(" is{key}")) && text.matches(key.trim()).count() == 2, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_are_long_enough_and_refuse_more() {
+        let tokenizer = tokenizer();
+        for split in [Split::Report, Split::Tune] {
+            let material = &Material::of(split).unwrap();
+            let ask = Ask { material, tokenizer: &tokenizer };
+            for name in &material.texts {
+                let case = text(ask, name, 1500, Answer::Forced, 128).unwrap();
+                assert_eq!((case.prompt_tokens(), case.turns[0].answer.len()), (1500, 128));
+                assert!(text(ask, name, 1 << 20, Answer::Forced, 128).unwrap_err().to_string().contains(name.as_str()));
+            }
+        }
+    }
+}
