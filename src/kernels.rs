@@ -28,7 +28,7 @@ mod softmax;
 mod swiglu;
 mod tile;
 
-pub use activations::Activations;
+pub use activations::{Activations, Precision};
 pub use add::add_assign;
 pub use attend::{AttendScratch, Keys, MassOut, Queries, Span, attend_span};
 pub use attend_blocks::{Blocks, attend_blocks};

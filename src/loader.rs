@@ -8,7 +8,7 @@ use crate::{
     chat::{ChatMessage, ChatTemplate},
     engine::{Engine, Prompt},
     gguf::{Header, Sink, Stream, transcode},
-    kernels::Matrix,
+    kernels::{Matrix, Precision},
     method::Method,
     methods::{self, ModelKey, Profile, Value},
     model::{Config, Layer, Model},
@@ -56,8 +56,23 @@ impl Loaded {
         context: Option<u32>,
         store: Store,
     ) -> Result<Engine> {
+        self.engine_in(Precision::Fast, method, params, context, store)
+    }
+
+    /// The same with products of a given precision.
+    ///
+    /// # Errors
+    /// As [`engine`](Loaded::engine).
+    pub fn engine_in(
+        &self,
+        precision: Precision,
+        method: &str,
+        params: &[(String, Value)],
+        context: Option<u32>,
+        store: Store,
+    ) -> Result<Engine> {
         let method = methods::build(method, &self.profile.with(method, params), &self.shape())?;
-        self.with(method, context, store)
+        self.with(method, context, store, precision)
     }
 
     /// A conversation as a prompt, each round tagged; it ends where the assistant's answer begins.
@@ -80,11 +95,11 @@ impl Loaded {
         methods::Shape { layers: self.model.config.layers }
     }
 
-    /// The same with a method that is no row of the registry, such as one host's of a [`Plan`](methods::Plan).
+    /// An engine with a method that is no row of the registry, such as one host's of a [`Plan`](methods::Plan).
     ///
     /// # Errors
     /// [`Error::Param`] for a context of 0 or beyond the model's.
-    pub fn with(&self, method: Method, context: Option<u32>, store: Store) -> Result<Engine> {
+    pub fn with(&self, method: Method, context: Option<u32>, store: Store, precision: Precision) -> Result<Engine> {
         let config = &self.model.config;
         let context = context.unwrap_or(config.context);
         if !(1..=config.context).contains(&context) {
@@ -92,6 +107,7 @@ impl Loaded {
             return Err(Error::Param { name: "context".into(), got: context.to_string(), allowed });
         }
         let cpu = Cpu::new(config.into(), self.weights.clone(), method.retain.positions(), store)?;
+        let cpu = cpu.with_precision(precision);
         Ok(Engine::new(self.model.clone(), Box::new(cpu), method, context))
     }
 }

@@ -60,7 +60,7 @@ fn methods_are_listed_with_their_parameters() {
 #[test]
 fn help_has_examples() {
     let mut run = 0;
-    for args in [&["--help"][..], &["generate", "--help"]] {
+    for args in [&["--help"][..], &["generate", "--help"], &["eval", "--help"]] {
         let (ok, out, _) = attnscope(args);
         let examples = out.split_once("Examples:\n").unwrap_or_else(|| panic!("{args:?} has none")).1;
         for line in examples.lines().filter_map(|line| line.trim().strip_prefix("attnscope ")) {
@@ -75,7 +75,68 @@ fn help_has_examples() {
         }
         assert!(ok);
     }
-    assert!(run >= 6, "{run} examples");
+    assert!(run >= 11, "{run} examples");
+}
+
+/// A small plan for the tiny model: budgets, a text that must be another's, two suites with prompts and two with texts.
+const PLAN: &str = r#"{
+    "sizes": {"lengths": [400, 500], "cases": 2, "prompt": 300, "answer": 12, "long": [600]},
+    "settings": [
+        {"label": "full", "method": {"name": "full"}, "suites": ["passkey", "keys", "text", "speed"]},
+        {"label": "kept {}", "method": {"name": "streaming_llm", "params": {"recent": {"share": 1, "less": 4}}},
+            "budgets": [0.25], "suites": ["passkey", "text"]},
+        {"label": "8 bits", "method": {"name": "quant_spec", "params": {"gamma": 0}}, "suites": ["speed"]},
+        {"label": "guesses", "method": {"name": "quant_spec"}, "suites": ["speed"], "same_text_as": "8 bits"}
+    ]}"#;
+
+#[test]
+fn an_evaluation_reports_and_goes_on_where_it_was() {
+    let (model, plan) = (file("eval.gguf", &tiny::file()), file("plan.json", PLAN.as_bytes()));
+    let out = plan.with_extension("out");
+    let _ = fs::remove_dir_all(&out);
+    let eval = |more: &[&str]| {
+        let paths = [&model, &plan, &out].map(|path| path.to_str().unwrap());
+        attnscope(&[&["eval", "--model", paths[0], "--plan", paths[1], "--out", paths[2]], more].concat())
+    };
+    let (ok, json, err) = eval(&["--json"]);
+    assert!(ok, "{err}");
+    let reports: Vec<Value> = serde_json::from_str(&json).unwrap();
+    let names: Vec<_> = reports.iter().map(|report| report["suite"].as_str().unwrap()).collect();
+    assert_eq!(names, ["passkey", "keys", "text", "speed"]);
+    let row = |suite: usize, label: &str| {
+        reports[suite]["settings"].as_array().unwrap().iter().find(|row| row["label"] == label).unwrap().clone()
+    };
+    // Against itself nothing is lost; a quarter of the rows of the prompt is a quarter of its bytes, and something is.
+    let (full, kept) = (row(2, "full"), row(2, "kept 25 %"));
+    assert_eq!(
+        (full["metrics"]["kl"]["worst"].as_f64(), full["metrics"]["kl"]["count"].as_u64()),
+        (Some(0.0), Some(24))
+    );
+    assert_eq!((full["cost"]["stored_share"].as_f64(), full["cost"]["ceiling"].as_f64()), (Some(1.0), Some(1.0)));
+    assert!(kept["metrics"]["kl"]["mean"].as_f64().unwrap() > 0.0);
+    let share = kept["cost"]["stored_share"].as_f64().unwrap();
+    assert!((share - 75.0 / 311.0).abs() < 1e-9, "{share}");
+    assert_eq!(row(0, "full")["cases"], 4);
+    let guesses = row(3, "guesses");
+    assert_eq!(guesses["metrics"]["same_text"]["mean"], 1.0);
+    assert!(guesses["cost"]["guesses"].as_f64().unwrap() > 0.0);
+
+    // All is there: nothing is run, and speeds, which never repeat, are the same.
+    let (_, again, _) = eval(&["--json"]);
+    assert!(again == json, "{again}");
+    // A line is cut short: that case alone is run again.
+    let store = out.join("cases.jsonl");
+    let lines = fs::read_to_string(&store).unwrap();
+    fs::write(&store, &lines[..lines.len() - 40]).unwrap();
+    let (ok, csv, err) = eval(&["--csv"]);
+    assert!(ok, "{err}");
+    assert_eq!(fs::read_to_string(&store).unwrap().lines().count(), lines.lines().count() + 1);
+    assert_eq!(csv.lines().count(), 1 + lines.lines().count());
+    for name in ["text.json", "passkey.svg", "kl.svg", "bytes.svg"] {
+        assert!(out.join(name).is_file(), "{name}");
+    }
+    let (ok, _, err) = eval(&["--only", "nothing"]);
+    assert!(!ok && err.contains("--only"), "{err}");
 }
 
 #[test]

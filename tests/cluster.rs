@@ -10,6 +10,7 @@ use attnscope::{
     cache::Store,
     cluster::Cluster,
     engine::{Engine, Options, Progress, Prompt},
+    kernels::Precision,
     loader::Loaded,
     method::{LayerCx, Select},
     methods::{Rule, Value},
@@ -47,7 +48,7 @@ fn options(max_tokens: u32) -> Options {
 
 fn host(loaded: &Loaded, hosts: u32, number: u32) -> Result<Engine> {
     let (prompt, rule) = (prompt(), Rule::given(&given(20.0), &loaded.shape())?);
-    loaded.with(rule.plan(prompt.len(), &prompt.rounds(), hosts)?.method(number), None, Store::F32)
+    loaded.with(rule.plan(prompt.len(), &prompt.rounds(), hosts)?.method(number), None, Store::F32, Precision::Fast)
 }
 
 fn cluster(hosts: u32, limit: Duration) -> Cluster {
@@ -119,7 +120,7 @@ fn lost(what: fn()) -> (Error, Duration) {
         if number == 1 {
             method.select = Box::new(Until(what));
         }
-        loaded.with(method, None, Store::F32)
+        loaded.with(method, None, Store::F32, Precision::Fast)
     };
     let mut cluster = Cluster::new(3, Duration::from_millis(500), build).unwrap();
     cluster.start(&prompt(), &options(20)).unwrap();

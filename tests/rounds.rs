@@ -9,6 +9,7 @@ use attnscope::{
     backend::WeightData,
     cache::Store,
     engine::{Engine, Options, Progress, Prompt},
+    kernels::Precision,
     method::{LayerCx, Method, Select},
     methods::{Correction, Value},
     ops::{Read, Tag},
@@ -201,7 +202,7 @@ fn computed_anew_after_every_token_keys_and_values_are_those_of_full_attention()
     let loaded = tiny::load();
     let ids = tiny::prompt(60);
     let last = |method: Method| {
-        let mut engine = loaded.with(method, None, Store::F16).unwrap();
+        let mut engine = loaded.with(method, None, Store::F16, Precision::Fast).unwrap();
         engine.start(&ids[..40], options(20)).unwrap();
         let mut logits = Vec::new();
         for &id in &ids[40..] {

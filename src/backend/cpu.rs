@@ -21,7 +21,7 @@ pub use weights::{WeightData, Weights};
 use crate::{
     Error, Result,
     cache::{Cache, Head, Rows, Store},
-    kernels::{Activations, AttendScratch, GemmScratch, Matrix, Rope, add_assign, matmul, rms_norm, swiglu},
+    kernels::{Activations, AttendScratch, GemmScratch, Matrix, Precision, Rope, add_assign, matmul, rms_norm, swiglu},
     method::Positions,
     model::{Config, RopeConfig},
     ops::{Dense, Fold, Kept, Kv, Mass, Part, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
@@ -156,6 +156,13 @@ impl Cpu {
             whole: Default::default(),
             tags: Vec::new(),
         })
+    }
+
+    /// The same with products of another precision.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Cpu {
+        self.activations = Activations::new(precision);
+        self
     }
 
     /// The cache, for tests and views.

@@ -8,6 +8,7 @@ use attnscope::{
     calibrate::{RoundMass, round_masses, shares, similarity, watershed},
     chat::ChatMessage,
     engine::{Engine, Options, Progress},
+    kernels::Precision,
     loader::Loaded,
     methods::Value,
     metrics,
@@ -115,7 +116,7 @@ fn reselection(loaded: &Loaded, args: &Args) -> Result<u32, Failure> {
             return Err(Error::File { what: path.display().to_string(), why }.into());
         };
         let run = |method: &str, given: &[(String, Value)]| {
-            logits(loaded.engine(method, given, None, Store::F16)?, ids, args.prompt_tokens as usize)
+            logits(loaded.engine_in(Precision::Exact, method, given, None, Store::F16)?, ids, args.prompt_tokens as usize)
         };
         let full = run("full", &[])?;
         bar.inc(1);
@@ -151,7 +152,7 @@ fn watershed_of(loaded: &Loaded, path: &Path, threshold: f32) -> Result<u32, Fai
         let prompt = loaded.chat_prompt(chat)?;
         let question = prompt.rounds().last().copied().unwrap_or(0);
         // The rounds before in one piece, so that the newest pass is the question.
-        let mut engine = loaded.with(RoundMass::default().method(), None, Store::F16)?;
+        let mut engine = loaded.with(RoundMass::default().method(), None, Store::F16, Precision::Exact)?;
         let (before, asked) = prompt.split(question);
         engine.start(before, Options { max_tokens: 1, ..Options::default() })?;
         while engine.advance()? != Progress::Done {}

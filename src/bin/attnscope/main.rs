@@ -2,12 +2,13 @@
 
 mod bench;
 mod calibrate;
+mod eval;
 mod generate;
 mod methods;
 mod model;
 
 use clap::{Parser, Subcommand};
-use std::{io, process::ExitCode};
+use std::{fmt::Display, io, process::ExitCode};
 
 /// Sparse attention and KV-cache compression methods on a real llama model.
 #[derive(Parser)]
@@ -21,6 +22,7 @@ const EXAMPLES: &str = "Examples:
   attnscope methods
   attnscope generate --model smollm2.gguf --chat 'Why is the sky blue?' --method h2o
   attnscope bench --model smollm2.gguf --prompt-tokens 330,1900
+  attnscope eval --model smollm2.gguf --suite text --only h2o
 
 The model: `cargo xtask model` fetches SmolLM2-135M and prints its path.";
 
@@ -34,6 +36,8 @@ enum Command {
     Calibrate(calibrate::Args),
     /// Measure prefill and decode speed
     Bench(bench::Args),
+    /// Measure quality, bytes and speed of methods against full attention
+    Eval(eval::Args),
 }
 
 /// Why a command ends early.
@@ -45,6 +49,15 @@ enum Failure {
     /// What was found cannot be written.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
+    /// A file other than the model's cannot be read or written, or what it holds cannot be used.
+    #[error("{what}: {why}")]
+    File { what: String, why: String },
+}
+
+impl Failure {
+    fn file(what: impl Display, why: impl Display) -> Failure {
+        Failure::File { what: what.to_string(), why: why.to_string() }
+    }
 }
 
 fn main() -> ExitCode {
@@ -53,6 +66,7 @@ fn main() -> ExitCode {
         Command::Methods(args) => methods::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Eval(args) => eval::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,11 @@ use attnscope::{
     methods::{self, Profile, Value},
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 /// Bytes handed to the loader at once.
 const PORTION: usize = 1 << 20;
@@ -33,28 +37,33 @@ pub struct ModelArgs {
     context: Option<u32>,
 }
 
+/// Loads a model file; `see` gets its bytes on the way.
+pub fn load(path: &Path, mut see: impl FnMut(&[u8])) -> Result<Loaded> {
+    let fail = |e: std::io::Error| Error::File { what: path.display().to_string(), why: e.to_string() };
+    let mut file = File::open(path).map_err(fail)?;
+    let size = file.metadata().map_err(fail)?.len();
+    let bar = ProgressBar::new(size).with_style(
+        ProgressStyle::with_template("loading {bar:32} {bytes}/{total_bytes}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let mut loader = Loader::new(Some(size));
+    let mut portion = vec![0; PORTION];
+    loop {
+        let n = file.read(&mut portion).map_err(fail)?;
+        if n == 0 {
+            break;
+        }
+        loader.push(&portion[..n])?;
+        see(&portion[..n]);
+        bar.inc(n as u64);
+    }
+    bar.finish_and_clear();
+    loader.finish()
+}
+
 impl ModelArgs {
     pub fn load(&self) -> Result<Loaded> {
-        let what = || self.model.display().to_string();
-        let fail = |e: std::io::Error| Error::File { what: what(), why: e.to_string() };
-        let mut file = File::open(&self.model).map_err(fail)?;
-        let size = file.metadata().map_err(fail)?.len();
-        let bar = ProgressBar::new(size).with_style(
-            ProgressStyle::with_template("loading {bar:32} {bytes}/{total_bytes}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
-        let mut loader = Loader::new(Some(size));
-        let mut portion = vec![0; PORTION];
-        loop {
-            let n = file.read(&mut portion).map_err(fail)?;
-            if n == 0 {
-                break;
-            }
-            loader.push(&portion[..n])?;
-            bar.inc(n as u64);
-        }
-        bar.finish_and_clear();
-        let mut loaded = loader.finish()?;
+        let mut loaded = load(&self.model, |_| ())?;
         if let Some(path) = &self.profile {
             let fail = |why: String| Error::File { what: path.display().to_string(), why };
             let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
