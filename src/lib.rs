@@ -18,7 +18,9 @@ pub mod methods;
 pub mod model;
 pub mod backend;
 pub mod sampler;
+pub mod guard;
 pub mod engine;
+pub mod advisor;
 pub mod loader;
 #[cfg(target_arch = "wasm32")]
 pub mod web;

@@ -9,7 +9,7 @@ use crate::{
     engine::Engine,
     gguf::{Header, Sink, Stream, transcode},
     kernels::Matrix,
-    methods::{self, Value},
+    methods::{self, Spec, Value},
     model::{Config, Layer, Model},
     ops::Weight,
     tokenizer::Tokenizer,
@@ -41,11 +41,10 @@ impl Loaded {
         }
     }
 
-    /// An engine with a method of the registry on the CPU. `context` limits the text, in tokens; `None`: as many as
-    /// the model was trained for.
+    /// An engine with a method of the registry on the CPU, as it is; see [`compose`](Loaded::compose).
     ///
     /// # Errors
-    /// For an unknown method or parameter, and [`Error::Param`] for a context of 0 or beyond the model's.
+    /// As [`compose`](Loaded::compose).
     pub fn engine(
         &self,
         method: &str,
@@ -53,13 +52,23 @@ impl Loaded {
         context: Option<u32>,
         store: Store,
     ) -> Result<Engine> {
+        self.compose(&Spec::method(method, params), context, store)
+    }
+
+    /// An engine with a method on the CPU. `context` limits the text, in tokens; `None`: as many as the model was
+    /// trained for.
+    ///
+    /// # Errors
+    /// For an unknown method or parameter or roles that do not fit together, and [`Error::Param`] for a context of 0 or
+    /// beyond the model's.
+    pub fn compose(&self, spec: &Spec, context: Option<u32>, store: Store) -> Result<Engine> {
         let config = &self.model.config;
         let context = context.unwrap_or(config.context);
         if !(1..=config.context).contains(&context) {
             let allowed = format!("1 to {}", config.context);
             return Err(Error::Param { name: "context".into(), got: context.to_string(), allowed });
         }
-        let method = methods::build(method, params, &methods::Shape { layers: config.layers })?;
+        let method = spec.build(&methods::Shape { layers: config.layers })?;
         let cpu = Cpu::new(config.into(), self.weights.clone(), method.retain.positions(), store)?;
         Ok(Engine::new(self.model.clone(), Box::new(cpu), method, context))
     }

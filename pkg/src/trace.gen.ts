@@ -24,6 +24,8 @@ export const Kind = {
   quantise: 14,
   fold: 15,
   readBlocks: 16,
+  shadow: 17,
+  guard: 18,
 } as const;
 
 /** Name of a kind. */
@@ -65,6 +67,8 @@ export const SCHEMA = {
   quantise: { kind: 14, head: "kv", aux: "", a: "first position", b: "rows now in two 4-bit planes", payload: false },
   fold: { kind: 15, head: "kv", aux: "", a: "position that is dropped", b: "position it is added to", payload: false },
   readBlocks: { kind: 16, head: "query", aux: "", a: "positions of a block + 65536 * number of blocks", b: "payload records; bit q * (q + 1) / 2 + k of the payload: query block q reads key block k", payload: true },
+  shadow: { kind: 17, head: "query", aux: "", a: "share of the full attention over live positions that fell on what was read, as f32 bits", b: "relative error of the attention output, as f32 bits", payload: false },
+  guard: { kind: 18, head: "", aux: "0 recall, 1 error: all is read from here on; 2 acceptance: no guesses; 3 finite: both, and all is kept", a: "what was seen, as f32 bits", b: "its limit, as f32 bits", payload: false },
 } as const satisfies Record<KindName, KindSpec>;
 
 /** The kinds that have a payload. */

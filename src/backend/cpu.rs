@@ -7,8 +7,10 @@ mod derive;
 mod fold;
 mod ops;
 mod pages;
+mod positions;
 mod probe;
 mod scores;
+mod shadow;
 mod spread;
 mod tables;
 mod unmasked;
@@ -22,7 +24,7 @@ use crate::{
     kernels::{Activations, AttendScratch, GemmScratch, Matrix, Rope, add_assign, matmul, rms_norm, swiglu},
     method::Positions,
     model::{Config, RopeConfig},
-    ops::{Dense, Fold, Kept, Kv, Mass, PlaneGroups, Read, Scores, Set, Tag, Weight},
+    ops::{Dense, Fold, Kept, Kv, Mass, Missed, PlaneGroups, Read, Scores, Set, Tag, Weight},
     trace::{Detail, Tracer},
 };
 use std::{ops::Range, sync::Arc};
@@ -77,6 +79,8 @@ pub struct Cpu {
     chunk: [Vec<f32>; 2],
     /// Attention output of a chunk, `[chunk, query_heads * head_dim]`.
     output: Vec<f32>,
+    /// Of a shadow evaluation, `[query_heads * head_dim]`.
+    dense: Vec<f32>,
     activations: Activations,
     gemm: GemmScratch,
     attend: AttendScratch,
@@ -127,6 +131,7 @@ impl Cpu {
             q: Vec::new(),
             chunk: Default::default(),
             output: Vec::new(),
+            dense: Vec::new(),
             activations: Activations::default(),
             gemm: GemmScratch::default(),
             attend: AttendScratch::default(),
@@ -295,6 +300,10 @@ impl Dense for Cpu {
 
     fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
         self.attend_rows(kv, read, rows, leave)
+    }
+
+    fn shadow(&mut self, kv: Kv, read: Read) -> Result<Missed> {
+        self.compare_dense(kv, read)
     }
 
     fn add_output(&mut self, w: Weight, rows: Range<u32>) -> Result<()> {

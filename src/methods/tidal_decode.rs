@@ -4,7 +4,8 @@
 //! (`llama_tidal_attention_forward`); its CUDA engine is a latency harness and no reference. Nothing is evicted.
 //! The current token is not forced into the set. `share = all_heads` is the rule of LessIsMore (arXiv 2508.07101):
 //! one set for all heads, part of it the newest tokens. The re-selection layer is calibrated per model; the default
-//! is the published layer 13 of 32, scaled to the depth at hand.
+//! is the published layer 13 of 32, scaled to the depth at hand. Where a retain role drops tokens, layer by layer, the
+//! set holds positions: a layer reads those of them that it still has.
 //!
 //! `variant = sketch`: query i reads keys i-w <= j <= i with w = floor(n (1 - sparsity) / 2), in every layer.
 //! Role: reads.
@@ -19,6 +20,7 @@ pub const ROW: Row = Row {
     summary: "Two layers choose the tokens worth reading; all layers after them read only those. Nothing is dropped.",
     paper: Some("2410.05076"),
     roles: &[Role::Select],
+    whole: false,
     params: &[
         Param::choice("variant", &["paper", "sketch"], "the paper's algorithm, or a band of newest tokens"),
         Param::tokens("top_k", 256, 1..=1 << 20, "tokens each head reads in a sparse layer").budget(),
@@ -81,7 +83,7 @@ pub struct TidalDecode {
     pub top_k: u32,
     /// Which heads share.
     pub share: Share,
-    /// The set in force; a new pass starts with none.
+    /// The positions in force; a new pass starts with none.
     pub held: Option<Set>,
 }
 
@@ -93,6 +95,10 @@ impl TidalDecode {
 }
 
 impl Select for TidalDecode {
+    fn needs(&self) -> Needs {
+        let heads = if matches!(self.share, Share::AllHeads { .. }) { Heads::Alike } else { Heads::Uneven };
+        Needs { heads, ..Needs::default() }
+    }
     fn wants(&self, at: &Site) -> Option<Mass> {
         self.selects(at).then_some(Mass { rows: 1, per: Group::Query })
     }
@@ -101,19 +107,20 @@ impl Select for TidalDecode {
             self.held = None;
         }
         Ok(match self.held {
-            Some(set) if !self.selects(&cx.site) => Read::Slots(set),
+            Some(positions) if !self.selects(&cx.site) => Read::Slots(cx.ops.at_positions(cx.kv, positions)?),
             _ => Read::All,
         })
     }
     fn learn(&mut self, cx: &mut LayerCx, mass: Scores) -> Result<()> {
-        self.held = Some(match self.share {
+        let set = match self.share {
             Share::QueryHead => cx.ops.top_k(mass, self.top_k, Pins::default())?,
             Share::KvGroup => {
                 let own = cx.ops.top_k(mass, self.top_k, Pins::default())?;
                 cx.ops.union_by_kv(own)?
             }
             Share::AllHeads { recent } => cx.ops.top_k_shared(mass, self.top_k, Pins { sinks: 0, recent })?,
-        });
+        };
+        self.held = Some(cx.ops.positions(cx.kv, set)?);
         Ok(())
     }
 }

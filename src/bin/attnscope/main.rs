@@ -1,9 +1,11 @@
 //! The command line: `attnscope --help`.
 
+mod advise;
 mod bench;
 mod generate;
 mod methods;
 mod model;
+mod spec;
 
 use clap::{Parser, Subcommand};
 use std::{io, process::ExitCode};
@@ -19,6 +21,7 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   attnscope methods
   attnscope generate --model smollm2.gguf --chat 'Why is the sky blue?' --method h2o
+  attnscope advise --model smollm2.gguf --memory 64MB --context 8000
   attnscope bench --model smollm2.gguf --prompt-tokens 330,1900
 
 The model: `cargo xtask model` fetches SmolLM2-135M and prints its path.";
@@ -29,6 +32,8 @@ enum Command {
     Generate(generate::Args),
     /// List the methods and their parameters
     Methods(methods::Args),
+    /// Find a method and budgets that fit into memory
+    Advise(advise::Args),
     /// Measure prefill and decode speed
     Bench(bench::Args),
 }
@@ -48,6 +53,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Generate(args) => generate::run(&args),
         Command::Methods(args) => methods::run(&args),
+        Command::Advise(args) => advise::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match done {
