@@ -56,14 +56,18 @@ pub enum Kind {
     Fold = 15,
     /// The blocks of keys that the blocks of queries read.
     ReadBlocks = 16,
+    /// What a sparse read missed.
+    Shadow = 17,
+    /// A monitor tripped, and the run goes on along the safe path.
+    Guard = 18,
     /// A run of positions was parked in the far tier.
-    Park = 17,
+    Park = 19,
     /// A run of positions was fetched from the far tier.
-    Fetch = 18,
+    Fetch = 20,
     /// A pass ended: bytes of the far tier.
-    Far = 19,
+    Far = 21,
     /// Hosts exchanged what their attention found in a layer.
-    Exchange = 20,
+    Exchange = 22,
 }
 
 /// One row of [`SCHEMA`].
@@ -194,6 +198,28 @@ pub const SCHEMA: &[KindSpec] = &[
             "payload records; bit q * (q + 1) / 2 + k of the payload: query block q reads key block k",
         ],
         payload: true,
+    },
+    KindSpec {
+        kind: Kind::Shadow,
+        name: "shadow",
+        head: "query",
+        fields: [
+            "",
+            "share of the full attention over live positions that fell on what was read, as f32 bits",
+            "relative error of the attention output, as f32 bits",
+        ],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Guard,
+        name: "guard",
+        head: "",
+        fields: [
+            "0 recall, 1 error: all is read from here on; 2 acceptance: no guesses; 3 finite: both, and all is kept",
+            "what was seen, as f32 bits",
+            "its limit, as f32 bits",
+        ],
+        payload: false,
     },
     KindSpec {
         kind: Kind::Park,

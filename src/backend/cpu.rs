@@ -8,9 +8,11 @@ mod fold;
 mod ops;
 mod pages;
 mod parts;
+mod positions;
 mod probe;
 mod rounds;
 mod scores;
+mod shadow;
 mod spread;
 mod tables;
 mod unmasked;
@@ -24,7 +26,7 @@ use crate::{
     kernels::{Activations, AttendScratch, GemmScratch, Matrix, Precision, Rope, add_assign, matmul, rms_norm, swiglu},
     method::Positions,
     model::{Config, RopeConfig},
-    ops::{Dense, Fold, Kept, Kv, Mass, Part, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
+    ops::{Dense, Fold, Kept, Kv, Mass, Missed, Part, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
     trace::{Detail, Tracer},
 };
 use std::{ops::Range, sync::Arc};
@@ -79,6 +81,8 @@ pub struct Cpu {
     chunk: [Vec<f32>; 2],
     /// Attention output of a chunk, `[chunk, query_heads * head_dim]`.
     output: Vec<f32>,
+    /// Of a shadow evaluation, `[query_heads * head_dim]`.
+    dense: Vec<f32>,
     activations: Activations,
     gemm: GemmScratch,
     attend: AttendScratch,
@@ -145,6 +149,7 @@ impl Cpu {
             q: Vec::new(),
             chunk: Default::default(),
             output: Vec::new(),
+            dense: Vec::new(),
             activations: Activations::default(),
             gemm: GemmScratch::default(),
             attend: AttendScratch::default(),
@@ -361,6 +366,10 @@ impl Dense for Cpu {
 
     fn merge(&mut self, kv: Kv, parts: &[Part]) -> Result<()> {
         self.merge_parts(kv, parts)
+    }
+
+    fn shadow(&mut self, kv: Kv, read: Read) -> Result<Missed> {
+        self.compare_dense(kv, read)
     }
 
     fn add_output(&mut self, w: Weight, rows: Range<u32>) -> Result<()> {

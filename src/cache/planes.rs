@@ -34,12 +34,16 @@ struct Place {
     per: usize,
 }
 
+/// Rows that room is made for when `more` come to `rows` and there is none: as many again, so that growing is rare.
+fn ahead(rows: usize, more: usize) -> usize {
+    more + rows.max(512)
+}
+
 impl Plane {
-    /// Makes room for as many rows again as there are, at least 512, so that growing is rare; `grids` says how many
-    /// grids so many rows have.
+    /// Makes room; `grids` says how many grids so many rows have.
     fn reserve(&mut self, rows: usize, more: usize, width: usize, grids: impl Fn(usize) -> usize) {
         if (rows + more) * width / 2 > self.upper.capacity() {
-            let ahead = more + rows.max(512);
+            let ahead = ahead(rows, more);
             self.upper.reserve_exact(ahead * width / 2);
             self.lower.reserve_exact(ahead * width / 2);
             self.grids.reserve_exact(grids(ahead));
@@ -146,6 +150,27 @@ impl Planes {
     pub fn bytes(&self, number: usize) -> [u64; 2] {
         let upper = self.k.upper.len() + self.v.upper.len() + 2 * number * (self.k.grids.len() + self.v.grids.len());
         [upper as u64, (self.k.lower.len() + self.v.lower.len()) as u64]
+    }
+
+    /// [`bytes`](Planes::bytes) in all and [`allocated`](Planes::allocated) of `rows` rows of `width` channels, pushed
+    /// group by group.
+    #[must_use]
+    pub fn footprint(groups: PlaneGroups, width: usize, rows: usize, number: usize) -> [u64; 2] {
+        let tokens = groups.tokens.max(1) as usize;
+        let channels = if groups.channels == 0 { width } else { groups.channels as usize };
+        let (rows, by_row) = (rows / tokens * tokens, width / channels);
+        let grids = |rows: usize, ahead: usize| {
+            rows / tokens * width + ahead.div_ceil(tokens) * width + (rows + ahead) * by_row
+        };
+        let mut room = [0; 2];
+        for there in (0..rows).step_by(tokens) {
+            if there + tokens > room[0] {
+                let more = ahead(there, tokens);
+                room = [there + more, grids(there, more)];
+            }
+        }
+        let bytes = 2 * rows * width + 2 * number * grids(rows, 0);
+        [bytes as u64, (2 * room[0] * width + room[1] * size_of::<Grid>()) as u64]
     }
 
     /// Bytes reserved.

@@ -124,6 +124,11 @@ impl Param {
         self.is_budget = true;
         self
     }
+    /// Smallest and largest value of a whole number.
+    #[must_use]
+    pub fn range(&self) -> Option<[u32; 2]> {
+        if let ParamKind::Int { min, max, .. } = self.kind { Some([min, max]) } else { None }
+    }
     /// The value it has when none is given.
     #[must_use]
     pub fn default(&self) -> Value {

@@ -17,6 +17,7 @@ pub const ROW: Row = Row {
     summary: "Keys and values in two 4-bit planes: cheap guesses read one, their check reads both. Nothing is dropped.",
     paper: Some("2502.10424"),
     roles: &[Role::Select, Role::Retain, Role::Schedule],
+    whole: true,
     params: &[
         Param::tokens("group_tokens", 64, 1..=1 << 16, "tokens a key grid covers; one to two groups stay f16").budget(),
         Param::channels(
@@ -76,8 +77,19 @@ impl Planes {
 }
 
 impl Retain for Planes {
+    fn heads(&self) -> Heads {
+        Heads::Alike
+    }
     fn bound(&self) -> Option<u32> {
         Some(2 * self.groups.tokens + self.gamma)
+    }
+    fn holds(&self, of: &Extent) -> Holds {
+        let (tokens, rows) = (self.groups.tokens, of.rows());
+        let prompt = due_after_prompt(of.prompt, 0, tokens);
+        // The newest flush was before the newest row.
+        let quantised = prompt + due(rows.saturating_sub(1).max(prompt), prompt, tokens);
+        let most = of.rows().min(2 * tokens + self.gamma);
+        Holds { rows: rows - quantised, most, planes: Some((self.groups, quantised)) }
     }
     fn make_room(&mut self, cx: &mut LayerCx) -> Result<Edit> {
         Ok(self.quantise(due(cx.site.live, cx.site.quantised, self.groups.tokens)))

@@ -70,8 +70,8 @@ struct SessionStats {
 pub struct Session {
     loaded: Arc<Loaded>,
     engine: Engine,
-    sampling: Sampling,
-    eos: Vec<u32>,
+    /// All but the length of the text and the trace.
+    options: engine::Options,
     /// Holds the bytes that wait in the text before its newest token, which may still be replaced.
     text: Detokenizer,
     newest: Option<u32>,
@@ -96,8 +96,8 @@ impl Session {
     }
 
     /// A session without a text.
-    pub(super) fn new(loaded: Arc<Loaded>, engine: Engine, sampling: Sampling, eos: Vec<u32>) -> Session {
-        Session { loaded, engine, sampling, eos, text: Detokenizer::default(), newest: None, step: None }
+    pub(super) fn new(loaded: Arc<Loaded>, engine: Engine, options: engine::Options) -> Session {
+        Session { loaded, engine, options, text: Detokenizer::default(), newest: None, step: None }
     }
 }
 
@@ -121,7 +121,7 @@ impl Session {
                 return Err(throw(Error::Param { name: "trace".to_owned(), got, allowed }));
             }
         };
-        let options = engine::Options { max_tokens, trace, sampling: self.sampling, eos: self.eos.clone() };
+        let options = engine::Options { max_tokens, trace, ..self.options.clone() };
         self.engine.start(ids, options).map_err(throw)?;
         self.text = Detokenizer::default();
         (self.newest, self.step) = (None, None);

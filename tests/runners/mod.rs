@@ -159,7 +159,7 @@ pub struct Watched<F> {
     pub look: F,
 }
 
-impl<F: FnMut(&mut LayerCx, Option<Scores>)> Retain for Watched<F> {
+impl<F: FnMut(&mut LayerCx, Option<Scores>) + 'static> Retain for Watched<F> {
     fn positions(&self) -> Positions {
         self.retain.positions()
     }

@@ -92,7 +92,7 @@ impl Cpu {
         Ok(())
     }
 
-    fn attend_head(
+    pub(super) fn attend_head(
         &mut self,
         kv: Kv,
         head: usize,
