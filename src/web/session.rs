@@ -6,7 +6,6 @@ use crate::{
     engine::{self, End, Engine, Progress},
     loader::Loaded,
     ops::{Kept, Part},
-    sampler::Sampling,
     tokenizer::{Detokenizer, Tokenizer},
     trace::Detail,
 };
