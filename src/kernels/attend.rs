@@ -9,6 +9,7 @@ use fearless_simd::{dispatch, prelude::*};
 use super::activations::FEW_ROWS;
 use super::attend_blocks::Used;
 use super::attend_listed::Union;
+use super::attend_planes::Folded;
 use super::block::{self, Rows, RowsMut};
 use super::direct;
 use super::softmax::softmax;
@@ -94,6 +95,8 @@ pub struct AttendScratch {
     pub(super) used: Used,
     /// Of a span one over the sum of each query's weights, of lists one head's scores.
     pub(super) own: Vec<f32>,
+    /// Queries and weights that carry the grids of two planes.
+    pub(super) folded: Folded,
 }
 
 /// Attention of every row over its span, into `out` `[rows, out_stride]`, head g at `g * head_dim` of the row.

@@ -5,7 +5,8 @@ use crate::{
     Error, Result,
     cache::{Head, Planes},
     kernels::{
-        AttendScratch, Blocks, Element, Keys, MassOut, Queries, Rope, Span, attend_blocks, attend_listed, attend_span,
+        AttendScratch, Blocks, Element, Keys, MassOut, Queries, Rope, Span, attend_blocks, attend_listed,
+        attend_planes, attend_span, planes_serve,
     },
     method::Positions,
     model::MAX_GROUP,
@@ -135,7 +136,16 @@ impl Cpu {
             first_row: self.pass.rows.saturating_sub(mass.rows).saturating_sub(rows.start) as usize,
         });
         let scratch = &mut self.attend;
-        if let Some(planes) = &cached.planes {
+        let in_planes = cached.planes.as_ref().filter(|planes| planes.rows > 0);
+        if let (Some(planes), Read::All | Read::Coarse) = (in_planes, read)
+            && planes_serve(&q, planes.groups.channels as usize)
+        {
+            let planes = planes.to_read(matches!(read, Read::Coarse));
+            each_store!(cached, |k, v| {
+                let tail = Keys { k, v, rotate };
+                attend_planes(&q, &planes, &tail, before + 1, out, width, mass, scratch);
+            });
+        } else if let Some(planes) = in_planes {
             whole(cached, planes, matches!(read, Read::Coarse), dim, &mut self.whole);
             let [k, v] = &self.whole;
             run(&q, k, v, rotate, reads, out, width, mass, scratch);
@@ -217,7 +227,7 @@ impl Cpu {
     }
 }
 
-/// Keys and values of a head with quantised rows, as f32.
+/// Keys and values of a head with quantised rows, as f32: for the many rows of a prompt, which share the conversion.
 fn whole(head: &Head, planes: &Planes, coarse: bool, dim: usize, out: &mut [Vec<f32>; 2]) {
     for (part, rows) in out.iter_mut().zip([&head.k, &head.v]) {
         part.resize(head.len() * dim, 0.0);
