@@ -8,6 +8,7 @@ mod attend_blocks;
 mod attend_listed;
 mod attend_planes;
 mod block;
+mod codes;
 mod direct;
 mod element;
 mod exp;

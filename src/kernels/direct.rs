@@ -13,31 +13,7 @@ const PASS: usize = 4;
 /// Up to so many queries two passes beat a tile.
 const FEW: usize = 2 * PASS;
 /// Slots scored together, the lanes of one result.
-const SLOTS: usize = 4;
-
-/// Rows of numbers, read in pairs of vectors.
-pub(super) trait Stored: Copy {
-    /// Where one row is.
-    type Row: Copy;
-    /// Row `slot` of rows of `dim` numbers.
-    fn row(self, slot: usize, dim: usize) -> Self::Row;
-    /// The numbers of a row from `at` on, as many as two vectors have lanes; in what order is the storage's own affair.
-    fn pair<S: Simd>(simd: S, row: Self::Row, at: usize) -> (S::f32s, S::f32s);
-}
-
-impl<'a, E: Element> Stored for &'a [E] {
-    type Row = &'a [E];
-
-    #[inline(always)]
-    fn row(self, slot: usize, dim: usize) -> &'a [E] {
-        &self[slot * dim..][..dim]
-    }
-
-    #[inline(always)]
-    fn pair<S: Simd>(simd: S, row: &'a [E], at: usize) -> (S::f32s, S::f32s) {
-        E::pair(simd, &row[at..][..2 * S::f32s::LEN])
-    }
-}
+pub(super) const SLOTS: usize = 4;
 
 /// Whether `queries` of `dim` components can be served here: rows must be whole pairs of vectors, others need the
 /// padding of a tile.
@@ -49,16 +25,23 @@ pub(super) fn serves<S: Simd>(queries: usize, dim: usize) -> bool {
 /// The scores `[queries, slots]` of `q` `[queries, dim]` with the keys of `slots`.
 ///
 /// Not inlined, nor is [`weigh`]: within more code the same lines compile to 10% slower ones.
-pub(super) fn score<S: Simd, K: Stored>(simd: S, dim: usize, q: &[f32], keys: K, slots: impl Slots, out: &mut [f32]) {
+pub(super) fn score<S: Simd, E: Element>(
+    simd: S,
+    dim: usize,
+    q: &[f32],
+    keys: &[E],
+    slots: impl Slots,
+    out: &mut [f32],
+) {
     simd.vectorize(
         #[inline(always)]
         || {
             for (q, out) in q.chunks(PASS * dim).zip(out.chunks_mut(PASS * slots.count())) {
                 match q.len() / dim {
-                    1 => score_pass::<S, K, 1>(simd, dim, q, keys, slots, out),
-                    2 => score_pass::<S, K, 2>(simd, dim, q, keys, slots, out),
-                    3 => score_pass::<S, K, 3>(simd, dim, q, keys, slots, out),
-                    _ => score_pass::<S, K, PASS>(simd, dim, q, keys, slots, out),
+                    1 => score_pass::<S, E, 1>(simd, dim, q, keys, slots, out),
+                    2 => score_pass::<S, E, 2>(simd, dim, q, keys, slots, out),
+                    3 => score_pass::<S, E, 3>(simd, dim, q, keys, slots, out),
+                    _ => score_pass::<S, E, PASS>(simd, dim, q, keys, slots, out),
                 }
             }
         },
@@ -66,11 +49,11 @@ pub(super) fn score<S: Simd, K: Stored>(simd: S, dim: usize, q: &[f32], keys: K,
 }
 
 /// The sums `[queries, dim]` of the values of `slots`, weighted by `weights` `[queries, slots]`.
-pub(super) fn weigh<S: Simd, V: Stored>(
+pub(super) fn weigh<S: Simd, E: Element>(
     simd: S,
     dim: usize,
     weights: &[f32],
-    values: V,
+    values: &[E],
     slots: impl Slots,
     out: &mut [f32],
 ) {
@@ -79,10 +62,10 @@ pub(super) fn weigh<S: Simd, V: Stored>(
         || {
             for (weights, out) in weights.chunks(PASS * slots.count()).zip(out.chunks_mut(PASS * dim)) {
                 match out.len() / dim {
-                    1 => weigh_pass::<S, V, 1>(simd, dim, weights, values, slots, out),
-                    2 => weigh_pass::<S, V, 2>(simd, dim, weights, values, slots, out),
-                    3 => weigh_pass::<S, V, 3>(simd, dim, weights, values, slots, out),
-                    _ => weigh_pass::<S, V, PASS>(simd, dim, weights, values, slots, out),
+                    1 => weigh_pass::<S, E, 1>(simd, dim, weights, values, slots, out),
+                    2 => weigh_pass::<S, E, 2>(simd, dim, weights, values, slots, out),
+                    3 => weigh_pass::<S, E, 3>(simd, dim, weights, values, slots, out),
+                    _ => weigh_pass::<S, E, PASS>(simd, dim, weights, values, slots, out),
                 }
             }
         },
@@ -90,11 +73,11 @@ pub(super) fn weigh<S: Simd, V: Stored>(
 }
 
 #[inline(always)]
-fn score_pass<S: Simd, K: Stored, const G: usize>(
+fn score_pass<S: Simd, E: Element, const G: usize>(
     simd: S,
     dim: usize,
     q: &[f32],
-    keys: K,
+    keys: &[E],
     slots: impl Slots,
     out: &mut [f32],
 ) {
@@ -102,7 +85,7 @@ fn score_pass<S: Simd, K: Stored, const G: usize>(
     let q: [&[f32]; G] = std::array::from_fn(|g| &q[g * dim..][..dim]);
     for first in (0..count).step_by(SLOTS) {
         // Past the end the last key again; its scores are dropped.
-        let keys: [K::Row; SLOTS] = std::array::from_fn(|i| keys.row(slots.slot((first + i).min(count - 1)), dim));
+        let keys: [&[E]; SLOTS] = std::array::from_fn(|i| &keys[slots.slot((first + i).min(count - 1)) * dim..][..dim]);
         let mut sums = [[S::f32s::splat(simd, 0.0); SLOTS]; G];
         for at in (0..dim).step_by(2 * S::f32s::LEN) {
             let q = q.map(
@@ -110,7 +93,7 @@ fn score_pass<S: Simd, K: Stored, const G: usize>(
                 |q| f32::pair(simd, &q[at..][..2 * S::f32s::LEN]),
             );
             for (slot, key) in keys.iter().enumerate() {
-                let key = K::pair(simd, *key, at);
+                let key = E::pair(simd, &key[at..][..2 * S::f32s::LEN]);
                 for (sums, q) in sums.iter_mut().zip(&q) {
                     sums[slot] = key.1.mul_add(q.1, key.0.mul_add(q.0, sums[slot]));
                 }
@@ -125,7 +108,7 @@ fn score_pass<S: Simd, K: Stored, const G: usize>(
 
 /// The sums across the lanes of four vectors.
 #[inline(always)]
-fn totals<S: Simd>(simd: S, sums: &[S::f32s; SLOTS]) -> f32x4<S> {
+pub(super) fn totals<S: Simd>(simd: S, sums: &[S::f32s; SLOTS]) -> f32x4<S> {
     let [a, b, c, d] = sums.map(
         #[inline(always)]
         |sum| {
@@ -147,11 +130,11 @@ fn totals<S: Simd>(simd: S, sums: &[S::f32s; SLOTS]) -> f32x4<S> {
 }
 
 #[inline(always)]
-fn weigh_pass<S: Simd, V: Stored, const G: usize>(
+fn weigh_pass<S: Simd, E: Element, const G: usize>(
     simd: S,
     dim: usize,
     weights: &[f32],
-    values: V,
+    values: &[E],
     slots: impl Slots,
     out: &mut [f32],
 ) {
@@ -160,7 +143,7 @@ fn weigh_pass<S: Simd, V: Stored, const G: usize>(
     for at in (0..dim).step_by(step) {
         let mut sums = [(S::f32s::splat(simd, 0.0), S::f32s::splat(simd, 0.0)); G];
         for index in 0..count {
-            let value = V::pair(simd, values.row(slots.slot(index), dim), at);
+            let value = E::pair(simd, &values[slots.slot(index) * dim + at..][..step]);
             for (sum, weights) in sums.iter_mut().zip(&weights) {
                 let weight = S::f32s::splat(simd, weights[index]);
                 *sum = (value.0.mul_add(weight, sum.0), value.1.mul_add(weight, sum.1));
