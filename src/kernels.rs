@@ -27,6 +27,7 @@ mod rope;
 mod select;
 mod softmax;
 mod swiglu;
+mod symmetric;
 mod tile;
 
 pub use activations::Activations;
@@ -48,3 +49,4 @@ pub use rope::{Rope, RopeStyle};
 pub use select::{argmax, top_k};
 pub use softmax::normalise;
 pub use swiglu::swiglu;
+pub use symmetric::Symmetric;

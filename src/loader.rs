@@ -45,7 +45,8 @@ impl Loaded {
     /// the model was trained for.
     ///
     /// # Errors
-    /// For an unknown method or parameter, and [`Error::Param`] for a context of 0 or beyond the model's.
+    /// For an unknown method or parameter, and [`Error::Param`] for a context of 0 or beyond the model's, or for 4-bit
+    /// guesses where no matrix is wider.
     pub fn engine(
         &self,
         method: &str,
@@ -59,9 +60,19 @@ impl Loaded {
             let allowed = format!("1 to {}", config.context);
             return Err(Error::Param { name: "context".into(), got: context.to_string(), allowed });
         }
-        let method = methods::build(method, params, &methods::Shape { layers: config.layers })?;
-        let cpu = Cpu::new(config.into(), self.weights.clone(), method.retain.positions(), store)?;
-        Ok(Engine::new(self.model.clone(), Box::new(cpu), method, context))
+        let built = methods::build(method, params, &methods::Shape { layers: config.layers })?;
+        if built.schedule.narrow_guesses() {
+            let layers = self.model.layers.iter();
+            if !self.weights.narrow(layers.flat_map(|layer| [layer.gate, layer.up, layer.down]))? {
+                return Err(Error::Param {
+                    name: format!("{method}.draft_weights"),
+                    got: "int4_ffn".into(),
+                    allowed: "same: the feed-forward matrices of this file have 4 bits already".into(),
+                });
+            }
+        }
+        let cpu = Cpu::new(config.into(), self.weights.clone(), built.retain.positions(), store)?;
+        Ok(Engine::new(self.model.clone(), Box::new(cpu), built, context))
     }
 }
 
@@ -199,7 +210,7 @@ impl Builder {
         }
         let places = claims.places.into_iter().flatten().collect();
         let model = Model { config: config.clone(), embedding, layers, norm, head };
-        Ok((places, Weights { list: claims.list }, model))
+        Ok((places, Weights { list: claims.list, ..Weights::default() }, model))
     }
 
     fn finish(self) -> Result<Loaded> {

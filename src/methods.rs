@@ -34,7 +34,7 @@ pub use observation::Observation;
 pub use observed_attention::ObservedAttention;
 pub use params::{Param, ParamKind, Params, Value};
 pub use pyramid_kv::{Budgets, PyramidKv};
-pub use quant_spec::{ByPlane, Planes, Rounds};
+pub use quant_spec::{Always, ByPlane, Newest, Planes, Rounds};
 pub use quest::Quest;
 pub use scope::Scope;
 pub use snap_kv::SnapKv;

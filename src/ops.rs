@@ -38,6 +38,8 @@ pub enum Read {
     },
     /// Every live slot, quantised ones by their upper plane alone.
     Coarse,
+    /// Every live slot, each key and value rounded to so many bits (1 to 8) between its own least and largest number.
+    Rounded(u8),
 }
 
 /// Whose scores stay apart.
@@ -296,6 +298,8 @@ pub struct Weight(pub u32);
 pub trait Dense: Ops {
     /// Begins a pass: residual = embeddings of `ids`, the first at position `first`.
     fn embed(&mut self, table: Weight, ids: &[u32], first: u32) -> Result<()>;
+    /// Whether products from now on may be with narrower copies of matrices, where the back end has any.
+    fn narrow(&mut self, on: bool);
     /// queries, keys, values = norm(residual) times three matrices; rotates queries, appends keys and values to `kv`.
     fn project(&mut self, kv: Kv, norm: Weight, qkv: [Weight; 3], rows: Range<u32>) -> Result<()>;
     /// A zeroed score table for each request, that [`attend`](Dense::attend) of this layer fills.

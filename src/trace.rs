@@ -56,6 +56,8 @@ pub enum Kind {
     Fold = 15,
     /// The blocks of keys that the blocks of queries read.
     ReadBlocks = 16,
+    /// What quantising the rows just recorded cost.
+    PlaneNoise = 17,
 }
 
 /// One row of [`SCHEMA`].
@@ -116,7 +118,11 @@ pub const SCHEMA: &[KindSpec] = &[
         kind: Kind::ReadAll,
         name: "readAll",
         head: "query",
-        fields: ["1: quantised rows by their upper plane alone", "", ""],
+        fields: [
+            "1: quantised rows by their upper plane alone; 2: all rows rounded",
+            "of rounded rows: bits of a number",
+            "",
+        ],
         payload: false,
     },
     KindSpec {
@@ -186,6 +192,17 @@ pub const SCHEMA: &[KindSpec] = &[
             "payload records; bit q * (q + 1) / 2 + k of the payload: query block q reads key block k",
         ],
         payload: true,
+    },
+    KindSpec {
+        kind: Kind::PlaneNoise,
+        name: "planeNoise",
+        head: "kv",
+        fields: [
+            "0 keys, 1 values",
+            "f32 bits: signal-to-noise ratio in dB, infinite without an error",
+            "f32 bits: largest error in sixteenths of a step; the bound is 1/2, or 1 where a lower code is cut off",
+        ],
+        payload: false,
     },
 ];
 

@@ -75,6 +75,7 @@ fn product(layout: Layout, n: usize, rows: usize, cols: usize) -> Case {
     for row in 0..rows {
         match layout {
             Layout::Half => w.set_half(row, &numbers(cols)),
+            Layout::Single => w.set_single(row, &numbers(cols)),
             Layout::Q8 => (0..cols / BLOCK).for_each(|b| w.set_q8(row, b, f16::from_f32(0.01), &[row as i8; BLOCK])),
             Layout::Q4 => (0..cols / BLOCK).for_each(|b| {
                 w.set_q4(row, b, f16::from_f32(0.01), f16::from_f32(-0.05), &[row as u8 & 15; BLOCK]);

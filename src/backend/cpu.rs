@@ -5,9 +5,11 @@ mod blocks;
 mod combine;
 mod derive;
 mod fold;
+mod narrow;
 mod ops;
 mod pages;
 mod probe;
+mod rounded;
 mod scores;
 mod spread;
 mod tables;
@@ -88,6 +90,8 @@ pub struct Cpu {
     whole: [Vec<f32>; 2],
     /// Tags by original position.
     tags: Vec<Tag>,
+    /// Products are with narrower copies, where there are any.
+    narrow: bool,
 }
 
 /// Rows and bytes read by the running pass.
@@ -134,6 +138,7 @@ impl Cpu {
             seen: Vec::new(),
             whole: Default::default(),
             tags: Vec::new(),
+            narrow: false,
         })
     }
 
@@ -245,7 +250,8 @@ impl Cpu {
     /// One of the chunk buffers = activations times a matrix.
     fn times(&mut self, w: Weight, into: usize) -> Result<()> {
         let out = &mut self.chunk[into];
-        times(self.weights.matrix(w)?, &self.activations, out, &mut self.gemm);
+        let matrix = if self.narrow { self.weights.narrowed(w)? } else { self.weights.matrix(w)? };
+        times(matrix, &self.activations, out, &mut self.gemm);
         Ok(())
     }
 
@@ -274,6 +280,10 @@ impl Dense for Cpu {
             table.row(id as usize, row);
         }
         Ok(())
+    }
+
+    fn narrow(&mut self, on: bool) {
+        self.narrow = on;
     }
 
     fn project(&mut self, kv: Kv, norm: Weight, [wq, wk, wv]: [Weight; 3], rows: Range<u32>) -> Result<()> {

@@ -157,6 +157,23 @@ impl Planes {
         self.v.fetch(row, coarse, out, Place { first: row * (self.width / channels), per: channels });
     }
 
+    /// Channels of a row.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Steps of a row's keys, one a channel.
+    pub(super) fn key_steps(&self, row: usize) -> &[f32] {
+        &self.k.steps[row / self.groups.tokens as usize * self.width..][..self.width]
+    }
+
+    /// Steps of a row's values, one a group of channels.
+    pub(super) fn value_steps(&self, row: usize) -> &[f32] {
+        let groups = self.width / self.groups.channels as usize;
+        &self.v.steps[row * groups..][..groups]
+    }
+
     /// The planes of keys and of values.
     #[must_use]
     pub fn parts(&self) -> [&Plane; 2] {

@@ -33,11 +33,17 @@ pub(super) trait Codes: Copy {
     const STEP: f32;
     /// Steps from code 0 to the zero of a grid.
     const BELOW: f32;
+    /// The bytes of a row.
+    type Row: Copy;
     /// Only `count` bytes of every row, from `first` on.
     fn from(self, first: usize, count: usize) -> Self;
-    /// As many words as a vector has, from byte `at` of row `slot` on: in each byte the code of an even or of an odd
-    /// channel.
-    fn words<S: Simd>(self, simd: S, slot: usize, at: usize, odd: bool) -> S::u32s;
+    /// Row `slot`.
+    fn row(self, slot: usize) -> Self::Row;
+    /// All rows.
+    fn rows(self) -> impl Iterator<Item = Self::Row>;
+    /// As many words as a vector has, from byte `at` of a row on: in their bytes the codes of the even channels, and
+    /// those of the odd ones.
+    fn words<S: Simd>(simd: S, row: Self::Row, at: usize) -> [S::u32s; 2];
 }
 
 /// One plane.
@@ -47,31 +53,30 @@ pub(super) struct Upper<'a> {
     pub(super) codes: &'a [u8],
     /// Bytes from a row to the next.
     pub(super) stride: usize,
-    /// The bytes of a row that are read, and the first of them.
+    /// The first of the bytes of a row that are read.
     pub(super) first: usize,
+    /// How many they are.
     pub(super) count: usize,
 }
 
-impl Upper<'_> {
-    #[inline(always)]
-    fn load<S: Simd>(self, simd: S, slot: usize, at: usize) -> S::u32s {
-        /// More bytes than any vector has.
-        const MOST: usize = 64;
-        let row = &self.codes[slot * self.stride + self.first..][..self.count];
-        let bytes = if let Some(bytes) = row.get(at..at + S::u8s::LEN) {
-            S::u8s::from_slice(simd, bytes)
-        } else {
-            let (mut padded, rest) = ([0; MOST], &row[at..]);
-            padded[..rest.len()].copy_from_slice(rest);
-            S::u8s::from_slice(simd, &padded[..S::u8s::LEN])
-        };
-        bytes.bitcast::<S::u32s>()
-    }
+#[inline(always)]
+fn load<S: Simd>(simd: S, row: &[u8], at: usize) -> S::u32s {
+    /// More bytes than any vector has.
+    const MOST: usize = 64;
+    let bytes = if let Some(bytes) = row.get(at..at + S::u8s::LEN) {
+        S::u8s::from_slice(simd, bytes)
+    } else {
+        let (mut padded, rest) = ([0; MOST], &row[at..]);
+        padded[..rest.len()].copy_from_slice(rest);
+        S::u8s::from_slice(simd, &padded[..S::u8s::LEN])
+    };
+    bytes.bitcast::<S::u32s>()
 }
 
-impl Codes for Upper<'_> {
+impl<'a> Codes for Upper<'a> {
     const STEP: f32 = 1.0;
     const BELOW: f32 = 0.0;
+    type Row = &'a [u8];
 
     #[inline(always)]
     fn from(self, first: usize, count: usize) -> Self {
@@ -79,9 +84,22 @@ impl Codes for Upper<'_> {
     }
 
     #[inline(always)]
-    fn words<S: Simd>(self, simd: S, slot: usize, at: usize, odd: bool) -> S::u32s {
-        let words = self.load(simd, slot, at);
-        (if odd { words >> 4 } else { words }) & LOW
+    fn row(self, slot: usize) -> &'a [u8] {
+        &self.codes[slot * self.stride + self.first..][..self.count]
+    }
+
+    #[inline(always)]
+    fn rows(self) -> impl Iterator<Item = &'a [u8]> {
+        self.codes.chunks_exact(self.stride).map(
+            #[inline(always)]
+            move |row| &row[self.first..][..self.count],
+        )
+    }
+
+    #[inline(always)]
+    fn words<S: Simd>(simd: S, row: &'a [u8], at: usize) -> [S::u32s; 2] {
+        let words = load(simd, row, at);
+        [words & LOW, words >> 4 & LOW]
     }
 }
 
@@ -92,9 +110,10 @@ pub(super) struct Both<'a> {
     pub(super) lower: Upper<'a>,
 }
 
-impl Codes for Both<'_> {
+impl<'a> Codes for Both<'a> {
     const STEP: f32 = 1.0 / 16.0;
     const BELOW: f32 = 0.5;
+    type Row = [&'a [u8]; 2];
 
     #[inline(always)]
     fn from(self, first: usize, count: usize) -> Self {
@@ -102,9 +121,22 @@ impl Codes for Both<'_> {
     }
 
     #[inline(always)]
-    fn words<S: Simd>(self, simd: S, slot: usize, at: usize, odd: bool) -> S::u32s {
-        let (upper, lower) = (self.upper.load(simd, slot, at), self.lower.load(simd, slot, at));
-        if odd { upper & !LOW | (lower >> 4) & LOW } else { (upper & LOW) << 4 | lower & LOW }
+    fn row(self, slot: usize) -> [&'a [u8]; 2] {
+        [self.upper.row(slot), self.lower.row(slot)]
+    }
+
+    #[inline(always)]
+    fn rows(self) -> impl Iterator<Item = [&'a [u8]; 2]> {
+        self.upper.rows().zip(self.lower.rows()).map(
+            #[inline(always)]
+            |(upper, lower)| [upper, lower],
+        )
+    }
+
+    #[inline(always)]
+    fn words<S: Simd>(simd: S, [upper, lower]: [&'a [u8]; 2], at: usize) -> [S::u32s; 2] {
+        let (upper, lower) = (load(simd, upper, at), load(simd, lower, at));
+        [(upper & LOW) << 4 | lower & LOW, upper & !LOW | lower >> 4 & LOW]
     }
 }
 
@@ -147,17 +179,17 @@ fn score_pass<S: Simd, C: Codes, const G: usize>(
 ) {
     let (count, lanes) = (out.len() / G, S::f32s::LEN);
     for slot in (0..count).step_by(SLOTS) {
+        // Past the end the last one again; its scores are dropped.
+        let rows: [C::Row; SLOTS] = std::array::from_fn(|i| codes.row(first + (slot + i).min(count - 1)));
         let mut sums = [[S::f32s::splat(simd, 0.0); SLOTS]; G];
         for at in (0..dim).step_by(block::<S>()) {
-            for odd in [false, true] {
-                let q: [&[f32]; G] =
-                    std::array::from_fn(|g| &q[g * dim + at + usize::from(odd) * 4 * lanes..][..4 * lanes]);
-                for i in 0..SLOTS {
-                    // Past the end the last one again; its scores are dropped.
-                    let row = first + (slot + i).min(count - 1);
-                    let key = floats::<S>(codes.words(simd, row, at / 2, odd));
+            let q: [&[f32]; G] = std::array::from_fn(|g| &q[g * dim + at..][..8 * lanes]);
+            for (i, row) in rows.into_iter().enumerate() {
+                let words = C::words(simd, row, at / 2);
+                for (half, words) in words.into_iter().enumerate() {
+                    let key = floats::<S>(words);
                     for (sums, q) in sums.iter_mut().zip(q) {
-                        for (key, q) in key.into_iter().zip(q.chunks_exact(lanes)) {
+                        for (key, q) in key.into_iter().zip(q[half * 4 * lanes..].chunks_exact(lanes)) {
                             sums[i] = key.mul_add(S::f32s::from_slice(simd, q), sums[i]);
                         }
                     }
@@ -191,26 +223,37 @@ pub(super) fn weigh<S: Simd, C: Codes>(simd: S, dim: usize, weights: &[f32], cod
 
 #[inline(always)]
 fn weigh_pass<S: Simd, C: Codes, const G: usize>(simd: S, dim: usize, weights: &[f32], codes: C, out: &mut [f32]) {
+    for at in (0..dim).step_by(block::<S>()) {
+        weigh_half::<S, C, G, 0>(simd, dim, at, weights, codes, out);
+        weigh_half::<S, C, G, 1>(simd, dim, at, weights, codes, out);
+    }
+}
+
+/// The even or the odd channels of a block: the sums of all would not fit the registers.
+#[inline(always)]
+fn weigh_half<S: Simd, C: Codes, const G: usize, const HALF: usize>(
+    simd: S,
+    dim: usize,
+    at: usize,
+    weights: &[f32],
+    codes: C,
+    out: &mut [f32],
+) {
     let (count, lanes) = (weights.len() / G, S::f32s::LEN);
     let weights: [&[f32]; G] = std::array::from_fn(|g| &weights[g * count..][..count]);
-    for at in (0..dim).step_by(block::<S>()) {
-        for odd in [false, true] {
-            let mut sums = [[S::f32s::splat(simd, 0.0); 4]; G];
-            for slot in 0..count {
-                let value = floats::<S>(codes.words(simd, slot, at / 2, odd));
-                for (sums, weights) in sums.iter_mut().zip(&weights) {
-                    let weight = S::f32s::splat(simd, weights[slot]);
-                    for (sum, value) in sums.iter_mut().zip(value) {
-                        *sum = value.mul_add(weight, *sum);
-                    }
-                }
+    let mut sums = [[S::f32s::splat(simd, 0.0); 4]; G];
+    for (slot, row) in codes.rows().take(count).enumerate() {
+        let value = floats::<S>(C::words(simd, row, at / 2)[HALF]);
+        for (sums, weights) in sums.iter_mut().zip(&weights) {
+            let weight = S::f32s::splat(simd, weights[slot]);
+            for (sum, value) in sums.iter_mut().zip(value) {
+                *sum = value.mul_add(weight, *sum);
             }
-            for (sums, out) in sums.iter().zip(out.chunks_exact_mut(dim)) {
-                let out = &mut out[at + usize::from(odd) * 4 * lanes..];
-                for (sum, out) in sums.iter().zip(out.chunks_exact_mut(lanes)) {
-                    sum.store_slice(out);
-                }
-            }
+        }
+    }
+    for (sums, out) in sums.iter().zip(out.chunks_exact_mut(dim)) {
+        for (sum, out) in sums.iter().zip(out[at + HALF * 4 * lanes..].chunks_exact_mut(lanes)) {
+            sum.store_slice(out);
         }
     }
 }

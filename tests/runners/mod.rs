@@ -12,6 +12,7 @@ mod quant_spec;
 mod quest;
 mod real_model;
 mod scope;
+mod speculation;
 mod streaming_llm;
 mod tidal_decode;
 
@@ -53,6 +54,7 @@ pub fn find(folder: &str) -> Option<Runner> {
         "quantspec_cache" => quant_spec::cache,
         "quantspec_attn" => quant_spec::attend,
         "quantspec_accept" => quant_spec::accept,
+        "quantspec_spec" => speculation::run,
         "flexprefill" => flex_prefill::run,
         "quest_pages" => quest::run,
         "metrics" => metrics::run,

@@ -1,6 +1,6 @@
 //! Attention of one layer: per KV head, its group of query heads together.
 
-use super::Cpu;
+use super::{Cpu, rounded::round_rows};
 use crate::{
     Error, Result,
     cache::{Head, Planes},
@@ -97,7 +97,7 @@ impl Cpu {
         let before = live - (self.pass.rows - rows.start) as usize;
         let mut lists: [&[u32]; MOST] = [&[]; MOST];
         let reads = match read {
-            Read::All | Read::Coarse => Reads::Span(Span { sees: before + 1, window: usize::MAX }),
+            Read::All | Read::Coarse | Read::Rounded(_) => Reads::Span(Span { sees: before + 1, window: usize::MAX }),
             Read::Window(w) => Reads::Span(Span { sees: before + 1, window: w as usize }),
             Read::Slots(set) => {
                 let set = self.tables.set(set)?;
@@ -145,8 +145,11 @@ impl Cpu {
                 let tail = Keys { k, v, rotate };
                 attend_planes(&q, &planes, &tail, before + 1, out, width, mass, scratch);
             });
-        } else if let Some(planes) = in_planes {
-            whole(cached, planes, matches!(read, Read::Coarse), dim, &mut self.whole);
+        } else if in_planes.is_some() || matches!(read, Read::Rounded(_)) {
+            whole(cached, in_planes, matches!(read, Read::Coarse), dim, &mut self.whole);
+            if let Read::Rounded(bits) = read {
+                self.whole.iter_mut().for_each(|part| round_rows(part, dim, bits));
+            }
             let [k, v] = &self.whole;
             run(&q, k, v, rotate, reads, out, width, mass, scratch);
         } else {
@@ -174,9 +177,10 @@ impl Cpu {
         let watch = self.tracer.detail >= Detail::Sets;
         if watch {
             match read {
-                Read::All | Read::Coarse => {
-                    let coarse = u8::from(matches!(read, Read::Coarse));
-                    self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), coarse, 0, 0);
+                Read::All => self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 0, 0, 0),
+                Read::Coarse => self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 1, 0, 0),
+                Read::Rounded(bits) => {
+                    self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 2, bits.into(), 0);
                 }
                 Read::Window(w) => self.tracer.record(Kind::ReadWindow, kv.0, u32::from(ALL_HEADS), 0, w, 0),
                 Read::Slots(_) | Read::Blocks { .. } => {}
@@ -186,7 +190,7 @@ impl Cpu {
             let head = &self.cache.layer(kv)[h];
             let (live, rows) = (head.len() as u64, u64::from(self.pass.rows - first));
             let unique = match read {
-                Read::All | Read::Coarse => live,
+                Read::All | Read::Coarse | Read::Rounded(_) => live,
                 Read::Window(w) => live.min(u64::from(w) + rows - 1),
                 Read::Slots(set) => {
                     let set = self.tables.set(set)?;
@@ -218,7 +222,7 @@ impl Cpu {
                 _ => unique * row_bytes,
             };
             self.read.rows += match read {
-                Read::All | Read::Coarse => live * group as u64,
+                Read::All | Read::Coarse | Read::Rounded(_) => live * group as u64,
                 Read::Window(w) => live.min(u64::from(w)) * group as u64,
                 Read::Slots(_) | Read::Blocks { .. } => 0,
             };
@@ -227,12 +231,13 @@ impl Cpu {
     }
 }
 
-/// Keys and values of a head with quantised rows, as f32: for the many rows of a prompt, which share the conversion.
-fn whole(head: &Head, planes: &Planes, coarse: bool, dim: usize, out: &mut [Vec<f32>; 2]) {
+/// Keys and values of a head as f32, quantised rows too: for the many rows of a prompt, which share the conversion.
+fn whole(head: &Head, planes: Option<&Planes>, coarse: bool, dim: usize, out: &mut [Vec<f32>; 2]) {
     for (part, rows) in out.iter_mut().zip([&head.k, &head.v]) {
         part.resize(head.len() * dim, 0.0);
-        rows.fetch_into(0, &mut part[planes.rows * dim..]);
+        rows.fetch_into(0, &mut part[head.quantised() * dim..]);
     }
+    let Some(planes) = planes else { return };
     let [keys, values] = out;
     for (row, (key, value)) in
         keys.chunks_exact_mut(dim).zip(values.chunks_exact_mut(dim)).take(planes.rows).enumerate()
