@@ -318,6 +318,7 @@ impl Engine {
         let tracer = self.backend.tracer();
         tracer.record(Kind::Pass, 0, 0, pass.kind as u8, pass.rows.start, pass.rows.end - pass.rows.start);
         let ids = &self.text.ids[pass.rows.start as usize..pass.rows.end as usize];
+        self.backend.narrow(pass.kind == PassKind::Draft && self.method.schedule.narrow_guesses());
         self.model.embed(ids, pass.rows.start, &mut *self.backend)?;
         let width = self.model.config.width as usize;
         for (row, &position) in self.rows.0.chunks_exact(width).zip(&self.rows.1) {

@@ -100,6 +100,16 @@ impl Loaded {
             let allowed = format!("1 to {}", config.context);
             return Err(Error::Param { name: "context".into(), got: context.to_string(), allowed });
         }
+        if method.schedule.narrow_guesses() {
+            let layers = self.model.layers.iter();
+            if !self.weights.narrow(layers.flat_map(|layer| [layer.gate, layer.up, layer.down]))? {
+                return Err(Error::Param {
+                    name: "draft_weights".into(),
+                    got: "int4_ffn".into(),
+                    allowed: "same: the feed-forward matrices of this file have 4 bits already".into(),
+                });
+            }
+        }
         let cpu = Cpu::new(config.into(), self.weights.clone(), method.retain.positions(), store)?;
         let cpu = cpu.with_precision(precision);
         Ok(Engine::new(self.model.clone(), Box::new(cpu), method, context))
@@ -240,7 +250,7 @@ impl Builder {
         }
         let places = claims.places.into_iter().flatten().collect();
         let model = Model { config: config.clone(), embedding, layers, norm, head };
-        Ok((places, Weights { list: claims.list }, model))
+        Ok((places, Weights { list: claims.list, ..Weights::default() }, model))
     }
 
     fn finish(self) -> Result<Loaded> {

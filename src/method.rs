@@ -261,6 +261,10 @@ pub struct Text {
 pub trait Schedule: Any {
     /// The next pass; `None` at the end.
     fn next(&mut self, text: &Text) -> Option<Pass>;
+    /// Whether guesses are computed with narrower copies of the feed-forward matrices; asked at every pass.
+    fn narrow_guesses(&self) -> bool {
+        false
+    }
     /// A new text begins.
     fn restart(&mut self) {}
 }

@@ -41,7 +41,7 @@ pub use observed_attention::ObservedAttention;
 pub use params::{Param, ParamKind, Params, Value};
 pub use profile::{ModelKey, Profile};
 pub use pyramid_kv::{Budgets, PyramidKv};
-pub use quant_spec::{ByPlane, Planes, Rounds};
+pub use quant_spec::{Always, ByPlane, Newest, Planes, Rounds};
 pub use quest::Quest;
 pub use round_attention::{ByRound, Choice, Far, RoundAttention};
 pub use scope::Scope;

@@ -45,6 +45,8 @@ pub enum Read {
     /// As if the pass's rows were the newest slots, whether they are stored here or not: row r of n does not see the
     /// newest n - 1 - r slots. What some published code does on hosts that do not store the rows.
     BottomRight,
+    /// Every live slot, each key and value rounded to so many bits (1 to 8) between its own least and largest number.
+    Rounded(u8),
 }
 
 /// Whose scores stay apart.
@@ -351,6 +353,8 @@ pub struct Weight(pub u32);
 pub trait Dense: Ops {
     /// Begins a pass: residual = embeddings of `ids`, the first at position `first`; 0 where an id is [`ROW`].
     fn embed(&mut self, table: Weight, ids: &[u32], first: u32) -> Result<()>;
+    /// Whether products from now on may be with narrower copies of matrices, where the back end has any.
+    fn narrow(&mut self, on: bool);
     /// Residual of row `row` of the pass = `values`.
     fn put_row(&mut self, row: u32, values: &[f32]) -> Result<()>;
     /// queries, keys, values = norm(residual) times three matrices; rotates queries and, if the pass stores its rows,

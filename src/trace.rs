@@ -68,6 +68,8 @@ pub enum Kind {
     Far = 21,
     /// Hosts exchanged what their attention found in a layer.
     Exchange = 22,
+    /// What quantising the rows just recorded cost.
+    PlaneNoise = 23,
 }
 
 /// One row of [`SCHEMA`].
@@ -128,7 +130,11 @@ pub const SCHEMA: &[KindSpec] = &[
         kind: Kind::ReadAll,
         name: "readAll",
         head: "query",
-        fields: ["1: quantised rows by their upper plane alone", "", ""],
+        fields: [
+            "1: quantised rows by their upper plane alone; 2: all rows rounded",
+            "of rounded rows: bits of a number",
+            "",
+        ],
         payload: false,
     },
     KindSpec {
@@ -247,6 +253,17 @@ pub const SCHEMA: &[KindSpec] = &[
         name: "exchange",
         head: "",
         fields: ["hosts", "bytes this host sent", "bytes it received"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::PlaneNoise,
+        name: "planeNoise",
+        head: "kv",
+        fields: [
+            "0 keys, 1 values",
+            "f32 bits: signal-to-noise ratio in dB, infinite without an error",
+            "f32 bits: largest error in sixteenths of a step; the bound is 1/2, or 1 where a lower code is cut off",
+        ],
         payload: false,
     },
 ];

@@ -5,11 +5,13 @@ mod blocks;
 mod combine;
 mod derive;
 mod fold;
+mod narrow;
 mod ops;
 mod pages;
 mod parts;
 mod positions;
 mod probe;
+mod rounded;
 mod rounds;
 mod scores;
 mod shadow;
@@ -99,6 +101,8 @@ pub struct Cpu {
     whole: [Vec<f32>; 2],
     /// Tags by original position.
     tags: Vec<Tag>,
+    /// Products are with narrower copies, where there are any.
+    narrow: bool,
 }
 
 /// Rows and bytes read by the running pass.
@@ -160,6 +164,7 @@ impl Cpu {
             seen: Vec::new(),
             whole: Default::default(),
             tags: Vec::new(),
+            narrow: false,
         })
     }
 
@@ -284,7 +289,8 @@ impl Cpu {
     /// One of the chunk buffers = activations times a matrix.
     fn times(&mut self, w: Weight, into: usize) -> Result<()> {
         let out = &mut self.chunk[into];
-        times(self.weights.matrix(w)?, &self.activations, out, &mut self.gemm);
+        let matrix = if self.narrow { self.weights.narrowed(w)? } else { self.weights.matrix(w)? };
+        times(matrix, &self.activations, out, &mut self.gemm);
         Ok(())
     }
 
@@ -315,6 +321,10 @@ impl Dense for Cpu {
             }
         }
         Ok(())
+    }
+
+    fn narrow(&mut self, on: bool) {
+        self.narrow = on;
     }
 
     fn put_row(&mut self, row: u32, values: &[f32]) -> Result<()> {

@@ -29,7 +29,7 @@ impl Cpu {
                 let full = self.columns(mass, head)?;
                 let live = full.len();
                 let recall = match read {
-                    Read::All | Read::Coarse | Read::BottomRight => 1.0,
+                    Read::All | Read::Coarse | Read::BottomRight | Read::Rounded(_) => 1.0,
                     Read::Window(w) => metrics::attention_recall(full, live.saturating_sub(w as usize)..live),
                     Read::Slots(set) => metrics::attention_recall(
                         full,
