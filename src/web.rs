@@ -1,8 +1,10 @@
 //! The JavaScript border: a handful of classes and functions. Options and results are plain objects whose TypeScript
 //! types are generated from the structs here; errors are `{code, message}`.
 
+mod host;
 mod model;
 mod options;
+mod prompt;
 mod session;
 
 pub use model::{Loader, Model};

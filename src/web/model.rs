@@ -1,6 +1,6 @@
 //! A model file in portions, and the loaded model.
 
-use super::{JsResult, Session, from_js, options::SessionOptions, throw, to_js};
+use super::{JsResult, Session, from_js, options::SessionOptions, prompt::PromptTokens, throw, to_js};
 use crate::{
     cache::Store,
     chat::ChatMessage,
@@ -68,7 +68,7 @@ struct ModelInfo<'a> {
 
 /// A loaded model; sessions share its weights.
 #[wasm_bindgen]
-pub struct Model(Arc<Loaded>);
+pub struct Model(pub(super) Arc<Loaded>);
 
 #[wasm_bindgen]
 impl Model {
@@ -120,6 +120,20 @@ impl Model {
         self.0.chat().and_then(|template| template.render(&messages, true)).map_err(throw)
     }
 
+    /// The same prompt in tokens, with its rounds.
+    ///
+    /// # Errors
+    /// `template`, `tokenizer`.
+    #[wasm_bindgen(js_name = encodeChat, unchecked_return_type = "PromptTokens")]
+    pub fn encode_chat(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "ChatMessage[]")] messages: JsValue,
+    ) -> JsResult<JsValue> {
+        let messages: Vec<ChatMessage> = from_js("messages", messages)?;
+        let prompt = self.0.chat_prompt(&messages).map_err(throw)?;
+        Ok(to_js(&PromptTokens::from(prompt)))
+    }
+
     /// A session with a method of the registry.
     ///
     /// # Errors
@@ -130,7 +144,7 @@ impl Model {
     ) -> JsResult<Session> {
         let options = SessionOptions::read(options)?;
         let sampling = options.sampling()?;
-        let eos = if options.ignore_eos.unwrap_or(false) { Vec::new() } else { self.0.tokenizer.eos().to_vec() };
+        let eos = options.eos(&self.0);
         let params: Vec<(String, Value)> = options.params.into_iter().collect();
         let engine = self.0.engine(&options.method, &params, options.context, Store::F16).map_err(throw)?;
         Ok(Session::new(self.0.clone(), engine, sampling, eos))

@@ -1,7 +1,7 @@
 //! How a session runs: read from a plain object, key by key.
 
 use super::{JsResult, from_js, throw, to_js};
-use crate::{Error, methods::Value, sampler::Sampling};
+use crate::{Error, loader::Loaded, methods::Value, sampler::Sampling};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tsify::Tsify;
@@ -34,7 +34,7 @@ pub(super) struct SessionOptions {
     seed: Option<u32>,
     /// Go on after the model has ended its text.
     #[tsify(optional)]
-    pub ignore_eos: Option<bool>,
+    ignore_eos: Option<bool>,
 }
 
 impl SessionOptions {
@@ -45,6 +45,11 @@ impl SessionOptions {
     pub fn read(given: JsValue) -> JsResult<SessionOptions> {
         refuse_unknown_keys(&given, &to_js(&SessionOptions::default()))?;
         from_js("options", given)
+    }
+
+    /// Ids that end the text.
+    pub fn eos(&self, loaded: &Loaded) -> Vec<u32> {
+        if self.ignore_eos.unwrap_or(false) { Vec::new() } else { loaded.tokenizer.eos().to_vec() }
     }
 
     /// How tokens are chosen.
