@@ -21,6 +21,9 @@ const FUEL_PER_BYTE: u64 = 1;
 /// Depth of calls and nested values. A template in use needs about 20; the browser's stack is 1 MB.
 const DEPTH: usize = 100;
 
+/// Stands for an answer whose end is looked for.
+const ANSWER: &str = "(an answer)";
+
 /// What somebody said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(target_arch = "wasm32", derive(tsify::Tsify))]
@@ -139,6 +142,26 @@ impl ChatTemplate {
         }
         cuts.push(whole.len());
         Ok(cuts.windows(2).map(|cut| whole[cut[0]..cut[1]].to_owned()).collect())
+    }
+
+    /// What follows an assistant's answer when the conversation goes on with `messages`: how the template ends an answer,
+    /// then the messages, cut into rounds.
+    ///
+    /// # Errors
+    /// As [`render`](ChatTemplate::render), and [`Error::Template`] if answers are left out of what it renders.
+    pub fn render_turn(&self, messages: &[ChatMessage]) -> Result<Vec<String>> {
+        // Templates may put something before the first message, so the new ones are never the first.
+        let before = [ChatMessage::new("user", "?"), ChatMessage::new("assistant", ANSWER)];
+        let mut parts = self.render_rounds(&[&before, messages].concat(), true)?;
+        let first = parts.remove(0);
+        let (_, end) = first
+            .split_once(ANSWER)
+            .ok_or_else(|| Error::Template("it leaves out answers, so a conversation cannot go on".to_owned()))?;
+        match parts.first_mut() {
+            Some(next) => next.insert_str(0, end),
+            None => parts.push(end.to_owned()),
+        }
+        Ok(parts)
     }
 }
 

@@ -74,10 +74,23 @@ impl Loaded {
     /// # Errors
     /// As [`chat`](Loaded::chat), and what the template or the tokenizer says.
     pub fn chat_prompt(&self, messages: &[ChatMessage]) -> Result<Prompt> {
+        self.rounds(&self.chat()?.render_rounds(messages, true)?, true)
+    }
+
+    /// What follows an answer when the conversation goes on: the end of the answer, as the template writes it, and
+    /// `messages`, each round tagged.
+    ///
+    /// # Errors
+    /// As [`chat_prompt`](Loaded::chat_prompt).
+    pub fn chat_turn(&self, messages: &[ChatMessage]) -> Result<Prompt> {
+        self.rounds(&self.chat()?.render_turn(messages)?, false)
+    }
+
+    fn rounds(&self, parts: &[String], begin: bool) -> Result<Prompt> {
         let mut prompt = Prompt::default();
-        for (part, round) in self.chat()?.render_rounds(messages, true)?.iter().zip(0..) {
-            let ids =
-                if round == 0 { self.tokenizer.encode_prompt(part)? } else { self.tokenizer.encode(part, true)? };
+        for (part, round) in parts.iter().zip(0..) {
+            let first = begin && round == 0;
+            let ids = if first { self.tokenizer.encode_prompt(part)? } else { self.tokenizer.encode(part, true)? };
             prompt.append_ids(&ids, Tag { round, picture: 0 });
         }
         Ok(prompt)

@@ -2,8 +2,10 @@
 //! types are generated from the structs here; errors are `{code, message}`.
 
 mod advise;
+mod host;
 mod model;
 mod options;
+mod prompt;
 mod session;
 
 pub use model::{Loader, Model};

@@ -85,6 +85,14 @@ fn a_conversation_is_cut_into_its_rounds() {
     messages.insert(0, said("system", "Be brief."));
     let parts = cut(&messages);
     assert_eq!((parts.len(), parts[0].as_str()), (4, "<|im_start|>system\nBe brief.<|im_end|>\n"));
+    // What follows an answer: its end, and the new round without what stands before a first message.
+    let turn = template.render_turn(&[said("user", "Why?")]).unwrap();
+    assert_eq!(turn, ["<|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"]);
+    let turn = template.render_turn(&messages[1..]).unwrap();
+    assert_eq!(turn.len(), 3);
+    assert_eq!(turn[1], parts[2]);
+    let silent = ChatTemplate::new("{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}").unwrap();
+    assert_eq!(silent.render_turn(&messages[1..]).unwrap_err().code(), "template");
     // A template that says something else of a shorter conversation.
     let counting =
         ChatTemplate::new("{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}").unwrap();

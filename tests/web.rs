@@ -6,10 +6,14 @@
 mod common;
 
 use attnscope::{
+    cache::Store,
+    chat::ChatMessage,
+    engine::{Engine, Options, Progress},
     kernels::{
         Activations, AttendScratch, GemmScratch, Keys, Layout, MassOut, Matrix, Queries, Span, attend_listed,
         attend_span, encode, matmul, rms_norm, swiglu, top_k,
     },
+    loader::Loaded,
     methods::REGISTRY,
     tokenizer::Detokenizer,
     web::{Loader, Session},
@@ -85,7 +89,7 @@ fn attention_is_that_of_the_definition() {
         for window in [usize::MAX, 7] {
             let mut out = vec![0.0; rows * group * dim];
             let mut columns = vec![0.0; group * live];
-            let span = Span { sees: live - rows + 1, window };
+            let span = Span { sees: live - rows + 1, window, fixed: false };
             let mass = MassOut { columns: &mut columns, stride: live, first_row: 0 };
             let keys = Keys { k: &k, v: &v, rotate: None };
             attend_span(&queries, &keys, span, &mut out, group * dim, Some(mass), &mut AttendScratch::default());
@@ -193,7 +197,12 @@ fn code<T>(result: Result<T, JsValue>) -> String {
 
 /// Ids and trace bytes of a run.
 fn run(session: &mut Session) -> (Vec<u32>, u32) {
-    session.start(&tiny::prompt(140), 12, "sets").unwrap();
+    session.start(&tiny::prompt(140), &[], 12, "sets").unwrap();
+    rest(session)
+}
+
+/// Ids and trace bytes of what is left.
+fn rest(session: &mut Session) -> (Vec<u32>, u32) {
     let (mut ids, mut trace) = (Vec::new(), 0);
     loop {
         match session.advance().unwrap() {
@@ -221,6 +230,142 @@ fn every_method_runs_and_repeats_itself() {
         assert_eq!(run(&mut session), first, "{}", row.name);
     }
     console_log!("{} methods ran", REGISTRY.len());
+}
+
+/// A model file with a chat template, and the end of a text where one is wanted.
+fn chatting() -> Vec<u8> {
+    let template = "{% for m in messages %}[{{ m.role }}] {{ m.content }}<|end|>\n{% endfor %}{{ '[assistant] ' if add_generation_prompt }}";
+    tiny::writer().meta("tokenizer.chat_template", template).finish()
+}
+
+/// Some rounds of talk, for the border and for the crate.
+fn talk(rounds: usize) -> (JsValue, Vec<ChatMessage>) {
+    let said = (0..2 * rounds - 1).map(|at| {
+        let role = if at % 2 == 0 { "user" } else { "assistant" };
+        ChatMessage::new(role, format!("number {at} is {}", at * at))
+    });
+    let said: Vec<ChatMessage> = said.collect();
+    let list = said.iter().map(|m| object(&[("role", m.role.as_str().into()), ("content", m.content.as_str().into())]));
+    (list.collect::<js_sys::Array>().into(), said)
+}
+
+fn positions(of: &JsValue, key: &str) -> Vec<u32> {
+    js_sys::Array::from(&field(of, key)).iter().map(|n| n.as_f64().unwrap() as u32).collect()
+}
+
+fn rest_of(engine: &mut Engine) -> Vec<u32> {
+    let mut ids = Vec::new();
+    loop {
+        match engine.advance().unwrap() {
+            Progress::Step(step) => ids.push(step.id),
+            Progress::Done => return ids,
+            _ => {}
+        }
+    }
+}
+
+#[wasm_bindgen_test]
+fn messages_bring_their_rounds_to_the_engine_and_a_turn_goes_on_from_them() {
+    let (file, params) = (chatting(), [("watershed_layer", 1), ("k_max", 1)]);
+    let (border, native): (_, Loaded) = (load(&file), common::load(&file, 4099, None).unwrap());
+    let given = params.map(|(name, n)| (name.to_owned(), attnscope::methods::Value::Number(n.into())));
+    let mut engine = native.engine("round_attention", &given, None, Store::F16).unwrap();
+    let params = object(&params.map(|(name, n)| (name, JsValue::from(n))));
+    let mut session = border.session(object(&[("method", "round_attention".into()), ("params", params)])).unwrap();
+    let options = |max_tokens| Options { max_tokens, eos: vec![256], ..Options::default() };
+
+    let (list, said) = talk(4);
+    let (tokens, prompt) = (border.encode_chat(list).unwrap(), native.chat_prompt(&said).unwrap());
+    let (ids, rounds) = (positions(&tokens, "ids"), positions(&tokens, "rounds"));
+    assert_eq!((&ids[..], rounds.clone()), (prompt.ids(), prompt.rounds()));
+    assert_eq!(rounds.len(), 4);
+    engine.start(prompt, options(8)).unwrap();
+    session.start(&ids, &rounds, 8, "sets").unwrap();
+    let (answer, trace) = rest(&mut session);
+    assert_eq!(answer, rest_of(&mut engine));
+    session.start(&ids, &[], 8, "sets").unwrap();
+    assert_ne!(rest(&mut session).1, trace, "one round is read otherwise than four");
+
+    session.start(&ids, &rounds, 8, "sets").unwrap();
+    rest(&mut session);
+    let (list, said) = talk(1);
+    let (turn, native) = (border_turn(&session, &list), native.chat_turn(&said).unwrap());
+    assert_eq!((&turn.0[..], turn.1.clone()), (native.ids(), native.rounds()));
+    assert_eq!(&turn.0[..2], &[256, 10], "the answer is ended as the template does");
+    engine.extend(native, options(8)).unwrap();
+    session.extend(&turn.0, &turn.1, 8, "sets").unwrap();
+    assert_eq!(rest(&mut session).0, rest_of(&mut engine));
+    // An answer that the model has ended is not ended twice.
+    session.extend(&turn.0, &turn.1, 8, "sets").unwrap();
+    while session.advance().unwrap() != 1 {}
+    session.step().unwrap();
+    session.choose(256).unwrap();
+    assert_eq!(border_turn(&session, &list).0, turn.0[1..]);
+}
+
+fn border_turn(session: &Session, list: &JsValue) -> (Vec<u32>, Vec<u32>) {
+    let turn = session.encode_turn(list.clone()).unwrap();
+    (positions(&turn, "ids"), positions(&turn, "rounds"))
+}
+
+#[wasm_bindgen_test]
+fn hosts_that_exchange_parts_give_the_text_of_one_cache() {
+    let model = model();
+    let options = |method: &str, block: u32| {
+        let params = object(&[("block_size", block.into()), ("anchor_size", 8.into())]);
+        object(&[("method", method.into()), ("params", params)])
+    };
+    let mut one = model.session(options("star_attention", 20)).unwrap();
+    let (ids, rounds) = (tiny::prompt(150), [0, 140]);
+    one.start(&ids, &rounds, 12, "totals").unwrap();
+    let mut want = rest(&mut one).0;
+    one.extend(&[5, 6, 7], &[], 6, "totals").unwrap();
+    want.extend(rest(&mut one).0);
+    for hosts in 1..=3 {
+        let host = |number| model.host(options("star_attention", 20), number, hosts).unwrap();
+        let mut sessions: Vec<Session> = (0..hosts).map(host).collect();
+        let mut got = Vec::new();
+        sessions.iter_mut().for_each(|s| s.start(&ids, &rounds, 12, "totals").unwrap());
+        got.extend(together(&mut sessions));
+        sessions.iter_mut().for_each(|s| s.extend(&[5, 6, 7], &[], 6, "totals").unwrap());
+        got.extend(together(&mut sessions));
+        assert_eq!(got, want, "{hosts} hosts");
+    }
+    let refused = |method, block| code(model.host(options(method, block), 0, 2));
+    assert_eq!(refused("tova", 20), "unsupported");
+    assert_eq!(code(model.host(options("star_attention", 20), 2, 2)), "param");
+    let mut many = model.host(options("star_attention", 80), 0, 3).unwrap();
+    assert_eq!(code(many.start(&ids, &rounds, 12, "totals")), "param");
+    assert_eq!(code(many.start(&[], &[], 12, "totals")), "empty_prompt");
+    assert_eq!(code(many.extend(&ids, &[], 12, "totals")), "state");
+}
+
+/// The ids that hosts agree on.
+fn together(hosts: &mut [Session]) -> Vec<u32> {
+    let mut ids = Vec::new();
+    let mut answers = vec![0; hosts.len()];
+    loop {
+        for (host, answer) in hosts.iter_mut().zip(&mut answers) {
+            while *answer == 0 {
+                *answer = host.advance().unwrap();
+            }
+        }
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        match answers[0] {
+            2 => return ids,
+            3 => {
+                let parts: Vec<_> = hosts.iter().map(|host| host.part().unwrap()).collect();
+                answers = hosts.iter_mut().map(|host| host.merge(parts.clone()).unwrap()).collect();
+            }
+            _ => {
+                let steps = hosts.iter_mut().map(|host| field(&host.step().unwrap(), "id").as_f64().unwrap() as u32);
+                let steps: Vec<u32> = steps.collect();
+                assert!(steps.iter().all(|id| *id == steps[0]), "{steps:?}");
+                ids.push(steps[0]);
+                answers.fill(0);
+            }
+        }
+    }
 }
 
 #[wasm_bindgen_test]
@@ -273,7 +418,7 @@ fn a_prompt_begins_as_the_model_wants_whether_or_not_specials_are_parsed() {
 fn the_text_goes_on_from_chosen_tokens() {
     let model = model();
     let mut session = model.session(object(&[("method", "full".into())])).unwrap();
-    session.start(&tiny::prompt(20), 12, "totals").unwrap();
+    session.start(&tiny::prompt(20), &[], 12, "totals").unwrap();
     let mut chosen = Detokenizer::default();
     // Characters of two to four bytes, so that most steps begin in the middle of one.
     for byte in "é€𝄞é".bytes() {
@@ -300,9 +445,13 @@ fn what_is_wrong_has_a_code_and_a_message() {
     assert_eq!(code(session(&[("method", "full".into()), ("colour", 1.into())])), "param");
     assert_eq!(code(session(&[("method", "full".into()), ("context", 1_000_000.into())])), "param");
     let mut session = session(&[("method", "full".into())]).unwrap();
-    assert_eq!(code(session.start(&[], 4, "sets")), "empty_prompt");
-    assert_eq!(code(session.start(&[1], 4, "all")), "param");
-    assert_eq!(code(session.start(&tiny::prompt(2000), 4, "sets")), "context");
+    assert_eq!(code(session.start(&[], &[], 4, "sets")), "empty_prompt");
+    assert_eq!(code(session.start(&[1], &[], 4, "all")), "param");
+    assert_eq!(code(session.start(&tiny::prompt(2000), &[], 4, "sets")), "context");
+    for rounds in [&[1][..], &[0, 3], &[0, 2, 2], &[0, 2, 1]] {
+        assert_eq!(code(session.start(&[1, 2, 3], rounds, 4, "sets")), "param", "{rounds:?}");
+    }
+    assert_eq!(code(session.extend(&[1], &[], 4, "sets")), "state");
     assert_eq!(code(session.step()), "state");
     assert_eq!(code(session.choose(1)), "state");
     let mut loader = Loader::new(None);

@@ -1,5 +1,5 @@
 import { type AttnscopeError, aborted, throwIfAborted, toError, toPlain } from './errors.js';
-import type { Calls, FromWorker, Port, Progress, ToWorker } from './protocol.js';
+import type { Calls, FromWorker, Port, Progress, Swap, ToWorker } from './protocol.js';
 
 interface Waiting {
   resolve: (value: unknown) => void;
@@ -12,6 +12,8 @@ export interface CallOptions {
   onProgress?: (progress: Progress) => void;
   /** Chunks for a load that asks for them. */
   chunks?: AsyncIterator<Uint8Array>;
+  /** For a run on one host of several. */
+  swap?: Swap;
 }
 
 /** The client's end of a port: calls that settle exactly once, even when the worker dies. */
@@ -72,6 +74,7 @@ export class Caller {
     if ('value' in message) waiting.resolve(message.value);
     else if ('error' in message) waiting.reject(toError(message.error));
     else if ('progress' in message) this.#report(message.id, message.progress, waiting);
+    else if ('part' in message) void this.#swap(message.id, message.part, waiting);
     else void this.#feed(message.id, waiting.options);
   }
 
@@ -94,6 +97,16 @@ export class Caller {
       this.#post({ id, chunk }, chunk ? [chunk.buffer] : []);
     } catch (thrown) {
       this.#post({ id, failed: toPlain(thrown) });
+    }
+  }
+
+  async #swap(id: number, part: Float32Array, { options, reject }: Waiting): Promise<void> {
+    try {
+      const parts = (await options.swap?.(part)) ?? [];
+      const buffers = parts.map(({ buffer }) => buffer as ArrayBuffer);
+      this.#post({ id, parts }, buffers);
+    } catch (thrown) {
+      reject(thrown);
     }
   }
 

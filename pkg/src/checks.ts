@@ -6,6 +6,10 @@ import { AttnscopeError } from './errors.js';
 import type * as Api from './types.js';
 
 const MAX_U32 = 0xffff_ffff;
+/** Each has an engine and the weights in memory. */
+const MAX_HOSTS = 64;
+/** What timers take. */
+const MAX_TIMEOUT = 0x7fff_ffff;
 
 const LOAD = ['signal', 'onProgress'] as const satisfies readonly (keyof Api.ReadOptions)[];
 const GENERATE = [
@@ -13,11 +17,23 @@ const GENERATE = [
   'signal',
   'trace',
   'onProgress',
+  'continue',
 ] as const satisfies readonly (keyof Api.GenerateOptions)[];
 
 /** The options of `load`. Throws `param` for a name it does not know. */
 export function readOptions(options: Api.ReadOptions = {}): Api.ReadOptions {
   return onlyNames('load', options, LOAD);
+}
+
+/** How many hosts, and for how many milliseconds one may be silent. Throws `param`. */
+export function hostOptions({ hosts = 1, hostTimeout = 30_000 }: Api.OpenOptions): { hosts: number; limit: number } {
+  if (!isWhole(hosts) || hosts < 1 || hosts > MAX_HOSTS) {
+    throw refusal('hosts', hosts, `a whole number from 1 to ${MAX_HOSTS}`);
+  }
+  if (typeof hostTimeout !== 'number' || !(hostTimeout > 0 && hostTimeout <= MAX_TIMEOUT)) {
+    throw refusal('hostTimeout', hostTimeout, `milliseconds above 0, up to ${MAX_TIMEOUT}`);
+  }
+  return { hosts, limit: hostTimeout };
 }
 
 /** The options of `generate`, with its default. Throws `param`. */

@@ -1,4 +1,6 @@
+import { hostOptions } from './checks.js';
 import { AttnscopeError } from './errors.js';
+import { openHosts } from './hosts.js';
 import { openLocal } from './local.js';
 import { openRemote } from './remote.js';
 import type { Engine, LoadOptions, Model, OpenOptions, Source } from './types.js';
@@ -7,15 +9,36 @@ export { AttnscopeError, type ErrorCode } from './errors.js';
 export type * from './types.js';
 
 /** Starts the engine without a model: for the list of methods, or to load several models one after the other. */
-export async function open({ worker = typeof Worker === 'function', wasm }: OpenOptions = {}): Promise<Engine> {
+export async function open(options: OpenOptions = {}): Promise<Engine> {
+  const { worker = typeof Worker === 'function', wasm } = options;
+  if (options.hosts !== undefined) return openOver(options);
   if (worker === false) return openLocal(wasm);
   if (typeof worker === 'object') return openRemote(worker, wasm, () => undefined);
-  if (worker === true && typeof Worker !== 'function') {
+  const own = makeWorker(worker);
+  return openRemote(own, wasm, () => own.terminate());
+}
+
+/** Several engines, each in a worker of its own. */
+async function openOver({ worker = true, wasm, ...options }: OpenOptions): Promise<Engine> {
+  const { hosts, limit } = hostOptions(options);
+  if (typeof worker === 'object' || worker === false) {
+    throw new AttnscopeError('unsupported', 'Each host has a worker of its own: worker may be true or make one.');
+  }
+  // What can be read once only is read once, for all.
+  const source = wasm instanceof Response ? await wasm.arrayBuffer() : wasm;
+  return openHosts(hosts, limit, (events) => {
+    const own = makeWorker(worker);
+    return openRemote(own, source, () => own.terminate(), events);
+  });
+}
+
+function makeWorker(worker: true | (() => Worker)): Worker {
+  if (worker !== true) return worker();
+  if (typeof Worker !== 'function') {
     throw new AttnscopeError('unsupported', 'This environment has no Worker; pass worker: false.');
   }
   // The address stays a literal: bundlers look for exactly this form.
-  const own = worker === true ? new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }) : worker();
-  return openRemote(own, wasm, () => own.terminate());
+  return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
 }
 
 /** Starts the engine and loads a model; closing the model ends both. */
@@ -27,10 +50,10 @@ export async function load(source: Source, options: LoadOptions = {}): Promise<M
 export async function loadWith(
   opening: (options: OpenOptions) => Promise<Engine>,
   source: Source,
-  { worker, wasm, ...reading }: LoadOptions,
+  { worker, wasm, hosts, hostTimeout, ...reading }: LoadOptions,
 ): Promise<Model> {
   reading.onProgress?.({ stage: 'engine', loaded: 0, total: null });
-  const engine = await opening({ worker, wasm });
+  const engine = await opening({ worker, wasm, hosts, hostTimeout });
   try {
     const model = await engine.load(source, reading);
     return owning(model, engine);

@@ -1,6 +1,7 @@
 import { generateOptions, messagesOf, promptOf, readOptions, textOf, tokenId, tokenIds } from './checks.js';
 import { type Border, openBorder } from './engine.js';
 import { AttnscopeError, attempt, throwIfAborted } from './errors.js';
+import type { Place, Swap } from './protocol.js';
 import { readModel } from './read.js';
 import { breathe, SLICE_MS, throttle } from './slices.js';
 import { type Incoming, openSource } from './source.js';
@@ -19,6 +20,13 @@ export async function openLocal(wasm?: Api.EngineSource): Promise<LocalEngine> {
 
 const READY = 1;
 const FINISHED = 2;
+const EXCHANGE = 3;
+
+/** A prompt in tokens, and the positions where its rounds begin; none: it is one round. */
+interface Tokens {
+  ids: Uint32Array;
+  rounds: Uint32Array;
+}
 
 export class LocalEngine implements Api.Engine {
   readonly methods: readonly Api.MethodInfo[];
@@ -30,16 +38,16 @@ export class LocalEngine implements Api.Engine {
     this.methods = border.methods();
   }
 
-  async load(source: Api.Source, options?: Api.ReadOptions): Promise<Api.Model> {
+  async load(source: Api.Source, options?: Api.ReadOptions): Promise<LocalModel> {
     const reading = readOptions(options);
     throwIfAborted(reading.signal);
     return this.loadFrom(await openSource(source, reading.signal), reading);
   }
 
   /** As `load`, for bytes that are already on their way. */
-  async loadFrom(incoming: Incoming, options: Api.ReadOptions): Promise<Api.Model> {
+  async loadFrom(incoming: Incoming, options: Api.ReadOptions): Promise<LocalModel> {
     const wasm = await readModel(this.#border, incoming, options);
-    const model = new LocalModel(wasm, this.#border, () => this.#models.delete(model));
+    const model: LocalModel = new LocalModel(wasm, this.#border, () => this.#models.delete(model));
     this.#models.add(model);
     return model;
   }
@@ -49,7 +57,7 @@ export class LocalEngine implements Api.Engine {
   }
 }
 
-class LocalModel implements Api.Model {
+export class LocalModel implements Api.Model {
   readonly info: Api.ModelInfo;
   readonly methods: readonly Api.MethodInfo[];
   #wasm: WasmModel | null;
@@ -81,11 +89,14 @@ class LocalModel implements Api.Model {
     return attempt(() => live(this.#wasm).advise(options));
   }
 
-  async session(options: Api.SessionOptions): Promise<Api.Session> {
+  /** A session, or with `place` that of one host of several. */
+  async session(options: Api.SessionOptions, place?: Place): Promise<LocalSession> {
+    const open = (model: WasmModel, given: WasmSessionOptions) =>
+      place ? model.host(given, place.number, place.hosts) : model.session(given);
     const session: LocalSession = new LocalSession(
-      attempt(() => live(this.#wasm).session(options as WasmSessionOptions)),
+      attempt(() => open(live(this.#wasm), options as WasmSessionOptions)),
       options,
-      (prompt) => this.#tokens(prompt),
+      () => live(this.#wasm),
       this.border.memoryBytes,
       () => this.#sessions.delete(session),
     );
@@ -99,37 +110,39 @@ class LocalModel implements Api.Model {
     this.#wasm?.free();
     this.#wasm = null;
   }
-
-  async #tokens(given: Api.Prompt): Promise<Uint32Array> {
-    const prompt = promptOf(given);
-    if (typeof prompt === 'string') return this.encode(prompt, { begin: true });
-    if (prompt instanceof Uint32Array) return prompt;
-    return this.encode(await this.chat(prompt), { parseSpecial: true, begin: true });
-  }
 }
 
-class LocalSession implements Api.Session {
+export class LocalSession implements Api.Session {
   #wasm: WasmSession | null;
   #busy = false;
 
   constructor(
     wasm: WasmSession,
     readonly options: Api.SessionOptions,
-    private readonly tokens: (prompt: Api.Prompt) => Promise<Uint32Array>,
+    private readonly model: () => WasmModel,
     private readonly memoryBytes: () => number,
     private readonly forget: () => void,
   ) {
     this.#wasm = wasm;
   }
 
-  async *generate(prompt: Api.Prompt, options?: Api.GenerateOptions): Api.Steps {
-    const { signal, trace, onProgress, maxTokens } = generateOptions(options);
+  generate(prompt: Api.Prompt, options?: Api.GenerateOptions): Api.Steps {
+    return this.run(prompt, options);
+  }
+
+  /** As `generate`; with `swap`, on one host of several. */
+  async *run(prompt: Api.Prompt, options?: Api.GenerateOptions, swap?: Swap): Api.Steps {
+    const { signal, trace, onProgress, maxTokens, continue: goesOn } = generateOptions(options);
     if (this.#busy) throw new AttnscopeError('state', 'This session is running; one run at a time.');
     this.#busy = true;
     try {
       throwIfAborted(signal);
-      const ids = await this.tokens(prompt);
-      attempt(() => live(this.#wasm).start(ids, maxTokens, trace ?? 'totals'));
+      attempt(() => {
+        const session = live(this.#wasm);
+        const { ids, rounds } = this.#tokens(promptOf(prompt), session, goesOn);
+        if (goesOn) session.extend(ids, rounds, maxTokens, trace ?? 'totals');
+        else session.start(ids, rounds, maxTokens, trace ?? 'totals');
+      });
       let prefill = true;
       const report = throttle(100, () => {
         if (!prefill) return;
@@ -138,7 +151,7 @@ class LocalSession implements Api.Session {
         onProgress?.(progress);
       });
       report(true);
-      while (await this.#work(signal, report)) {
+      while (await this.#work(signal, report, swap)) {
         prefill = false;
         const step = attempt((): Api.Step => ({ ...live(this.#wasm).step(), trace: this.#records(trace) }));
         const choice = yield step;
@@ -160,18 +173,33 @@ class LocalSession implements Api.Session {
     this.#wasm = null;
   }
 
+  #tokens(prompt: ReturnType<typeof promptOf>, session: WasmSession, goesOn = false): Tokens {
+    if (prompt instanceof Uint32Array) return { ids: prompt, rounds: new Uint32Array() };
+    if (typeof prompt === 'string') {
+      return { ids: this.model().encode(prompt, false, !goesOn), rounds: new Uint32Array() };
+    }
+    const { ids, rounds } = goesOn ? session.encodeTurn(prompt) : this.model().encodeChat(prompt);
+    return { ids: Uint32Array.from(ids), rounds: Uint32Array.from(rounds) };
+  }
+
   /** Advances in slices until a step is ready (true) or the run is over (false). */
-  async #work(signal: AbortSignal | undefined, report: () => void): Promise<boolean> {
+  async #work(signal: AbortSignal | undefined, report: () => void, swap?: Swap): Promise<boolean> {
+    let until = performance.now() + SLICE_MS;
     for (;;) {
       throwIfAborted(signal);
-      const until = performance.now() + SLICE_MS;
-      do {
-        const state = attempt(() => live(this.#wasm).advance());
-        if (state === READY) return true;
-        if (state === FINISHED) return false;
-      } while (performance.now() < until);
+      let state = attempt(() => live(this.#wasm).advance());
+      while (state === EXCHANGE && swap) {
+        const parts = await swap(attempt(() => live(this.#wasm).part()));
+        state = attempt(() => live(this.#wasm).merge(parts));
+        // Waiting has let messages in.
+        until = performance.now() + SLICE_MS;
+      }
+      if (state === READY) return true;
+      if (state === FINISHED) return false;
+      if (performance.now() < until) continue;
       report();
       await breathe();
+      until = performance.now() + SLICE_MS;
     }
   }
 

@@ -1,27 +1,47 @@
-/** The entry for Node: as `./index`, and a source may be the path of a file. Everything runs in the calling thread. */
+/**
+ * The entry for Node: as `./index`, and a source may be the path of a file. Everything runs in the calling thread, except
+ * that each of several hosts has a thread of its own.
+ */
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
-import { readOptions } from './checks.js';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { hostOptions, readOptions } from './checks.js';
+import { openBorder } from './engine.js';
 import { AttnscopeError, aborted, throwIfAborted, toError } from './errors.js';
+import { openHosts } from './hosts.js';
 import { loadWith } from './index.js';
-import { type LocalEngine, openLocal } from './local.js';
-import type { Engine, LoadOptions, Model, OpenOptions, ReadOptions, Source } from './types.js';
+import { LocalEngine, type LocalModel } from './local.js';
+import type { Port } from './protocol.js';
+import { openRemote } from './remote.js';
+import { Thread } from './thread.js';
+import type { Engine, EngineSource, LoadOptions, Model, OpenOptions, ReadOptions, Source } from './types.js';
 
 export { AttnscopeError, type ErrorCode } from './errors.js';
 export type * from './types.js';
 
 const OWN_WASM = new URL('./wasm/attnscope_bg.wasm', import.meta.url);
 
-export async function open({ worker = false, wasm }: OpenOptions = {}): Promise<Engine> {
-  if (worker !== false) throw new AttnscopeError('unsupported', 'In Node the engine runs in the calling thread.');
-  // fetch of Node refuses file: addresses, so the default is read here.
-  const engine = await openLocal(wasm ?? (await readFile(OWN_WASM).catch(broken)));
-  return {
-    methods: engine.methods,
-    load: (source, options) => loadPath(engine, source, options),
-    close: () => engine.close(),
+export async function open({ worker, wasm, ...options }: OpenOptions = {}): Promise<Engine> {
+  if (worker) throw new AttnscopeError('unsupported', 'In Node the engine runs in the calling thread.');
+  if (options.hosts === undefined) return openNode(wasm);
+  const { hosts, limit } = hostOptions(options);
+  const source = wasm instanceof Response ? await wasm.arrayBuffer() : wasm;
+  const engine = await openHosts(hosts, limit, (events) => {
+    const thread = new Thread(new URL('./node-worker.js', import.meta.url));
+    return openRemote(thread as unknown as Port, source, () => thread.terminate(), events);
+  });
+  const load: Engine['load'] = (source, reading) => {
+    // Threads share the working folder, but a source that is a path crosses to them as an address.
+    const path = filePath(source);
+    return engine.load(path === null ? source : pathToFileURL(path), reading);
   };
+  return { methods: engine.methods, load, close: () => engine.close() };
+}
+
+/** The engine in this thread, which reads files too. */
+export async function openNode(wasm?: EngineSource): Promise<LocalEngine> {
+  // fetch of Node refuses file: addresses, so the default is read here.
+  return new NodeEngine(await openBorder(wasm ?? (await readFile(OWN_WASM).catch(broken))));
 }
 
 export async function load(source: Source, options: LoadOptions = {}): Promise<Model> {
@@ -32,17 +52,19 @@ function broken(thrown: unknown): never {
   throw toError(thrown);
 }
 
-async function loadPath(engine: LocalEngine, source: Source, given?: ReadOptions): Promise<Model> {
-  const options = readOptions(given);
-  const path = filePath(source);
-  if (path === null) return engine.load(source, options);
-  throwIfAborted(options.signal);
-  const file = await stat(path).catch((thrown: unknown) => {
-    throw unreadable(path, thrown);
-  });
-  // A pipe has no size.
-  const total = file.isFile() ? file.size : null;
-  return engine.loadFrom({ chunks: chunksOf(path, options.signal), total, remote: false }, options);
+class NodeEngine extends LocalEngine {
+  override async load(source: Source, given?: ReadOptions): Promise<LocalModel> {
+    const path = filePath(source);
+    if (path === null) return super.load(source, given);
+    const options = readOptions(given);
+    throwIfAborted(options.signal);
+    const file = await stat(path).catch((thrown: unknown) => {
+      throw unreadable(path, thrown);
+    });
+    // A pipe has no size.
+    const total = file.isFile() ? file.size : null;
+    return this.loadFrom({ chunks: chunksOf(path, options.signal), total, remote: false }, options);
+  }
 }
 
 async function* chunksOf(path: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {

@@ -3,7 +3,8 @@ import type * as Api from './types.js';
 
 /**
  * What crosses the worker border. A call has an id and gets one answer; on the way it may report progress, be aborted,
- * and ask for chunks of a file. Trace blocks and file chunks are transferred, never cloned.
+ * ask for chunks of a file, and give what one host of several found for what all did. Trace blocks, chunks and parts are
+ * transferred, never cloned.
  */
 export interface Calls {
   open: { in: { wasm?: Exclude<Api.EngineSource, Response> }; out: { methods: readonly Api.MethodInfo[] } };
@@ -12,7 +13,7 @@ export interface Calls {
   decode: { in: { model: number; ids: Uint32Array }; out: string };
   chat: { in: { model: number; messages: Api.ChatMessage[] }; out: string };
   advise: { in: { model: number; options: Api.AdviseOptions }; out: Api.AdviceList };
-  session: { in: { model: number; options: Api.SessionOptions }; out: number };
+  session: { in: { model: number; options: Api.SessionOptions; place?: Place }; out: number };
   generate: { in: { session: number; prompt: Api.Prompt; options: RunOptions }; out: number };
   next: { in: { run: number; choice: number | undefined }; out: Api.Step | null };
   return: { in: { run: number }; out: null };
@@ -20,7 +21,16 @@ export interface Calls {
   close: { in: { kind: 'engine' | 'model' | 'session'; handle: number }; out: null };
 }
 
-export type RunOptions = Pick<Api.GenerateOptions, 'maxTokens' | 'trace'>;
+export type RunOptions = Pick<Api.GenerateOptions, 'maxTokens' | 'trace' | 'continue'>;
+
+/** Which host of several. */
+export interface Place {
+  number: number;
+  hosts: number;
+}
+
+/** Takes what one host's attention found (outputs, then log-sum-exps) and gives what all did, in their order. */
+export type Swap = (part: Float32Array) => Promise<Float32Array[]>;
 
 /** A URL or a Blob is opened by the worker; everything else is read by the caller and sent chunk by chunk. */
 export type RemoteSource =
@@ -34,13 +44,15 @@ export type ToWorker =
   | { [K in keyof Calls]: { id: number; call: K; input: Calls[K]['in'] } }[keyof Calls]
   | { id: number; abort: true }
   | { id: number; chunk: Uint8Array | null }
-  | { id: number; failed: PlainError };
+  | { id: number; failed: PlainError }
+  | { id: number; parts: Float32Array[] };
 
 export type FromWorker =
   | { id: number; value: unknown }
   | { id: number; error: PlainError }
   | { id: number; progress: Progress }
-  | { id: number; wants: true };
+  | { id: number; wants: true }
+  | { id: number; part: Float32Array };
 
 /** What a Worker, a worker's own scope and a MessagePort have in common. */
 export interface Port {

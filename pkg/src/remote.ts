@@ -1,16 +1,31 @@
 import { Caller } from './caller.js';
 import { generateOptions, messagesOf, promptOf, readOptions, textOf, tokenId, tokenIds } from './checks.js';
 import { AttnscopeError, throwIfAborted } from './errors.js';
-import type { Port, RemoteSource } from './protocol.js';
+import type { Place, Port, RemoteSource, Swap } from './protocol.js';
 import { type Incoming, openSource } from './source.js';
 import type * as Api from './types.js';
 
+/** What one who watches over several engines wants to know of each. */
+export interface PortEvents {
+  /** A message came. */
+  heard(): void;
+  /** The worker stopped; answers with the error of all that is asked of it. */
+  stopped(why: string): AttnscopeError;
+}
+
 /** The engine behind a port, with the same interface as the one in this thread. */
-export async function openRemote(port: Port, wasm: Api.EngineSource | undefined, end: () => void): Promise<Api.Engine> {
+export async function openRemote(
+  port: Port,
+  wasm: Api.EngineSource | undefined,
+  end: () => void,
+  events?: PortEvents,
+): Promise<RemoteEngine> {
   const caller = new Caller(port);
+  if (events) port.addEventListener('message', events.heard);
   const fail = (event: Event) => {
     const why = 'message' in event && event.message ? ` (${String(event.message)})` : '';
-    caller.end(new AttnscopeError('worker', `The worker stopped${why}. Load the model again.`));
+    const alone = () => new AttnscopeError('worker', `The worker stopped${why}. Load the model again.`);
+    caller.end(events ? events.stopped(why) : alone());
     end();
   };
   if (port instanceof EventTarget) {
@@ -28,14 +43,14 @@ export async function openRemote(port: Port, wasm: Api.EngineSource | undefined,
   }
 }
 
-class RemoteEngine implements Api.Engine {
+export class RemoteEngine implements Api.Engine {
   constructor(
     private readonly caller: Caller,
     readonly methods: readonly Api.MethodInfo[],
     private readonly end: () => void,
   ) {}
 
-  async load(source: Api.Source, options?: Api.ReadOptions): Promise<Api.Model> {
+  async load(source: Api.Source, options?: Api.ReadOptions): Promise<RemoteModel> {
     const { signal, onProgress } = readOptions(options);
     throwIfAborted(signal);
     const [remote, incoming] = await prepare(source, signal);
@@ -55,13 +70,18 @@ class RemoteEngine implements Api.Engine {
     try {
       await this.caller.call('close', { kind: 'engine', handle: 0 });
     } finally {
-      this.caller.end(new AttnscopeError('closed', 'The engine was closed.'));
-      this.end();
+      this.stop(new AttnscopeError('closed', 'The engine was closed.'));
     }
+  }
+
+  /** Ends the worker as it is; whatever waits or is asked from now on gets the error. */
+  stop(error: AttnscopeError): void {
+    this.caller.end(error);
+    this.end();
   }
 }
 
-class RemoteModel implements Api.Model {
+export class RemoteModel implements Api.Model {
   constructor(
     private readonly caller: Caller,
     private readonly handle: number,
@@ -85,8 +105,9 @@ class RemoteModel implements Api.Model {
     return this.caller.call('advise', { model: this.handle, options });
   }
 
-  async session(options: Api.SessionOptions): Promise<Api.Session> {
-    const session = await this.caller.call('session', { model: this.handle, options });
+  /** A session, or with `place` that of one host of several. */
+  async session(options: Api.SessionOptions, place?: Place): Promise<RemoteSession> {
+    const session = await this.caller.call('session', { model: this.handle, options, place });
     return new RemoteSession(this.caller, session, options);
   }
 
@@ -95,25 +116,30 @@ class RemoteModel implements Api.Model {
   }
 }
 
-class RemoteSession implements Api.Session {
+export class RemoteSession implements Api.Session {
   constructor(
     private readonly caller: Caller,
     private readonly handle: number,
     readonly options: Api.SessionOptions,
   ) {}
 
-  async *generate(given: Api.Prompt, options?: Api.GenerateOptions): Api.Steps {
-    const { maxTokens, trace, signal, onProgress } = generateOptions(options);
+  generate(prompt: Api.Prompt, options?: Api.GenerateOptions): Api.Steps {
+    return this.run(prompt, options);
+  }
+
+  /** As `generate`; with `swap`, on one host of several. */
+  async *run(given: Api.Prompt, options?: Api.GenerateOptions, swap?: Swap): Api.Steps {
+    const { signal, onProgress, ...rest } = generateOptions(options);
     const prompt = promptOf(given);
     throwIfAborted(signal);
-    const run = await this.caller.call('generate', { session: this.handle, prompt, options: { maxTokens, trace } });
+    const run = await this.caller.call('generate', { session: this.handle, prompt, options: rest });
     try {
       let choice: number | undefined;
       for (;;) {
         const step = await this.caller.call(
           'next',
           { run, choice },
-          { signal, onProgress: (progress) => onProgress?.(progress as Api.GenerateProgress) },
+          { signal, onProgress: (progress) => onProgress?.(progress as Api.GenerateProgress), swap },
         );
         if (step === null) return;
         const next = yield step;

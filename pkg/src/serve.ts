@@ -1,5 +1,5 @@
-import { AttnscopeError, toError, toPlain } from './errors.js';
-import { type LocalEngine, openLocal } from './local.js';
+import { AttnscopeError, aborted, throwIfAborted, toError, toPlain } from './errors.js';
+import { type LocalEngine, type LocalModel, type LocalSession, openLocal } from './local.js';
 import {
   blocksOf,
   type Calls,
@@ -7,6 +7,7 @@ import {
   type Port,
   type Progress,
   type RemoteSource,
+  type Swap,
   type ToWorker,
 } from './protocol.js';
 import type { Incoming } from './source.js';
@@ -17,6 +18,7 @@ interface Context {
   id: number;
   signal: AbortSignal;
   progress: (progress: Progress) => void;
+  swap: Swap;
 }
 
 type Handlers = { [K in keyof Calls]: (input: Calls[K]['in'], context: Context) => Promise<Calls[K]['out']> };
@@ -28,19 +30,23 @@ interface Run {
   waiting: Context | null;
 }
 
-/** Answers the calls of one client on `port`. Calls interleave: each `next` works in slices and lets messages in. */
-export function serve(port: Port): void {
+/**
+ * Answers the calls of one client on `port`, with an engine that `openEngine` opens. Calls interleave: each `next` works
+ * in slices and lets messages in.
+ */
+export function serve(port: Port, openEngine: typeof openLocal = openLocal): void {
   const send = (message: FromWorker, transfer: Transferable[] = []) => port.postMessage(message, transfer);
   const running = new Map<number, AbortController>();
   const feeds = new Map<number, Feed>();
-  const models = table<Api.Model>();
-  const sessions = table<{ session: Api.Session; model: number }>();
+  const swaps = new Map<number, Settle<Float32Array[]>>();
+  const models = table<LocalModel>();
+  const sessions = table<{ session: LocalSession; model: number }>();
   const runs = table<Run>();
   let engine: LocalEngine | null = null;
 
   const handlers: Handlers = {
     async open({ wasm }) {
-      engine = await openLocal(wasm);
+      engine = await openEngine(wasm);
       return { methods: engine.methods };
     },
     async load({ source }, { id, signal, progress }) {
@@ -55,11 +61,13 @@ export function serve(port: Port): void {
     decode: ({ model, ids }) => models.get(model).decode(ids),
     chat: ({ model, messages }) => models.get(model).chat(messages),
     advise: ({ model, options }) => models.get(model).advise(options),
-    session: async ({ model, options }) => sessions.add({ session: await models.get(model).session(options), model }),
+    session: async ({ model, options, place }) =>
+      sessions.add({ session: await models.get(model).session(options, place), model }),
     async generate({ session, prompt, options }) {
       const stop = new AbortController();
       const onProgress = (progress: Api.GenerateProgress) => run.waiting?.progress(progress);
-      const steps = sessions.get(session).session.generate(prompt, { ...options, signal: stop.signal, onProgress });
+      const swap: Swap = (part) => run.waiting!.swap(part);
+      const steps = sessions.get(session).session.run(prompt, { ...options, signal: stop.signal, onProgress }, swap);
       const run: Run = { steps, stop, waiting: null };
       return runs.add(run);
     },
@@ -91,13 +99,20 @@ export function serve(port: Port): void {
     running.set(id, stop);
     const progress = (value: Progress) => send({ id, progress: value }, blocksOf(value));
     try {
-      const value = await handlers[call](input, { id, signal: stop.signal, progress });
+      const swap: Swap = (part) => {
+        throwIfAborted(stop.signal);
+        const parts = new Promise<Float32Array[]>((resolve, reject) => swaps.set(id, { resolve, reject }));
+        send({ id, part }, [part.buffer as ArrayBuffer]);
+        return parts;
+      };
+      const value = await handlers[call](input, { id, signal: stop.signal, progress, swap });
       send({ id, value }, call === 'next' ? blocksOf(value as Api.Step | null) : []);
     } catch (thrown) {
       send({ id, error: toPlain(thrown) });
     } finally {
       running.delete(id);
       feeds.delete(id);
+      swaps.delete(id);
     }
   }
 
@@ -111,15 +126,23 @@ export function serve(port: Port): void {
     // The scope of a worker is shared: bundlers and extensions send messages of their own.
     if (typeof data !== 'object' || data === null || typeof data.id !== 'number') return;
     if ('call' in data) void answer(data.id, data.call, data.input);
-    else if ('abort' in data) running.get(data.id)?.abort();
+    else if ('abort' in data) {
+      running.get(data.id)?.abort();
+      swaps.get(data.id)?.reject(aborted());
+    } else if ('parts' in data) swaps.get(data.id)?.resolve(data.parts);
     else if ('chunk' in data) feeds.get(data.id)?.give(data.chunk);
     else if ('failed' in data) feeds.get(data.id)?.fail(toError(data.failed));
   });
 }
 
+interface Settle<T> {
+  resolve: (value: T) => void;
+  reject: (error: Error) => void;
+}
+
 /** Chunks that the client sends one at a time, each only when it is wanted. */
 class Feed {
-  #settle: { resolve: (chunk: Uint8Array | null) => void; reject: (error: Error) => void } | null = null;
+  #settle: Settle<Uint8Array | null> | null = null;
 
   constructor(
     private readonly want: () => void,

@@ -48,6 +48,13 @@ export interface OpenOptions {
   /** Run in a worker: yes / no, one you made, or how to make one. Default: yes where `Worker` exists, no in Node. */
   worker?: boolean | Worker | (() => Worker);
   wasm?: EngineSource;
+  /**
+   * Workers over which Star Attention spreads a text, each with the weights and its share of the KV cache. Default: none
+   * of this; sessions of a model with hosts take no other method.
+   */
+  hosts?: number;
+  /** Milliseconds that a host may be silent while it has work to do. Default 30,000. */
+  hostTimeout?: number;
 }
 
 export interface ReadOptions {
@@ -70,6 +77,8 @@ export interface GenerateProgress {
   done: number;
   total: number;
   trace: Uint8Array | null;
+  /** With several hosts: the one that `trace` is of. `done` and `total` are sums. */
+  host?: number;
 }
 
 export interface GenerateOptions {
@@ -83,11 +92,20 @@ export interface GenerateOptions {
    * handed out once, so feed both these blocks and the blocks of the steps to a `CacheView`.
    */
   onProgress?: (progress: GenerateProgress) => void;
+  /**
+   * Go on with the text and its cache, as further turns of a conversation do. Text and ids are appended as they are;
+   * messages follow the answer as the chat template puts it. Default: the prompt begins a new text.
+   */
+  continue?: boolean;
 }
 
 /** One generated token. `trace` is a block of 16-byte records of its own (see `attnscope/trace`), safe to transfer. */
 export interface Step extends StepInfo {
   trace: Uint8Array | null;
+  /** With several hosts: the step of each, with its own counts and trace. Those above are sums, and `trace` is null. */
+  hosts?: readonly Step[];
+  /** With several hosts: bytes they sent for this step, each part counted once. */
+  exchangedBytes?: number;
 }
 
 /** Text, token ids, or messages to which the chat template of the model is applied. */
@@ -102,7 +120,7 @@ export type Steps = AsyncGenerator<Step, void, number | undefined>;
 /** A method with its parameters and its own KV cache. */
 export interface Session {
   readonly options: SessionOptions;
-  /** Runs a prompt from an empty cache. One run at a time; sessions of one model may run side by side. */
+  /** Runs a prompt, from an empty cache or going on with the text. One run at a time; sessions of one model may run side by side. */
   generate(prompt: Prompt, options?: GenerateOptions): Steps;
   stats(): Promise<Stats>;
   close(): Promise<void>;

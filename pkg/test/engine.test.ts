@@ -77,11 +77,38 @@ describe.each([
   it('takes text, ids and messages as a prompt', async () => {
     const session = await model.session({ method: 'full' });
     seen.started = [];
+    seen.rounds = [];
     for (const prompt of ['ab', [5, 6], Uint32Array.of(8), [{ role: 'user', content: 'x' }]]) {
       for await (const _ of session.generate(prompt, { maxTokens: 1 }));
     }
     const chat = [...new TextEncoder().encode('<user>x')];
     expect(seen.started).toEqual([[2, 97, 98], [5, 6], [8], [2, 1, ...chat]]);
+    expect(seen.rounds).toEqual([[], [], [], [0]]);
+  });
+
+  it('tells the engine where the rounds of messages begin', async () => {
+    const session = await model.session({ method: 'full' });
+    const said = ['user', 'assistant', 'user'].map((role) => ({ role, content: 'x' }));
+    seen.rounds = [];
+    await session.generate(said, { maxTokens: 1 }).next();
+    expect(seen.rounds).toEqual([[0, 2 + '<user>x<assistant>x'.length]]);
+  });
+
+  it('goes on with the text of a session', async () => {
+    const session = await model.session({ method: 'full' });
+    await expect(session.generate([5], { continue: true }).next()).rejects.toThrow(code('state'));
+    for await (const _ of session.generate([50, 51], { maxTokens: 1 }));
+    seen.started = [];
+    for (const prompt of ['a', [5, 6], [{ role: 'user', content: 'word' }]]) {
+      for await (const _ of session.generate(prompt, { maxTokens: 1, continue: true }));
+    }
+    const begun = [50, 51, 52];
+    // Text has no beginning of its own, and messages follow the answer.
+    expect(seen.started).toEqual([
+      [...begun, 97],
+      [...begun, 97, 98, 5, 6],
+      [...begun, 97, 98, 5, 6, 7, 3, 4],
+    ]);
   });
 
   it('encodes a text as it stands, or as a prompt begins', async () => {

@@ -6,9 +6,18 @@ import { record } from './blocks.js';
 
 export const PREFILL_SLICES = 40;
 export const EOS = 7;
+/** Exchanges of a step on several hosts. */
+export const LAYERS = 2;
 
 /** What tests look at. */
-export const seen = { pushed: 0, freed: 0, advances: 0, started: [] as number[][] };
+export const seen = {
+  pushed: 0,
+  freed: 0,
+  advances: 0,
+  started: [] as number[][],
+  rounds: [] as number[][],
+  merged: [] as number[][],
+};
 
 const fail = (code: string, message: string): never => {
   throw { code, message };
@@ -71,6 +80,17 @@ export class Model {
     if (options.scenario === 'multimodal') fail('param', 'There are no pictures.');
     return { memory: Number(options.memory ?? 0), notes: [], advice: [] };
   }
+  encodeChat(messages: Wasm.ChatMessage[]): Wasm.PromptTokens {
+    const ids = [...this.encode(this.chat(messages), true, true)];
+    const rounds = messages.flatMap(({ role }, at) =>
+      role === 'user' ? [at && this.encode(this.chat(messages.slice(0, at)), true, true).length] : [],
+    );
+    return { ids, rounds };
+  }
+  host(options: Wasm.SessionOptions, number: number, hosts: number): Session {
+    if (options.method !== 'star_attention') fail('unsupported', 'Only star_attention runs on several hosts.');
+    return new HostSession(number, hosts);
+  }
   session(options: Wasm.SessionOptions): Session {
     if (options.method !== 'full') fail('unknown_method', `There is no method ${options.method}.`);
     return new Session();
@@ -90,11 +110,28 @@ export class Session {
   #over = false;
   #trace: Uint8Array[] = [];
 
-  start(ids: Uint32Array, maxTokens: number): void {
+  start(ids: Uint32Array, rounds: Uint32Array, maxTokens: number): void {
     if (ids.length === 0) fail('empty_prompt', 'The prompt is empty.');
-    seen.started.push([...ids]);
-    this.#ids = [...ids];
-    this.#prompt = ids.length;
+    this.#take([], ids, rounds, maxTokens);
+  }
+  extend(ids: Uint32Array, rounds: Uint32Array, maxTokens: number): void {
+    if (this.#ids.length === 0) fail('state', 'There is no text to go on with.');
+    this.#take([...this.#ids, this.#step?.id ?? 0], ids, rounds, maxTokens);
+  }
+  encodeTurn(messages: Wasm.ChatMessage[]): Wasm.PromptTokens {
+    return { ids: [3, ...messages.map(({ content }) => content.length)], rounds: [0] };
+  }
+  part(): Float32Array {
+    return fail('state', 'No exchange is due.');
+  }
+  merge(_parts: Float32Array[]): number {
+    return fail('state', 'No exchange is due.');
+  }
+  #take(before: number[], ids: Uint32Array, rounds: Uint32Array, maxTokens: number): void {
+    seen.started.push([...before, ...ids]);
+    seen.rounds.push([...rounds]);
+    this.#ids = [...before, ...ids];
+    this.#prompt = this.#ids.length;
     this.#max = maxTokens;
     this.#slices = 0;
     this.#over = false;
@@ -151,5 +188,34 @@ export class Session {
   }
   free(): void {
     seen.freed++;
+  }
+}
+
+/** One host of several: exchanges its number and the layer before each step. */
+class HostSession extends Session {
+  #layer = 0;
+
+  constructor(
+    readonly number: number,
+    readonly hosts: number,
+  ) {
+    super();
+  }
+  override start(ids: Uint32Array, rounds: Uint32Array, maxTokens: number): void {
+    if (ids.length > 0 && ids.length < this.hosts) fail('param', `hosts = ${this.hosts} is out of range.`);
+    super.start(ids, rounds, maxTokens);
+  }
+  override advance(): number {
+    const state = super.advance();
+    if (state !== 1) return state;
+    this.#layer = 1;
+    return 3;
+  }
+  override part(): Float32Array {
+    return Float32Array.of(this.number, this.#layer);
+  }
+  override merge(parts: Float32Array[]): number {
+    seen.merged.push([this.number, ...parts.flatMap((part) => [...part])]);
+    return this.#layer++ < LAYERS ? 3 : 1;
   }
 }

@@ -16,7 +16,6 @@ use crate::{
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Prompt {
-    /// [`ROW`] where an embedding row stands.
     pub(super) ids: Vec<u32>,
     pub(super) tags: Vec<Tag>,
     /// The embedding rows one after the other, and the width each was said to have.
@@ -45,6 +44,12 @@ impl Prompt {
     #[must_use]
     pub fn len(&self) -> u32 {
         self.ids.len() as u32
+    }
+
+    /// Token ids; [`ROW`] where an embedding row stands.
+    #[must_use]
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
     }
 
     /// Positions at which a round begins, the first 0.

@@ -63,7 +63,10 @@ impl Profile {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::{Part, Shape}, *};
+    use super::{
+        super::{Part, Shape},
+        *,
+    };
 
     #[test]
     fn shipped_profiles_are_sound_and_what_is_given_comes_first() {

@@ -1,10 +1,9 @@
 //! A model file in portions, and the loaded model.
 
-use super::{JsResult, Session, from_js, options::SessionOptions, throw, to_js};
+use super::{JsResult, Session, from_js, options::SessionOptions, prompt::PromptTokens, throw, to_js};
 use crate::{
     cache::Store,
     chat::ChatMessage,
-    engine,
     kernels::Precision,
     loader::{self, Loaded},
 };
@@ -121,6 +120,20 @@ impl Model {
         self.0.chat().and_then(|template| template.render(&messages, true)).map_err(throw)
     }
 
+    /// The same prompt in tokens, with its rounds.
+    ///
+    /// # Errors
+    /// `template`, `tokenizer`.
+    #[wasm_bindgen(js_name = encodeChat, unchecked_return_type = "PromptTokens")]
+    pub fn encode_chat(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "ChatMessage[]")] messages: JsValue,
+    ) -> JsResult<JsValue> {
+        let messages: Vec<ChatMessage> = from_js("messages", messages)?;
+        let prompt = self.0.chat_prompt(&messages).map_err(throw)?;
+        Ok(to_js(&PromptTokens::from(prompt)))
+    }
+
     /// A session with a method of the registry, or one for each role.
     ///
     /// # Errors
@@ -130,12 +143,8 @@ impl Model {
         #[wasm_bindgen(unchecked_param_type = "SessionOptions")] options: JsValue,
     ) -> JsResult<Session> {
         let options = SessionOptions::read(options)?;
-        let sampling = options.sampling()?;
-        let eos = if options.ignore_eos.unwrap_or(false) { Vec::new() } else { self.0.tokenizer.eos().to_vec() };
-        let engine =
-            self.0.compose(&options.spec(&self.0.model.config)?, options.context, Store::F16, Precision::Fast).map_err(throw)?;
-        let (shadow, guard) = (options.shadow.unwrap_or(0), options.guard());
-        let options = engine::Options { sampling, eos, shadow, guard, ..engine::Options::default() };
-        Ok(Session::new(self.0.clone(), engine, options))
+        let spec = options.spec(&self.0.model.config)?;
+        let engine = self.0.compose(&spec, options.context, Store::F16, Precision::Fast).map_err(throw)?;
+        Ok(Session::new(self.0.clone(), engine, options.run(&self.0)?))
     }
 }

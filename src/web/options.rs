@@ -2,8 +2,9 @@
 
 use super::{JsResult, from_js, throw, to_js};
 use crate::{
-    Error, advisor,
+    Error, advisor, engine,
     guard::Limits,
+    loader::Loaded,
     methods::{Part, Spec, Value},
     model::Config,
     sampler::Sampling,
@@ -92,13 +93,13 @@ pub(super) struct SessionOptions {
     /// Every so many tokens, what is read sparsely is compared with dense attention, as records of the trace; 0 (default):
     /// never.
     #[tsify(optional)]
-    pub shadow: Option<u32>,
+    shadow: Option<u32>,
     /// Limits past which a run goes on along the safe path; `true`: the usual ones. Default: none.
     #[tsify(optional, type = "boolean | Partial<Limits>")]
     guard: Option<Guarded>,
     /// Go on after the model has ended its text.
     #[tsify(optional)]
-    pub ignore_eos: Option<bool>,
+    ignore_eos: Option<bool>,
 }
 
 impl SessionOptions {
@@ -125,8 +126,18 @@ impl SessionOptions {
         fit(memory.bytes()?).map_err(throw)
     }
 
+    /// How a run is done; the length of its text and the trace are the run's own.
+    ///
+    /// # Errors
+    /// `param`.
+    pub fn run(&self, loaded: &Loaded) -> JsResult<engine::Options> {
+        let (sampling, shadow, guard) = (self.sampling()?, self.shadow.unwrap_or(0), self.guard());
+        let eos = if self.ignore_eos.unwrap_or(false) { Vec::new() } else { loaded.tokenizer.eos().to_vec() };
+        Ok(engine::Options { sampling, eos, shadow, guard, ..engine::Options::default() })
+    }
+
     /// Limits of the monitors.
-    pub fn guard(&self) -> Option<Limits> {
+    fn guard(&self) -> Option<Limits> {
         self.guard.and_then(|guard| match guard {
             Guarded::Usual(usual) => usual.then(Limits::default),
             Guarded::Limits(limits) => Some(limits),

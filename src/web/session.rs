@@ -1,8 +1,14 @@
 //! A method at work on one text, in pieces that JavaScript asks for.
 
-use super::{JsResult, throw, to_js};
+use super::{
+    JsResult, from_js,
+    host::Place,
+    prompt::{PromptTokens, prompt},
+    throw, to_js,
+};
 use crate::{
     Error,
+    chat::ChatMessage,
     engine::{self, End, Engine, Progress},
     loader::Loaded,
     ops::{Kept, Part},
@@ -71,6 +77,8 @@ pub struct Session {
     engine: Engine,
     /// All but the length of the text and the trace.
     options: engine::Options,
+    /// Where it is one host of several.
+    place: Option<Place>,
     /// Holds the bytes that wait in the text before its newest token, which may still be replaced.
     text: Detokenizer,
     newest: Option<u32>,
@@ -96,22 +104,15 @@ impl Session {
 
     /// A session without a text.
     pub(super) fn new(loaded: Arc<Loaded>, engine: Engine, options: engine::Options) -> Session {
-        Session { loaded, engine, options, text: Detokenizer::default(), newest: None, step: None }
+        Session { loaded, engine, options, place: None, text: Detokenizer::default(), newest: None, step: None }
     }
-}
 
-#[wasm_bindgen]
-impl Session {
-    /// Begins a text. `trace`: `"totals"` or `"sets"`.
-    ///
-    /// # Errors
-    /// `empty_prompt`, `token_id`, `context`, `param`, `memory`.
-    pub fn start(
-        &mut self,
-        ids: &[u32],
-        max_tokens: u32,
-        #[wasm_bindgen(unchecked_param_type = "\"totals\" | \"sets\"")] trace: &str,
-    ) -> JsResult<()> {
+    /// The same as one host of several.
+    pub(super) fn at(self, place: Place) -> Session {
+        Session { place: Some(place), ..self }
+    }
+
+    fn options(&self, max_tokens: u32, trace: &str) -> JsResult<engine::Options> {
         let trace = match trace {
             "totals" => Detail::Totals,
             "sets" => Detail::Sets,
@@ -120,11 +121,72 @@ impl Session {
                 return Err(throw(Error::Param { name: "trace".to_owned(), got, allowed }));
             }
         };
-        let options = engine::Options { max_tokens, trace, ..self.options.clone() };
-        self.engine.start(ids, options).map_err(throw)?;
+        Ok(engine::Options { max_tokens, trace, ..self.options.clone() })
+    }
+
+    fn begin(&mut self) {
         self.text = Detokenizer::default();
         (self.newest, self.step) = (None, None);
+    }
+}
+
+#[wasm_bindgen]
+impl Session {
+    /// Begins a text. `rounds`: positions where a round begins; none: one round. `trace`: `"totals"` or `"sets"`.
+    ///
+    /// # Errors
+    /// `empty_prompt`, `token_id`, `context`, `param`, `memory`.
+    pub fn start(
+        &mut self,
+        ids: &[u32],
+        rounds: &[u32],
+        max_tokens: u32,
+        #[wasm_bindgen(unchecked_param_type = "\"totals\" | \"sets\"")] trace: &str,
+    ) -> JsResult<()> {
+        let (options, prompt) = (self.options(max_tokens, trace)?, prompt(ids, rounds).map_err(throw)?);
+        if let Some(place) = &self.place {
+            self.engine = place.engine(&self.loaded, &prompt).map_err(throw)?;
+        }
+        self.engine.start(prompt, options).map_err(throw)?;
+        self.begin();
         Ok(())
+    }
+
+    /// Goes on with the same text and its cache: as [`start`](Session::start), after what is already there.
+    ///
+    /// # Errors
+    /// As [`start`](Session::start); `state` when there is no text, or in the middle of a pass.
+    pub fn extend(
+        &mut self,
+        ids: &[u32],
+        rounds: &[u32],
+        max_tokens: u32,
+        #[wasm_bindgen(unchecked_param_type = "\"totals\" | \"sets\"")] trace: &str,
+    ) -> JsResult<()> {
+        if self.engine.ids().is_empty() {
+            return Err(throw(Error::State("there is no text to go on with")));
+        }
+        let (options, prompt) = (self.options(max_tokens, trace)?, prompt(ids, rounds).map_err(throw)?);
+        self.engine.extend(prompt, options).map_err(throw)?;
+        self.begin();
+        Ok(())
+    }
+
+    /// What `messages` add to the text when its newest token belongs to an answer: the answer's end, unless it is
+    /// there, and the messages, up to where the next answer begins.
+    ///
+    /// # Errors
+    /// `template`, `tokenizer`.
+    #[wasm_bindgen(js_name = encodeTurn, unchecked_return_type = "PromptTokens")]
+    pub fn encode_turn(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "ChatMessage[]")] messages: JsValue,
+    ) -> JsResult<JsValue> {
+        let messages: Vec<ChatMessage> = from_js("messages", messages)?;
+        let turn = self.loaded.chat_turn(&messages).map_err(throw)?;
+        let ended = self.newest.filter(|id| self.loaded.tokenizer.eos().contains(id));
+        let twice = ended.is_some() && turn.ids().first() == ended.as_ref();
+        Ok(to_js(&PromptTokens::from(if twice { turn.split(1).1 } else { turn })))
     }
 
     /// Does a bounded piece of work: 0 it goes on, 1 a step is ready, 2 nothing is left to do, 3 [`part`](Session::part)

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { load } from 'attnscope';
+import { listen } from '../../xtask/serve.mjs';
+import { launch, openPage } from './browser.js';
+
+const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+const { CHROME, ATTNSCOPE_MODEL } = process.env;
+const missing = [!CHROME && 'CHROME', !ATTNSCOPE_MODEL && 'ATTNSCOPE_MODEL'].filter(Boolean).join(' and ');
+/** Some 400 tokens; the last 64 are the question. */
+const PROMPT = readFileSync(at('../../docs/evaluation/texts/sherlock.txt'), 'utf8').slice(0, 1750);
+const STAR = { method: 'star_attention', ignoreEos: true };
+
+describe('Star Attention on hosts, with the real model', {
+  skip: missing ? `not run: ${missing} not set` : false,
+  timeout: 600_000,
+}, () => {
+  let server;
+  let browser;
+  let seen;
+  before(async () => {
+    // The package as it is, without a bundler.
+    const listening = await listen({ '/attnscope/': at('../../pkg/dist'), '/model.gguf': ATTNSCOPE_MODEL }, 0);
+    server = listening.server;
+    browser = await launch(CHROME);
+    seen = await openPage(browser, new URL(listening.url).origin);
+    await seen.page.goto(`${listening.url}attnscope/index.js`);
+  });
+  after(async () => {
+    await browser?.close();
+    server?.closeAllConnections();
+    server?.close();
+  });
+
+  /** The steps of one run in the browser, without their traces. */
+  const run = (hosts) =>
+    seen.page.evaluate(
+      async ({ hosts, STAR, PROMPT }) => {
+        const { load } = await import('/attnscope/index.js');
+        const model = await load('/model.gguf', { hosts });
+        const session = await model.session(STAR);
+        const steps = [];
+        for await (const { id, position, text, kvBytes, exchangedBytes } of session.generate(PROMPT, { maxTokens: 16 }))
+          steps.push({ id, position, text, kvBytes, exchangedBytes });
+        await model.close();
+        return steps;
+      },
+      { hosts, STAR, PROMPT },
+    );
+  const textOf = (steps) => steps.map(({ text }) => text).join('');
+  let one;
+
+  it('is the text of one cache on 1, 2 and 3 workers', async () => {
+    one = await run(undefined);
+    assert.equal(one.length, 16);
+    assert.ok(one[0].position >= 350 && one[0].position <= 450, `a prompt of ${one[0].position} tokens`);
+    for (const hosts of [1, 2, 3]) {
+      const steps = await run(hosts);
+      assert.equal(textOf(steps), textOf(one), `${hosts} hosts`);
+      assert.equal(steps[15].kvBytes, one[15].kvBytes, 'every row is kept once');
+      // 30 layers, 9 query heads of 64 and a log-sum-exp each, in f32.
+      assert.equal(steps[15].exchangedBytes, hosts * 30 * 4 * 9 * 65);
+    }
+  });
+
+  it('is the same on threads of Node', async () => {
+    const model = await load(ATTNSCOPE_MODEL, { hosts: 2 });
+    const session = await model.session(STAR);
+    const steps = [];
+    for await (const step of session.generate(PROMPT, { maxTokens: 16 })) steps.push(step);
+    await model.close();
+    assert.equal(textOf(steps), textOf(one));
+  });
+
+  it('ends in time when a worker is killed, and says so again', async () => {
+    const { code, again, took, left } = await seen.page.evaluate(
+      async ({ STAR, PROMPT }) => {
+        const { load } = await import('/attnscope/index.js');
+        const workers = [];
+        const worker = () => {
+          const made = new Worker('/attnscope/worker.js', { type: 'module' });
+          workers.push(made);
+          return made;
+        };
+        const model = await load('/model.gguf', { hosts: 3, hostTimeout: 3000, worker });
+        const session = await model.session(STAR);
+        const steps = session.generate(PROMPT, { maxTokens: 16 });
+        await steps.next();
+        workers[1].terminate();
+        const begun = performance.now();
+        const codeOf = (promise) =>
+          promise.then(
+            () => 'none',
+            (error) => error.code,
+          );
+        const code = await codeOf(steps.next());
+        const took = performance.now() - begun;
+        const again = await codeOf(model.session(STAR));
+        // A worker that has ended answers nothing.
+        const left = await new Promise((resolve) => {
+          workers[2].addEventListener('message', () => resolve('alive'));
+          workers[2].postMessage({ id: 1, call: 'open', input: {} });
+          setTimeout(() => resolve('ended'), 500);
+        });
+        return { code, again, took, left };
+      },
+      { STAR, PROMPT },
+    );
+    assert.deepEqual([code, again, left], ['host', 'host', 'ended']);
+    assert.ok(took < 6000, `${took} ms`);
+  });
+
+  it('logged no error and asked nobody else', () => {
+    assert.deepEqual(seen.errors, []);
+    assert.deepEqual(seen.foreign, []);
+  });
+});
