@@ -165,8 +165,9 @@ impl Engine {
 
     /// Rows a KV head may come to hold.
     fn reserve(&self, prompt: &Prompt, before: u32, options: &Options) -> u32 {
-        let (prompt, layers) = (before.saturating_add(prompt.len()), self.model.config.layers);
-        let text = Extent { prompt, pictures: 0, generated: options.max_tokens, layer: 0, layers };
+        let (pictures, layers) = (prompt.pictures(), self.model.config.layers);
+        let prompt = before.saturating_add(prompt.len());
+        let text = Extent { prompt, pictures, generated: options.max_tokens, layer: 0, layers };
         reserved_rows(&self.method, &text)
     }
 

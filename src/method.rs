@@ -87,8 +87,8 @@ pub trait Select: Any {
     fn needs(&self) -> Needs {
         Needs::default()
     }
-    /// Slots of the pages whose bounds it has the back end keep, and newest slots in none.
-    fn pages(&self) -> Option<[u32; 2]> {
+    /// Of a layer of `live` slots: slots of the pages whose bounds it has the back end keep, and newest slots in none.
+    fn pages(&self, _live: u32) -> Option<[u32; 2]> {
         None
     }
     /// Mass needed from this layer's attention for [`learn`](Select::learn).

@@ -9,8 +9,12 @@ use attnscope::{
     advisor::{self, Ask, Device, Figure, SCENARIOS, Scenario, Text},
     cache::Store,
     engine::{Options, Progress},
+<<<<<<< HEAD
     kernels::Precision,
     methods::{Part, REGISTRY, Role, Shape, Spec, Value, choices},
+=======
+    methods::{Part, REGISTRY, Role, Roles, Shape, Spec, Value, choices},
+>>>>>>> h-roles
     model::Config,
 };
 use common::tiny;
@@ -33,7 +37,11 @@ fn what_a_cache_takes_is_what_was_said() {
     let shape = Shape { layers: tiny::LAYERS };
     let mut specs: Vec<Spec> = REGISTRY.iter().map(|row| Spec::method(row.name, &[])).collect();
     specs.extend(choices(Role::Retain, &shape).into_iter().map(Spec::Method));
-    specs.push("prefill=flex_prefill select=quest retain=snap_kv".parse().unwrap());
+    let paged: Spec = "prefill=flex_prefill select=quest retain=snap_kv".parse().unwrap();
+    let mut small = paged.clone();
+    let Spec::Roles(Roles { select: Some(quest), .. }) = &mut small else { panic!("{small} has roles") };
+    quest.params.insert("budget".to_owned(), Value::Number(40.0));
+    specs.extend([paged, small]);
     let mut fitted = 0;
     for spec in specs {
         let mut sizes = Vec::new();

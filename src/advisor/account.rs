@@ -120,8 +120,8 @@ pub fn account(spec: &Spec, model: &Config, text: &Text) -> Result<Account> {
     let (layers, heads, dim) = (u64::from(model.layers), u64::from(model.kv_heads), u64::from(model.head_dim));
     let (of_layers, of_heads) = (("layers", layers), ("KV heads", heads));
     let row = ("bytes of a key and a value", 2 * dim * NUMBER);
-    let reserved = reserved_rows(&method, &text.at(0, model.layers)).into();
-    let mut lines = vec![Line::new("rows reserved", &[("rows", reserved), row, of_heads, of_layers])];
+    let reserved = reserved_rows(&method, &text.at(0, model.layers));
+    let mut lines = vec![Line::new("rows reserved", &[("rows", reserved.into()), row, of_heads, of_layers])];
     let holds: Vec<_> = (0..model.layers).map(|layer| method.retain.holds(&text.at(layer, model.layers))).collect();
     let mut stored = holds.iter().map(|holds| u64::from(holds.rows)).sum::<u64>() * row.1 * heads;
     let mut rows: u64 = holds.iter().map(|holds| u64::from(holds.rows)).sum();
@@ -136,13 +136,16 @@ pub fn account(spec: &Spec, model: &Config, text: &Text) -> Result<Account> {
         lines.push(Line::new("planes, codes and grids", &[("bytes", room), of_heads, of_layers]));
     }
     let in_rows = lines.iter().map(|line| line.bytes).sum();
-    if let Some([page, recent]) = method.select.pages() {
-        let pages = |rows: u64| rows.saturating_sub(recent.into()).div_ceil(u64::from(page.max(1)));
-        let bound = ("bytes of the smallest and largest key", 2 * dim * BOUND);
+    let pages = |rows: u32| {
+        let [page, recent] = method.select.pages(rows).unwrap_or([1, rows]);
+        u64::from(rows.saturating_sub(recent).div_ceil(page))
+    };
+    let bound = ("bytes of the smallest and largest key", 2 * dim * BOUND);
+    if pages(reserved) > 0 {
         lines.push(Line::new("page bounds", &[("pages", pages(reserved)), bound, of_heads, of_layers]));
-        stored += holds.iter().map(|holds| pages(holds.rows.into())).sum::<u64>() * bound.1 * heads;
+        stored += holds.iter().map(|holds| pages(holds.rows)).sum::<u64>() * bound.1 * heads;
     }
-    let more = u64::from(text.prompt).saturating_sub(reserved);
+    let more = u64::from(text.prompt.saturating_sub(reserved));
     if more > 0 {
         lines.push(Line::new("one layer's prompt, until it is cut", &[("rows more", more), row, of_heads]));
     }

@@ -59,6 +59,12 @@ impl Prompt {
         (0..self.tags.len()).filter(begins).map(|at| at as u32).collect()
     }
 
+    /// Positions that belong to a picture.
+    #[must_use]
+    pub fn pictures(&self) -> u32 {
+        self.tags.iter().filter(|tag| tag.picture > 0).count() as u32
+    }
+
     /// What is before a position, and what is from there on. A position inside a run of embedding rows cuts the run.
     #[must_use]
     pub fn split(mut self, at: u32) -> (Prompt, Prompt) {

@@ -180,8 +180,8 @@ impl ByPass {
 }
 
 impl Select for ByPass {
-    fn pages(&self) -> Option<[u32; 2]> {
-        self.other.pages().or(self.prompt.pages())
+    fn pages(&self, live: u32) -> Option<[u32; 2]> {
+        self.other.pages(live).or(self.prompt.pages(live))
     }
     fn wants(&self, at: &Site) -> Option<Mass> {
         if at.kind == PassKind::Prefill { self.prompt.wants(at) } else { self.other.wants(at) }

@@ -50,8 +50,8 @@ impl Select for Quest {
     fn needs(&self) -> Needs {
         Needs { rotated_keys: true, ..Needs::default() }
     }
-    fn pages(&self) -> Option<[u32; 2]> {
-        Some([self.page, self.recent])
+    fn pages(&self, live: u32) -> Option<[u32; 2]> {
+        (self.budget < live).then_some([self.page, self.recent])
     }
     fn read(&mut self, cx: &mut LayerCx) -> Result<Read> {
         let Site { kind, live, group, .. } = cx.site;
