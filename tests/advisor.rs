@@ -9,12 +9,8 @@ use attnscope::{
     advisor::{self, Ask, Device, Figure, SCENARIOS, Scenario, Text},
     cache::Store,
     engine::{Options, Progress},
-<<<<<<< HEAD
     kernels::Precision,
-    methods::{Part, REGISTRY, Role, Shape, Spec, Value, choices},
-=======
     methods::{Part, REGISTRY, Role, Roles, Shape, Spec, Value, choices},
->>>>>>> h-roles
     model::Config,
 };
 use common::tiny;
