@@ -117,4 +117,4 @@ fn trace_md() -> String {
 }
 
 // The kinds are numbered without a gap from 1: readers index tables by them.
-const _: () = assert!(SCHEMA.len() == Kind::ReadBlocks as usize);
+const _: () = assert!(SCHEMA.len() == Kind::PlaneNoise as usize);

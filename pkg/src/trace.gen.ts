@@ -24,6 +24,7 @@ export const Kind = {
   quantise: 14,
   fold: 15,
   readBlocks: 16,
+  planeNoise: 17,
 } as const;
 
 /** Name of a kind. */
@@ -54,7 +55,7 @@ export const SCHEMA = {
   bytes: { kind: 3, head: "", aux: "", a: "bytes of keys and values stored after the pass (saturating)", b: "bytes of keys and values read in the pass, each row once (saturating)", payload: false },
   rows: { kind: 4, head: "", aux: "", a: "rows stored after the pass, summed over layers and KV heads", b: "rows read by the newest query, summed over layers and query heads", payload: false },
   append: { kind: 5, head: "kv", aux: "", a: "first position", b: "rows", payload: false },
-  readAll: { kind: 6, head: "query", aux: "1: quantised rows by their upper plane alone", a: "", b: "", payload: false },
+  readAll: { kind: 6, head: "query", aux: "1: quantised rows by their upper plane alone; 2: all rows rounded", a: "of rounded rows: bits of a number", b: "", payload: false },
   readWindow: { kind: 7, head: "query", aux: "", a: "newest rows each query reads", b: "", payload: false },
   readRun: { kind: 8, head: "query", aux: "", a: "first position", b: "positions", payload: false },
   readBits: { kind: 9, head: "query", aux: "", a: "position of bit 0", b: "payload records; bit i of the payload is position a + i", payload: true },
@@ -65,6 +66,7 @@ export const SCHEMA = {
   quantise: { kind: 14, head: "kv", aux: "", a: "first position", b: "rows now in two 4-bit planes", payload: false },
   fold: { kind: 15, head: "kv", aux: "", a: "position that is dropped", b: "position it is added to", payload: false },
   readBlocks: { kind: 16, head: "query", aux: "", a: "positions of a block + 65536 * number of blocks", b: "payload records; bit q * (q + 1) / 2 + k of the payload: query block q reads key block k", payload: true },
+  planeNoise: { kind: 17, head: "kv", aux: "0 keys, 1 values", a: "f32 bits: signal-to-noise ratio in dB, infinite without an error", b: "f32 bits: largest error in sixteenths of a step; the bound is 1/2, or 1 where a lower code is cut off", payload: false },
 } as const satisfies Record<KindName, KindSpec>;
 
 /** The kinds that have a payload. */
