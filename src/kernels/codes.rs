@@ -9,8 +9,8 @@ use fearless_simd::prelude::*;
 
 use super::direct::{SLOTS, totals};
 
-/// Most queries of a pass: sums of four vectors for each fit the registers of AVX2.
-const PASS: usize = 3;
+/// Most queries of a pass: two sums for each, and what is multiplied, fit the registers of AVX2.
+const PASS: usize = 4;
 /// The low half of every byte.
 const LOW: u32 = 0x0f0f_0f0f;
 
@@ -152,6 +152,9 @@ fn floats<S: Simd>(words: S::u32s) -> [S::f32s; 4] {
 
 /// The products `[queries, out.len() / queries]` of `q` `[queries, dim]`, whole blocks in the order of codes, with the
 /// codes of the slots from `first` on.
+///
+/// Not inlined, as in [`direct`](super::direct).
+#[inline(never)]
 pub(super) fn score<S: Simd, C: Codes>(simd: S, dim: usize, q: &[f32], codes: C, first: usize, out: &mut [f32]) {
     simd.vectorize(
         #[inline(always)]
@@ -161,6 +164,7 @@ pub(super) fn score<S: Simd, C: Codes>(simd: S, dim: usize, q: &[f32], codes: C,
                 match q.len() / dim {
                     1 => score_pass::<S, C, 1>(simd, dim, q, codes, first, out),
                     2 => score_pass::<S, C, 2>(simd, dim, q, codes, first, out),
+                    3 => score_pass::<S, C, 3>(simd, dim, q, codes, first, out),
                     _ => score_pass::<S, C, PASS>(simd, dim, q, codes, first, out),
                 }
             }
@@ -179,21 +183,25 @@ fn score_pass<S: Simd, C: Codes, const G: usize>(
 ) {
     let (count, lanes) = (out.len() / G, S::f32s::LEN);
     for slot in (0..count).step_by(SLOTS) {
-        // Past the end the last one again; its scores are dropped.
-        let rows: [C::Row; SLOTS] = std::array::from_fn(|i| codes.row(first + (slot + i).min(count - 1)));
         let mut sums = [[S::f32s::splat(simd, 0.0); SLOTS]; G];
-        for at in (0..dim).step_by(block::<S>()) {
-            let q: [&[f32]; G] = std::array::from_fn(|g| &q[g * dim + at..][..8 * lanes]);
-            for (i, row) in rows.into_iter().enumerate() {
-                let words = C::words(simd, row, at / 2);
-                for (half, words) in words.into_iter().enumerate() {
-                    let key = floats::<S>(words);
-                    for (sums, q) in sums.iter_mut().zip(q) {
-                        for (key, q) in key.into_iter().zip(q[half * 4 * lanes..].chunks_exact(lanes)) {
-                            sums[i] = key.mul_add(S::f32s::from_slice(simd, q), sums[i]);
+        for i in 0..SLOTS {
+            // Past the end the last one again; its scores are dropped.
+            let row = codes.row(first + (slot + i).min(count - 1));
+            // Two sums a query, for one alone would wait for each multiplication before it.
+            let mut own = [[S::f32s::splat(simd, 0.0); 2]; G];
+            for at in (0..dim).step_by(block::<S>()) {
+                let q: [&[f32]; G] = std::array::from_fn(|g| &q[g * dim + at..][..8 * lanes]);
+                for (half, words) in C::words(simd, row, at / 2).into_iter().enumerate() {
+                    for (j, key) in floats::<S>(words).into_iter().enumerate() {
+                        for (own, q) in own.iter_mut().zip(q) {
+                            let q = S::f32s::from_slice(simd, &q[(4 * half + j) * lanes..][..lanes]);
+                            own[half] = key.mul_add(q, own[half]);
                         }
                     }
                 }
+            }
+            for (sums, own) in sums.iter_mut().zip(own) {
+                sums[i] = own[0] + own[1];
             }
         }
         for (sums, out) in sums.iter().zip(out.chunks_exact_mut(count)) {
@@ -205,6 +213,7 @@ fn score_pass<S: Simd, C: Codes, const G: usize>(
 
 /// The sums `[queries, dim]`, whole blocks in the order of codes, of the codes of the first slots, weighted by `weights`
 /// `[queries, slots]`.
+#[inline(never)]
 pub(super) fn weigh<S: Simd, C: Codes>(simd: S, dim: usize, weights: &[f32], codes: C, out: &mut [f32]) {
     simd.vectorize(
         #[inline(always)]
@@ -214,6 +223,7 @@ pub(super) fn weigh<S: Simd, C: Codes>(simd: S, dim: usize, weights: &[f32], cod
                 match out.len() / dim {
                     1 => weigh_pass::<S, C, 1>(simd, dim, weights, codes, out),
                     2 => weigh_pass::<S, C, 2>(simd, dim, weights, codes, out),
+                    3 => weigh_pass::<S, C, 3>(simd, dim, weights, codes, out),
                     _ => weigh_pass::<S, C, PASS>(simd, dim, weights, codes, out),
                 }
             }
@@ -224,14 +234,16 @@ pub(super) fn weigh<S: Simd, C: Codes>(simd: S, dim: usize, weights: &[f32], cod
 #[inline(always)]
 fn weigh_pass<S: Simd, C: Codes, const G: usize>(simd: S, dim: usize, weights: &[f32], codes: C, out: &mut [f32]) {
     for at in (0..dim).step_by(block::<S>()) {
-        weigh_half::<S, C, G, 0>(simd, dim, at, weights, codes, out);
-        weigh_half::<S, C, G, 1>(simd, dim, at, weights, codes, out);
+        weigh_pair::<S, C, G, 0>(simd, dim, at, weights, codes, out);
+        weigh_pair::<S, C, G, 1>(simd, dim, at, weights, codes, out);
+        weigh_pair::<S, C, G, 2>(simd, dim, at, weights, codes, out);
+        weigh_pair::<S, C, G, 3>(simd, dim, at, weights, codes, out);
     }
 }
 
-/// The even or the odd channels of a block: the sums of all would not fit the registers.
+/// Two of the eight vectors of a block: with more, sums would not stay in registers.
 #[inline(always)]
-fn weigh_half<S: Simd, C: Codes, const G: usize, const HALF: usize>(
+fn weigh_pair<S: Simd, C: Codes, const G: usize, const PAIR: usize>(
     simd: S,
     dim: usize,
     at: usize,
@@ -241,18 +253,18 @@ fn weigh_half<S: Simd, C: Codes, const G: usize, const HALF: usize>(
 ) {
     let (count, lanes) = (weights.len() / G, S::f32s::LEN);
     let weights: [&[f32]; G] = std::array::from_fn(|g| &weights[g * count..][..count]);
-    let mut sums = [[S::f32s::splat(simd, 0.0); 4]; G];
+    let mut sums = [[S::f32s::splat(simd, 0.0); 2]; G];
     for (slot, row) in codes.rows().take(count).enumerate() {
-        let value = floats::<S>(C::words(simd, row, at / 2)[HALF]);
+        let value = floats::<S>(C::words(simd, row, at / 2)[PAIR / 2]);
         for (sums, weights) in sums.iter_mut().zip(&weights) {
             let weight = S::f32s::splat(simd, weights[slot]);
-            for (sum, value) in sums.iter_mut().zip(value) {
+            for (sum, value) in sums.iter_mut().zip(&value[PAIR % 2 * 2..]) {
                 *sum = value.mul_add(weight, *sum);
             }
         }
     }
     for (sums, out) in sums.iter().zip(out.chunks_exact_mut(dim)) {
-        for (sum, out) in sums.iter().zip(out[at + HALF * 4 * lanes..].chunks_exact_mut(lanes)) {
+        for (sum, out) in sums.iter().zip(out[at + PAIR * 2 * lanes..].chunks_exact_mut(lanes)) {
             sum.store_slice(out);
         }
     }
