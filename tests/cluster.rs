@@ -13,7 +13,7 @@ use attnscope::{
     kernels::Precision,
     loader::Loaded,
     method::{LayerCx, Select},
-    methods::{Part, Rule, Value},
+    methods::{Rule, Value},
     ops::{Read, Tag},
 };
 use common::tiny;
@@ -47,7 +47,7 @@ fn options(max_tokens: u32) -> Options {
 }
 
 fn host(loaded: &Loaded, hosts: u32, number: u32) -> Result<Engine> {
-    let (prompt, rule) = (prompt(), Rule::given(&Part::new("star_attention", &given(20.0)), &loaded.shape())?);
+    let (prompt, rule) = (prompt(), Rule::given(&given(20.0), &loaded.shape())?);
     loaded.with(rule.plan(prompt.len(), &prompt.rounds(), hosts)?.method(number), None, Store::F32, Precision::Fast)
 }
 
@@ -115,7 +115,7 @@ impl<F: FnMut() + 'static> Select for Until<F> {
 fn lost(what: fn()) -> (Error, Duration) {
     let loaded = loaded();
     let build = move |number| {
-        let (prompt, rule) = (prompt(), Rule::given(&Part::new("star_attention", &given(20.0)), &loaded.shape())?);
+        let (prompt, rule) = (prompt(), Rule::given(&given(20.0), &loaded.shape())?);
         let mut method = rule.plan(prompt.len(), &prompt.rounds(), 3)?.method(number);
         if number == 1 {
             method.select = Box::new(Until(what));

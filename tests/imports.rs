@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
 
 /// Registry items that a method file may take from `super`.
-const OF_REGISTRY: [&str; 8] = ["Build", "Param", "Params", "Part", "Role", "Row", "Shape", "Value"];
+const OF_REGISTRY: [&str; 7] = ["Build", "Param", "Params", "Role", "Row", "Shape", "Value"];
 /// Files of `src/methods/` that hold what several methods share; `src/methods.rs` says which.
 const SHARED: [&str; 1] = ["observation"];
 /// What it may take from the crate: the first name of the path.

@@ -76,15 +76,6 @@ impl Roles {
 }
 
 impl Spec {
-    /// The part, where it is one row in all its roles.
-    #[must_use]
-    pub fn part(&self) -> Option<&Part> {
-        match self {
-            Spec::Method(part) => Some(part),
-            Spec::Roles(_) => None,
-        }
-    }
-
     /// All its parts, to change.
     pub fn parts_mut(&mut self) -> Vec<&mut Part> {
         match self {

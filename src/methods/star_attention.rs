@@ -11,7 +11,7 @@
 //! `variant = sketch`: a block reads itself and the `num_blocks` - 1 blocks before it, also while decoding.
 //! Role: runs. [`Plan`] says which host does what.
 
-use super::{Param, Params, Part, Role, Row, Shape};
+use super::{Param, Params, Role, Row, Shape, Value};
 use crate::{Error, Result, method::*, ops::*};
 use std::ops::Range;
 
@@ -64,13 +64,12 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// The rule that the parameters of a part describe.
+    /// The rule that parameters of the registry's row describe.
     ///
     /// # Errors
     /// As [`build`](super::build); [`Error::Param`] for the sketch, which runs on one host.
-    pub fn given(part: &Part, shape: &Shape) -> Result<Rule> {
-        let given: Vec<_> = part.params.clone().into_iter().collect();
-        let params = Params::check(&ROW, &given, shape)?;
+    pub fn given(given: &[(String, Value)], shape: &Shape) -> Result<Rule> {
+        let params = Params::check(&ROW, given, shape)?;
         params.require("variant", params.choice("variant")? == "paper", || "paper, on several hosts".to_owned())?;
         Rule::new(&params)
     }

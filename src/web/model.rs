@@ -143,8 +143,8 @@ impl Model {
         #[wasm_bindgen(unchecked_param_type = "SessionOptions")] options: JsValue,
     ) -> JsResult<Session> {
         let options = SessionOptions::read(options)?;
-        let spec = options.spec(&self.0.model.config)?;
+        let (spec, how) = (options.spec(&self.0.model.config)?, options.engine(&self.0)?);
         let engine = self.0.compose(&spec, options.context, Store::F16, Precision::Fast).map_err(throw)?;
-        Ok(Session::new(self.0.clone(), engine, options.run(&self.0)?))
+        Ok(Session::new(self.0.clone(), engine, how))
     }
 }

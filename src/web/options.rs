@@ -112,6 +112,16 @@ impl SessionOptions {
         from_js("options", given)
     }
 
+    /// How the engine runs, all but the length of a text and the trace.
+    ///
+    /// # Errors
+    /// `param`.
+    pub fn engine(&self, loaded: &Loaded) -> JsResult<engine::Options> {
+        let eos = if self.ignore_eos.unwrap_or(false) { Vec::new() } else { loaded.tokenizer.eos().to_vec() };
+        let (sampling, shadow, guard) = (self.sampling()?, self.shadow.unwrap_or(0), self.guard());
+        Ok(engine::Options { sampling, eos, shadow, guard, ..engine::Options::default() })
+    }
+
     /// The method, fitted to memory when that is given.
     ///
     /// # Errors
@@ -124,16 +134,6 @@ impl SessionOptions {
             advisor::fit(&spec, model, &text, memory)
         };
         fit(memory.bytes()?).map_err(throw)
-    }
-
-    /// How a run is done; the length of its text and the trace are the run's own.
-    ///
-    /// # Errors
-    /// `param`.
-    pub fn run(&self, loaded: &Loaded) -> JsResult<engine::Options> {
-        let (sampling, shadow, guard) = (self.sampling()?, self.shadow.unwrap_or(0), self.guard());
-        let eos = if self.ignore_eos.unwrap_or(false) { Vec::new() } else { loaded.tokenizer.eos().to_vec() };
-        Ok(engine::Options { sampling, eos, shadow, guard, ..engine::Options::default() })
     }
 
     /// Limits of the monitors.
@@ -163,7 +163,7 @@ impl SessionOptions {
     ///
     /// # Errors
     /// `param`.
-    pub fn sampling(&self) -> JsResult<Sampling> {
+    fn sampling(&self) -> JsResult<Sampling> {
         let all = Sampling::default();
         let how = Sampling {
             temperature: self.temperature.unwrap_or(all.temperature),
