@@ -72,7 +72,7 @@ pub enum Heads {
     Alike,
 }
 
-/// What a select role needs of the retain role beside it.
+/// What a select or schedule role needs of the retain role beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// Heads at least so much alike.
@@ -259,6 +259,10 @@ pub struct Text {
 /// the guesses that the target agrees with and a token of its own. Any other pass adds a token when it feeds the text's
 /// last one, else nothing.
 pub trait Schedule: Any {
+    /// What must hold of the cache, whoever keeps it.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
     /// The next pass; `None` at the end.
     fn next(&mut self, text: &Text) -> Option<Pass>;
     /// Whether guesses are computed with narrower copies of the feed-forward matrices; asked at every pass.

@@ -30,6 +30,7 @@ export const Kind = {
   fetch: 20,
   far: 21,
   exchange: 22,
+  planeNoise: 23,
 } as const;
 
 /** Name of a kind. */
@@ -60,7 +61,7 @@ export const SCHEMA = {
   bytes: { kind: 3, head: "", aux: "", a: "bytes of keys and values stored after the pass (saturating)", b: "bytes of keys and values read in the pass, each row once (saturating)", payload: false },
   rows: { kind: 4, head: "", aux: "", a: "rows stored after the pass, summed over layers and KV heads", b: "rows read by the newest query, summed over layers and query heads", payload: false },
   append: { kind: 5, head: "kv", aux: "", a: "first position", b: "rows", payload: false },
-  readAll: { kind: 6, head: "query", aux: "1: quantised rows by their upper plane alone", a: "", b: "", payload: false },
+  readAll: { kind: 6, head: "query", aux: "1: quantised rows by their upper plane alone; 2: all rows rounded", a: "of rounded rows: bits of a number", b: "", payload: false },
   readWindow: { kind: 7, head: "query", aux: "", a: "newest rows each query reads", b: "", payload: false },
   readRun: { kind: 8, head: "query", aux: "", a: "first position", b: "positions", payload: false },
   readBits: { kind: 9, head: "query", aux: "", a: "position of bit 0", b: "payload records; bit i of the payload is position a + i", payload: true },
@@ -77,6 +78,7 @@ export const SCHEMA = {
   fetch: { kind: 20, head: "kv", aux: "", a: "first position", b: "positions back in the near tier", payload: false },
   far: { kind: 21, head: "", aux: "", a: "bytes in the far tier (saturating)", b: "bytes moved between the tiers in the pass (saturating)", payload: false },
   exchange: { kind: 22, head: "", aux: "hosts", a: "bytes this host sent", b: "bytes it received", payload: false },
+  planeNoise: { kind: 23, head: "kv", aux: "0 keys, 1 values", a: "f32 bits: signal-to-noise ratio in dB, infinite without an error", b: "f32 bits: largest error in sixteenths of a step; the bound is 1/2, or 1 where a lower code is cut off", payload: false },
 } as const satisfies Record<KindName, KindSpec>;
 
 /** The kinds that have a payload. */

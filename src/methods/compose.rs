@@ -64,6 +64,7 @@ impl Roles {
             roles.check(Role::Prefill, prompt.needs(), &method)?;
         }
         roles.check(Role::Select, method.select.needs(), &method)?;
+        roles.check(Role::Schedule, method.schedule.needs(), &method)?;
         if let Some(prompt) = prompt {
             method.select = Box::new(ByPass { prompt, other: method.select });
         }

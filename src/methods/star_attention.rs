@@ -9,6 +9,7 @@
 //!
 //! `compat = published_code`: on hosts that do not store the question its row r of n misses their newest n - 1 - r keys.
 //! `variant = sketch`: a block reads itself and the `num_blocks` - 1 blocks before it, also while decoding.
+//! A retain role beside it sees every block as a prompt of its own.
 //! Role: runs. [`Plan`] says which host does what.
 
 use super::{Param, Params, Role, Row, Shape, Value};
@@ -49,6 +50,9 @@ fn build(p: &Params, _: &Shape) -> Result<Method> {
     };
     Ok(Method { schedule, ..Method::full() })
 }
+
+/// Blocks gather the keys they read, which are then out of their slots.
+const GATHERED: Needs = Needs { heads: Heads::Uneven, rotated_keys: true };
 
 /// How a prompt is cut.
 #[derive(Clone, Copy, Debug)]
@@ -159,6 +163,9 @@ pub struct Star {
 }
 
 impl Schedule for Star {
+    fn needs(&self) -> Needs {
+        GATHERED
+    }
     fn next(&mut self, text: &Text) -> Option<Pass> {
         if self.plan.is_none() || text.fed == 0 {
             self.plan = self.rule.plan(text.accepted, &text.rounds, 1).ok();
@@ -183,6 +190,9 @@ pub struct Neighbours {
 }
 
 impl Schedule for Neighbours {
+    fn needs(&self) -> Needs {
+        GATHERED
+    }
     fn next(&mut self, text: &Text) -> Option<Pass> {
         let Pass { kind, rows, .. } = Plain.next(text)?;
         let block = rows.start / self.size;
