@@ -2,11 +2,13 @@
 //! and the score columns methods keep. Slots are ascending in position. Dropping compacts; columns move with their
 //! slots, so nobody renumbers anything.
 
+mod noise;
 mod pages;
 mod planes;
 mod rows;
 mod tiers;
 
+pub use noise::Noise;
 pub use pages::Bounds;
 pub use planes::{Plane, Planes};
 pub use rows::{Rows, Store};
@@ -255,17 +257,26 @@ impl Cache {
                 Some(planes) => planes,
                 none => none.insert(Planes::new(groups, width)?),
             };
+            let watch = tracer.detail >= Detail::Sets;
+            let mut noise = [Noise::default(); 2];
             let there = (rows / tokens * tokens).min((head.position.len() - first) / tokens * tokens);
             for start in (0..there).step_by(tokens) {
                 let [k, v] = &mut self.group;
                 head.k.fetch(start * width, k, tokens * width);
                 head.v.fetch(start * width, v, tokens * width);
                 planes.push(k, v, store);
+                if watch {
+                    planes.compare(first + start, [&k[..], &v[..]], &mut noise);
+                }
             }
             head.k.drop_front(there * width, reserved * width);
             head.v.drop_front(there * width, reserved * width);
-            if there > 0 && tracer.detail >= Detail::Sets {
+            if there > 0 && watch {
                 tracer.record(Kind::Quantise, kv.0, h as u32, 0, head.position[first], there as u32);
+                for (part, noise) in noise.iter().enumerate() {
+                    let [a, b] = [noise.decibels(), noise.worst].map(f32::to_bits);
+                    tracer.record(Kind::PlaneNoise, kv.0, h as u32, part as u8, a, b);
+                }
             }
         }
         Ok(())

@@ -3,21 +3,24 @@
 
 mod layer;
 mod prompt;
+mod safe;
 mod step;
 mod watch;
 
 pub use layer::{LayerRun, make_room};
 pub use prompt::Prompt;
-pub use step::{End, Options, Progress, Step};
+pub use step::{End, Options, Progress, Step, WATCHED};
 
 use crate::{
     Error, Result,
-    method::{Method, Pass, PassKind, Positions, Site, Text},
+    guard::Guard,
+    method::{Extent, Method, Pass, PassKind, Positions, Retain, Site, Text},
     model::Model,
     ops::{Dense, Kept, Kv, Part, ROW},
     sampler::Sampler,
     trace::{Kind, Tracer},
 };
+use safe::Parked;
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 use watch::Watch;
 
@@ -52,6 +55,9 @@ pub struct Engine {
     model: Arc<Model>,
     backend: Box<dyn Dense>,
     method: Method,
+    /// Roles that the guard has put out of service for this text.
+    parked: Parked,
+    guard: Option<Guard>,
     text: Text,
     /// The text's embedding rows, and the position of each.
     rows: (Vec<f32>, Vec<u32>),
@@ -73,6 +79,14 @@ pub struct Engine {
     watch: Watch,
 }
 
+/// Rows that are reserved in every KV head for a text: as many as the fullest of any layer keeps, and one that is about to
+/// be dropped.
+#[must_use]
+pub fn reserved_rows(method: &Method, text: &Extent) -> u32 {
+    let most = |layer| method.retain.holds(&Extent { layer, ..*text }).most;
+    (0..text.layers).map(most).max().unwrap_or(0).saturating_add(1)
+}
+
 impl Engine {
     /// An engine for texts of up to `context` tokens, with nothing to do yet. `backend` holds the weights of `model`
     /// and stores keys as the method's [`Positions`] ask.
@@ -84,6 +98,8 @@ impl Engine {
             model,
             backend,
             method,
+            parked: Parked::default(),
+            guard: None,
             text: Text::default(),
             rows: Default::default(),
             prompt: 0,
@@ -108,8 +124,10 @@ impl Engine {
     /// [`Error::Param`], [`Error::Context`]; what ran before is then still there. [`Error::Memory`]: it is not.
     pub fn start(&mut self, prompt: impl Into<Prompt>, options: Options) -> Result<()> {
         let prompt = prompt.into();
-        self.check(&prompt, 0, &options)?;
+        self.check(&prompt, 0, &options, self.parked.retain(&self.method))?;
         self.stage = Stage::Failed;
+        self.parked.restore(&mut self.method);
+        self.guard = None;
         self.backend.reset(self.reserve(&prompt, 0, &options))?;
         self.backend.tracer().take(|_| ());
         (self.text, self.rows) = Default::default();
@@ -136,7 +154,7 @@ impl Engine {
         }
         let before = if self.ready.is_empty() { None } else { self.newest };
         let before = before.map_or(self.text.ids.len() as u32, |newest| newest + 1);
-        self.check(&prompt, before, &options)?;
+        self.check(&prompt, before, &options, &*self.method.retain)?;
         self.backend.reserve(self.reserve(&prompt, before, &options))?;
         self.take_back(before);
         // As after any step, the newest token has no row yet.
@@ -147,11 +165,12 @@ impl Engine {
 
     /// Rows a KV head may come to hold.
     fn reserve(&self, prompt: &Prompt, before: u32, options: &Options) -> u32 {
-        let total = before.saturating_add(prompt.len()).saturating_add(options.max_tokens);
-        self.method.retain.bound().map_or(total, |bound| total.min(bound.saturating_add(1)))
+        let (prompt, layers) = (before.saturating_add(prompt.len()), self.model.config.layers);
+        let text = Extent { prompt, pictures: 0, generated: options.max_tokens, layer: 0, layers };
+        reserved_rows(&self.method, &text)
     }
 
-    fn check(&self, prompt: &Prompt, before: u32, options: &Options) -> Result<()> {
+    fn check(&self, prompt: &Prompt, before: u32, options: &Options, retain: &dyn Retain) -> Result<()> {
         let generate = options.max_tokens;
         options.sampling.check()?;
         prompt.check(self.model.config.vocabulary, self.model.config.width)?;
@@ -159,8 +178,8 @@ impl Engine {
             return Err(Error::Param { name: "maxTokens".into(), got: "0".into(), allowed: "at least 1".into() });
         }
         // Rotation by slot never sees a distance beyond the cache, so with one that fits the text may go on for ever.
-        let bound = self.method.retain.bound().filter(|&bound| bound < self.context);
-        let endless = bound.filter(|_| self.method.retain.positions() == Positions::Slot);
+        let bound = retain.bound().filter(|&bound| bound < self.context);
+        let endless = bound.filter(|_| retain.positions() == Positions::Slot);
         let prompt = endless.map_or(before, |bound| before.min(bound)).saturating_add(prompt.len());
         let needed = prompt.saturating_add(if endless.is_some() { 1 } else { generate });
         if needed > self.context {
@@ -188,6 +207,8 @@ impl Engine {
         self.text.limit = self.prompt.saturating_add(options.max_tokens);
         self.text.ids.reserve(options.max_tokens.min(self.context) as usize);
         self.backend.tracer().detail = options.trace;
+        // A monitor that has tripped stays so in later turns.
+        self.guard = options.guard.map(|limits| self.guard.take().unwrap_or_else(|| Guard::new(limits)));
         self.options = options;
     }
 
@@ -297,6 +318,7 @@ impl Engine {
         let tracer = self.backend.tracer();
         tracer.record(Kind::Pass, 0, 0, pass.kind as u8, pass.rows.start, pass.rows.end - pass.rows.start);
         let ids = &self.text.ids[pass.rows.start as usize..pass.rows.end as usize];
+        self.backend.narrow(pass.kind == PassKind::Draft && self.method.schedule.narrow_guesses());
         self.model.embed(ids, pass.rows.start, &mut *self.backend)?;
         let width = self.model.config.width as usize;
         for (row, &position) in self.rows.0.chunks_exact(width).zip(&self.rows.1) {
@@ -359,6 +381,12 @@ impl Engine {
     fn attend(&mut self, row: u32, run: LayerRun) -> Result<Progress> {
         let rows = self.chunk(row);
         self.watch.time(|| run.attend(rows.clone(), &mut *self.backend))?;
+        if self.is_compared()
+            && let Some(missed) = run.shadow(&mut *self.backend)?
+            && let Some(guard) = &mut self.guard
+        {
+            guard.missed(missed);
+        }
         if self.pass.shared {
             self.stage = Stage::Exchange { rows, run };
             return Ok(Progress::Exchange);
@@ -393,20 +421,26 @@ impl Engine {
         let verify = self.pass.kind == PassKind::Verify;
         let first = if verify { 0 } else { rows - 1 };
         let logits = self.model.logits(first..rows, &mut *self.backend)?;
+        let (held, id) = match self.pass.kind {
+            PassKind::Verify => self.sampler.verify(&self.text.ids[self.text.accepted as usize..][..guesses], logits),
+            PassKind::Draft => (0, self.sampler.guess(logits)),
+            PassKind::Prefill | PassKind::Decode | PassKind::Correct => (0, self.sampler.sample(logits)),
+        };
+        if let Some(guard) = &mut self.guard {
+            guard.logits(logits);
+            guard.round(if verify { guesses as u32 } else { 0 }, held);
+        }
         (self.text.fed, self.stored) = (self.pass.rows.end, self.pass.rows.end);
         self.passes += 1;
         self.stage = Stage::Between;
+        if self.leave_path() {
+            return Ok(Progress::Working);
+        }
         if self.pass.kind == PassKind::Draft {
-            let id = self.sampler.guess(logits);
             self.backend.tracer().record(Kind::Token, 0, 0, 2, id, self.text.ids.len() as u32);
             self.text.ids.push(id);
             return Ok(Progress::Working);
         }
-        let (held, id) = if verify {
-            self.sampler.verify(&self.text.ids[self.text.accepted as usize..][..guesses], logits)
-        } else {
-            (0, self.sampler.sample(logits))
-        };
         self.logits_row = first;
         let kept = self.backend.kept();
         let short = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);

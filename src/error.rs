@@ -70,6 +70,14 @@ pub enum Error {
         /// The values that work.
         allowed: String,
     },
+    /// Roles that do not fit together.
+    #[error("{what} cannot be combined: {why}")]
+    Combination {
+        /// The roles, as `role=method`.
+        what: String,
+        /// What stands against it, and what would do.
+        why: String,
+    },
     /// The prompt has no tokens.
     #[error("the prompt is empty; give at least one token")]
     EmptyPrompt,
@@ -133,6 +141,7 @@ impl Error {
             Error::UnknownMethod { .. } => "unknown_method",
             Error::UnknownParam { .. } => "unknown_param",
             Error::Param { .. } => "param",
+            Error::Combination { .. } => "combination",
             Error::EmptyPrompt => "empty_prompt",
             Error::TokenId { .. } => "token_id",
             Error::Context { .. } => "context",

@@ -10,7 +10,7 @@ use crate::{
     gguf::{Header, Sink, Stream, transcode},
     kernels::{Matrix, Precision},
     method::Method,
-    methods::{self, ModelKey, Profile, Value},
+    methods::{self, ModelKey, Profile, Spec, Value},
     model::{Config, Layer, Model},
     ops::{Tag, Weight},
     tokenizer::Tokenizer,
@@ -44,11 +44,10 @@ impl Loaded {
         }
     }
 
-    /// An engine with a method of the registry on the CPU. `context` limits the text, in tokens; `None`: as many as
-    /// the model was trained for.
+    /// An engine with a method of the registry on the CPU, as it is; see [`compose`](Loaded::compose).
     ///
     /// # Errors
-    /// For an unknown method or parameter, and [`Error::Param`] for a context of 0 or beyond the model's.
+    /// As [`compose`](Loaded::compose).
     pub fn engine(
         &self,
         method: &str,
@@ -56,22 +55,17 @@ impl Loaded {
         context: Option<u32>,
         store: Store,
     ) -> Result<Engine> {
-        self.engine_in(Precision::Fast, method, params, context, store)
+        self.compose(&Spec::method(method, params), context, store, Precision::Fast)
     }
 
-    /// The same with products of a given precision.
+    /// An engine with a method on the CPU. `context` limits the text, in tokens; `None`: as many as the model was
+    /// trained for. Parameters that are not given take their value from the [profile](Loaded::profile).
     ///
     /// # Errors
-    /// As [`engine`](Loaded::engine).
-    pub fn engine_in(
-        &self,
-        precision: Precision,
-        method: &str,
-        params: &[(String, Value)],
-        context: Option<u32>,
-        store: Store,
-    ) -> Result<Engine> {
-        let method = methods::build(method, &self.profile.with(method, params), &self.shape())?;
+    /// For an unknown method or parameter or roles that do not fit together, and [`Error::Param`] for a context of 0 or
+    /// beyond the model's.
+    pub fn compose(&self, spec: &Spec, context: Option<u32>, store: Store, precision: Precision) -> Result<Engine> {
+        let method = self.profile.fill(spec).build(&self.shape())?;
         self.with(method, context, store, precision)
     }
 
@@ -118,6 +112,16 @@ impl Loaded {
         if !(1..=config.context).contains(&context) {
             let allowed = format!("1 to {}", config.context);
             return Err(Error::Param { name: "context".into(), got: context.to_string(), allowed });
+        }
+        if method.schedule.narrow_guesses() {
+            let layers = self.model.layers.iter();
+            if !self.weights.narrow(layers.flat_map(|layer| [layer.gate, layer.up, layer.down]))? {
+                return Err(Error::Param {
+                    name: "draft_weights".into(),
+                    got: "int4_ffn".into(),
+                    allowed: "same: the feed-forward matrices of this file have 4 bits already".into(),
+                });
+            }
         }
         let cpu = Cpu::new(config.into(), self.weights.clone(), method.retain.positions(), store)?;
         let cpu = cpu.with_precision(precision);
@@ -259,7 +263,7 @@ impl Builder {
         }
         let places = claims.places.into_iter().flatten().collect();
         let model = Model { config: config.clone(), embedding, layers, norm, head };
-        Ok((places, Weights { list: claims.list }, model))
+        Ok((places, Weights { list: claims.list, ..Weights::default() }, model))
     }
 
     fn finish(self) -> Result<Loaded> {

@@ -45,6 +45,8 @@ pub enum Read {
     /// As if the pass's rows were the newest slots, whether they are stored here or not: row r of n does not see the
     /// newest n - 1 - r slots. What some published code does on hosts that do not store the rows.
     BottomRight,
+    /// Every live slot, each key and value rounded to so many bits (1 to 8) between its own least and largest number.
+    Rounded(u8),
 }
 
 /// Whose scores stay apart.
@@ -188,6 +190,16 @@ pub struct Expand {
     pub recent: u32,
 }
 
+/// What a sparse read missed of the live slots; what was dropped before is not there to compare with. Means over query
+/// heads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Missed {
+    /// Share of the full attention that fell on slots that were read.
+    pub recall: f32,
+    /// Norm of the output's difference from dense attention over the norm of that.
+    pub error: f32,
+}
+
 /// What the cache holds and what the running pass read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
@@ -298,6 +310,11 @@ pub trait Ops {
     fn pairs(&mut self, vertical: Set, slash: Set, blocks: u32) -> Result<Set>;
     /// `yes` for the groups whose only score is below `cut`, else `no`.
     fn choose(&mut self, scores: Scores, cut: f32, yes: Set, no: Set) -> Result<Set>;
+    /// The original positions of a set's slots as the layer is now: they outlive an edit and hold in other layers. One
+    /// list for all heads only while KV heads keep the same tokens.
+    fn positions(&mut self, kv: Kv, set: Set) -> Result<Set>;
+    /// The slots of a layer that hold these positions; a group of which it has none gets the newest slot.
+    fn at_positions(&mut self, kv: Kv, positions: Set) -> Result<Set>;
     /// What is in either, group by group.
     fn union(&mut self, a: Set, b: Set) -> Result<Set>;
     /// The most that a key of each page of `page` slots could score with the query of a pass of one row: the sum over
@@ -336,6 +353,8 @@ pub struct Weight(pub u32);
 pub trait Dense: Ops {
     /// Begins a pass: residual = embeddings of `ids`, the first at position `first`; 0 where an id is [`ROW`].
     fn embed(&mut self, table: Weight, ids: &[u32], first: u32) -> Result<()>;
+    /// Whether products from now on may be with narrower copies of matrices, where the back end has any.
+    fn narrow(&mut self, on: bool);
     /// Residual of row `row` of the pass = `values`.
     fn put_row(&mut self, row: u32, values: &[f32]) -> Result<()>;
     /// queries, keys, values = norm(residual) times three matrices; rotates queries and, if the pass stores its rows,
@@ -350,6 +369,9 @@ pub trait Dense: Ops {
     fn part(&self) -> Result<Part>;
     /// output = what the hosts found together, each over its own share of the keys (Star Attention).
     fn merge(&mut self, kv: Kv, parts: &[Part]) -> Result<()>;
+    /// Compares the newest [`attend`](Dense::attend), of a pass of one row, with attention over every live slot and
+    /// records both figures by query head. Changes nothing else.
+    fn shadow(&mut self, kv: Kv, read: Read) -> Result<Missed>;
     /// residual += output times a matrix.
     fn add_output(&mut self, w: Weight, rows: Range<u32>) -> Result<()>;
     /// hidden = silu(gate) * up of norm(residual).

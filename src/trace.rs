@@ -56,14 +56,20 @@ pub enum Kind {
     Fold = 15,
     /// The blocks of keys that the blocks of queries read.
     ReadBlocks = 16,
+    /// What a sparse read missed.
+    Shadow = 17,
+    /// A monitor tripped, and the run goes on along the safe path.
+    Guard = 18,
     /// A run of positions was parked in the far tier.
-    Park = 17,
+    Park = 19,
     /// A run of positions was fetched from the far tier.
-    Fetch = 18,
+    Fetch = 20,
     /// A pass ended: bytes of the far tier.
-    Far = 19,
+    Far = 21,
     /// Hosts exchanged what their attention found in a layer.
-    Exchange = 20,
+    Exchange = 22,
+    /// What quantising the rows just recorded cost.
+    PlaneNoise = 23,
 }
 
 /// One row of [`SCHEMA`].
@@ -124,7 +130,11 @@ pub const SCHEMA: &[KindSpec] = &[
         kind: Kind::ReadAll,
         name: "readAll",
         head: "query",
-        fields: ["1: quantised rows by their upper plane alone", "", ""],
+        fields: [
+            "1: quantised rows by their upper plane alone; 2: all rows rounded",
+            "of rounded rows: bits of a number",
+            "",
+        ],
         payload: false,
     },
     KindSpec {
@@ -196,6 +206,28 @@ pub const SCHEMA: &[KindSpec] = &[
         payload: true,
     },
     KindSpec {
+        kind: Kind::Shadow,
+        name: "shadow",
+        head: "query",
+        fields: [
+            "",
+            "share of the full attention over live positions that fell on what was read, as f32 bits",
+            "relative error of the attention output, as f32 bits",
+        ],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Guard,
+        name: "guard",
+        head: "",
+        fields: [
+            "0 recall, 1 error: all is read from here on; 2 acceptance: no guesses; 3 finite: both, and all is kept",
+            "what was seen, as f32 bits",
+            "its limit, as f32 bits",
+        ],
+        payload: false,
+    },
+    KindSpec {
         kind: Kind::Park,
         name: "park",
         head: "kv",
@@ -221,6 +253,17 @@ pub const SCHEMA: &[KindSpec] = &[
         name: "exchange",
         head: "",
         fields: ["hosts", "bytes this host sent", "bytes it received"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::PlaneNoise,
+        name: "planeNoise",
+        head: "kv",
+        fields: [
+            "0 keys, 1 values",
+            "f32 bits: signal-to-noise ratio in dB, infinite without an error",
+            "f32 bits: largest error in sixteenths of a step; the bound is 1/2, or 1 where a lower code is cut off",
+        ],
         payload: false,
     },
 ];

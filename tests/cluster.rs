@@ -103,7 +103,7 @@ fn any_number_of_hosts_gives_the_text_of_one_cache_over_two_turns() {
 /// Behaves until it decodes.
 struct Until<F>(F);
 
-impl<F: FnMut()> Select for Until<F> {
+impl<F: FnMut() + 'static> Select for Until<F> {
     fn read(&mut self, cx: &mut LayerCx) -> Result<Read> {
         if cx.site.rows == 1 {
             (self.0)();

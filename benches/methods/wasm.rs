@@ -68,7 +68,7 @@ impl Bench {
             // What a listener throws does not stop a measurement.
             let _ = progress.call3(&JsValue::NULL, &what.into(), &done.into(), &total.into());
         };
-        let rows = thrown(measure::measure(loaded, &settings::named(&only), size, || seconds(), report))?;
+        let rows = thrown(measure::measure(loaded, &settings::named(&only), size, seconds, report))?;
         Ok(rows.iter().filter_map(|row| serde_json::to_string(row).ok()).collect())
     }
 }

@@ -75,6 +75,10 @@ class HostsModel implements Api.Model {
     return this.group.watch.during(0, () => this.models[0].chat(messages));
   }
 
+  advise(options?: Api.AdviseOptions): Promise<Api.AdviceList> {
+    return this.group.watch.during(0, () => this.models[0].advise(options));
+  }
+
   async session(options: Api.SessionOptions): Promise<Api.Session> {
     const hosts = this.models.length;
     const open = (number: number) => this.models[number].session(options, { number, hosts });

@@ -85,6 +85,10 @@ export class LocalModel implements Api.Model {
     return attempt(() => live(this.#wasm).chat(messagesOf(messages)));
   }
 
+  async advise(options: Api.AdviseOptions = {}): Promise<Api.AdviceList> {
+    return attempt(() => live(this.#wasm).advise(options));
+  }
+
   /** A session, or with `place` that of one host of several. */
   async session(options: Api.SessionOptions, place?: Place): Promise<LocalSession> {
     const open = (model: WasmModel, given: WasmSessionOptions) =>

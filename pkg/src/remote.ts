@@ -101,6 +101,10 @@ export class RemoteModel implements Api.Model {
     return this.caller.call('chat', { model: this.handle, messages: messagesOf(messages) });
   }
 
+  async advise(options: Api.AdviseOptions = {}): Promise<Api.AdviceList> {
+    return this.caller.call('advise', { model: this.handle, options });
+  }
+
   /** A session, or with `place` that of one host of several. */
   async session(options: Api.SessionOptions, place?: Place): Promise<RemoteSession> {
     const session = await this.caller.call('session', { model: this.handle, options, place });

@@ -60,6 +60,7 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
     encode: ({ model, text, parseSpecial, begin }) => models.get(model).encode(text, { parseSpecial, begin }),
     decode: ({ model, ids }) => models.get(model).decode(ids),
     chat: ({ model, messages }) => models.get(model).chat(messages),
+    advise: ({ model, options }) => models.get(model).advise(options),
     session: async ({ model, options, place }) =>
       sessions.add({ session: await models.get(model).session(options, place), model }),
     async generate({ session, prompt, options }) {

@@ -5,12 +5,16 @@ mod blocks;
 mod combine;
 mod derive;
 mod fold;
+mod narrow;
 mod ops;
 mod pages;
 mod parts;
+mod positions;
 mod probe;
+mod rounded;
 mod rounds;
 mod scores;
+mod shadow;
 mod spread;
 mod tables;
 mod unmasked;
@@ -24,7 +28,7 @@ use crate::{
     kernels::{Activations, AttendScratch, GemmScratch, Matrix, Precision, Rope, add_assign, matmul, rms_norm, swiglu},
     method::Positions,
     model::{Config, RopeConfig},
-    ops::{Dense, Fold, Kept, Kv, Mass, Part, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
+    ops::{Dense, Fold, Kept, Kv, Mass, Missed, Part, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
     trace::{Detail, Tracer},
 };
 use std::{ops::Range, sync::Arc};
@@ -79,6 +83,8 @@ pub struct Cpu {
     chunk: [Vec<f32>; 2],
     /// Attention output of a chunk, `[chunk, query_heads * head_dim]`.
     output: Vec<f32>,
+    /// Of a shadow evaluation, `[query_heads * head_dim]`.
+    dense: Vec<f32>,
     activations: Activations,
     gemm: GemmScratch,
     attend: AttendScratch,
@@ -95,6 +101,8 @@ pub struct Cpu {
     whole: [Vec<f32>; 2],
     /// Tags by original position.
     tags: Vec<Tag>,
+    /// Products are with narrower copies, where there are any.
+    narrow: bool,
 }
 
 /// Rows and bytes read by the running pass.
@@ -145,6 +153,7 @@ impl Cpu {
             q: Vec::new(),
             chunk: Default::default(),
             output: Vec::new(),
+            dense: Vec::new(),
             activations: Activations::default(),
             gemm: GemmScratch::default(),
             attend: AttendScratch::default(),
@@ -155,6 +164,7 @@ impl Cpu {
             seen: Vec::new(),
             whole: Default::default(),
             tags: Vec::new(),
+            narrow: false,
         })
     }
 
@@ -279,7 +289,8 @@ impl Cpu {
     /// One of the chunk buffers = activations times a matrix.
     fn times(&mut self, w: Weight, into: usize) -> Result<()> {
         let out = &mut self.chunk[into];
-        times(self.weights.matrix(w)?, &self.activations, out, &mut self.gemm);
+        let matrix = if self.narrow { self.weights.narrowed(w)? } else { self.weights.matrix(w)? };
+        times(matrix, &self.activations, out, &mut self.gemm);
         Ok(())
     }
 
@@ -310,6 +321,10 @@ impl Dense for Cpu {
             }
         }
         Ok(())
+    }
+
+    fn narrow(&mut self, on: bool) {
+        self.narrow = on;
     }
 
     fn put_row(&mut self, row: u32, values: &[f32]) -> Result<()> {
@@ -361,6 +376,10 @@ impl Dense for Cpu {
 
     fn merge(&mut self, kv: Kv, parts: &[Part]) -> Result<()> {
         self.merge_parts(kv, parts)
+    }
+
+    fn shadow(&mut self, kv: Kv, read: Read) -> Result<Missed> {
+        self.compare_dense(kv, read)
     }
 
     fn add_output(&mut self, w: Weight, rows: Range<u32>) -> Result<()> {

@@ -8,6 +8,7 @@ use fearless_simd::{dispatch, prelude::*};
 
 use super::activations::FEW_ROWS;
 use super::attend_blocks::Used;
+use super::attend_planes::Folded;
 use super::block::{self, Rows, RowsMut};
 use super::direct;
 use super::softmax::softmax_of;
@@ -102,6 +103,8 @@ pub struct AttendScratch {
     pub(super) own: Vec<f32>,
     /// Of a span the log-sum-exp of each query's scores, `[rows, group]`.
     pub lse: Vec<f32>,
+    /// Queries and weights that carry the grids of two planes.
+    pub(super) folded: Folded,
 }
 
 /// Attention of every row over its span, into `out` `[rows, out_stride]`, head g at `g * head_dim` of the row.

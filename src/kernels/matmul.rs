@@ -16,7 +16,7 @@ pub struct GemmScratch {
 
 /// `out[i, r] = Σ_c x[i, c] · w[r, c]` into `out` `[x.rows(), w.rows()]`.
 ///
-/// Except for [`Layout::Half`], up to eight rows of `x` are rounded to 8 bits in blocks of 32; more are taken as they
+/// Except for floats, up to eight rows of `x` are rounded to 8 bits in blocks of 32; more are taken as they
 /// are or, on 128-bit vectors, rounded to 16 bits. In [`Precision::Exact`] nothing is rounded, and a row's products are
 /// the same bits whichever rows are beside it.
 pub fn matmul(w: &Matrix, x: &Activations, out: &mut [f32], scratch: &mut GemmScratch) {
@@ -26,7 +26,7 @@ pub fn matmul(w: &Matrix, x: &Activations, out: &mut [f32], scratch: &mut GemmSc
         gemm(w, x, out, scratch);
     } else if x.rows() <= FEW_ROWS {
         gemv(w, x, out);
-    } else if w.layout() != Layout::Half && gemm_words::serves(lanes::level()) {
+    } else if matches!(w.layout(), Layout::Q8 | Layout::Q4) && gemm_words::serves(lanes::level()) {
         gemm_words(w, x, out, &mut scratch.pairs);
     } else {
         gemm(w, x, out, scratch);
@@ -73,6 +73,8 @@ mod tests {
             for (layout, n, rows, cols) in [
                 (Layout::Half, 1, 9, 33),
                 (Layout::Half, 5, 41, 300),
+                (Layout::Single, 1, 19, 70),
+                (Layout::Single, 9, 33, 300),
                 (Layout::Q8, 1, 1, 32),
                 (Layout::Q8, 3, 20, 96),
                 (Layout::Q8, 13, 37, 352),
@@ -97,7 +99,7 @@ mod tests {
                         let exact = 1e-6 * terms().map(f64::abs).sum::<f64>();
                         let rounded = |most: f64| 4.0 / (2.0 * most) / 3f64.sqrt() * norm;
                         let bound = match (layout, n <= FEW_ROWS) {
-                            (Layout::Half, _) => exact,
+                            (Layout::Half | Layout::Single, _) => exact,
                             (_, true) => rounded(127.0) + 1e-5,
                             (_, false) if gemm_words::serves(lanes::level()) => rounded(32767.0) + exact,
                             (_, false) => exact,

@@ -16,9 +16,11 @@ pub struct MethodInfo {
     /// arXiv id.
     #[cfg_attr(target_arch = "wasm32", tsify(type = "string | null"))]
     pub paper: Option<&'static str>,
-    /// `select`, `retain`, `schedule`.
-    #[cfg_attr(target_arch = "wasm32", tsify(type = "(\"select\" | \"retain\" | \"schedule\")[]"))]
+    /// `prefill`, `select`, `retain`, `schedule`.
+    #[cfg_attr(target_arch = "wasm32", tsify(type = "(\"prefill\" | \"select\" | \"retain\" | \"schedule\")[]"))]
     pub roles: Vec<&'static str>,
+    /// True when its roles cannot stand beside another method's.
+    pub whole: bool,
     /// Its parameters.
     pub params: Vec<ParamInfo>,
 }
@@ -62,6 +64,7 @@ pub fn listing() -> Vec<MethodInfo> {
         summary: row.summary,
         paper: row.paper,
         roles: row.roles.iter().map(|r| r.name()).collect(),
+        whole: row.whole,
         params: row.params.iter().map(param).collect(),
     };
     REGISTRY.iter().map(each).collect()

@@ -76,6 +76,10 @@ impl Param {
     pub const fn channels(name: &'static str, default: u32, range: RangeInclusive<u32>, help: &'static str) -> Param {
         Param::new(name, "channels", help, ParamKind::Int { default, min: *range.start(), max: *range.end() })
     }
+    /// A number of bits.
+    pub const fn bits(name: &'static str, default: u32, range: RangeInclusive<u32>, help: &'static str) -> Param {
+        Param::new(name, "bits", help, ParamKind::Int { default, min: *range.start(), max: *range.end() })
+    }
     /// A number of passes.
     pub const fn steps(name: &'static str, default: u32, help: &'static str) -> Param {
         Param::new(name, "passes", help, ParamKind::Int { default, min: 0, max: 1 << 20 })
@@ -123,6 +127,11 @@ impl Param {
     pub const fn budget(mut self) -> Param {
         self.is_budget = true;
         self
+    }
+    /// Smallest and largest value of a whole number.
+    #[must_use]
+    pub fn range(&self) -> Option<[u32; 2]> {
+        if let ParamKind::Int { min, max, .. } = self.kind { Some([min, max]) } else { None }
     }
     /// The value it has when none is given.
     #[must_use]

@@ -1,7 +1,7 @@
 //! Parameters that were calibrated for one model. They take the place of the registry's defaults; what a caller gives
 //! comes first. `attnscope calibrate` makes a profile.
 
-use super::Value;
+use super::{Spec, Value};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -48,18 +48,22 @@ impl Profile {
         serde_json::from_str(text).map_err(|e| Error::File { what: "profile".to_owned(), why: e.to_string() })
     }
 
-    /// What a method gets: the profile's values for it, then those given, of which the last of a name counts.
+    /// The method with this profile's values where it has none of its own.
     #[must_use]
-    pub fn with(&self, method: &str, given: &[(String, Value)]) -> Vec<(String, Value)> {
-        let own = self.params.get(method).into_iter().flatten();
-        let own = own.filter(|(name, _)| !given.iter().any(|(other, _)| other == *name));
-        own.map(|(name, value)| (name.clone(), value.clone())).chain(given.iter().cloned()).collect()
+    pub fn fill(&self, spec: &Spec) -> Spec {
+        let mut spec = spec.clone();
+        for part in spec.parts_mut() {
+            for (name, value) in self.params.get(&part.name).into_iter().flatten() {
+                part.params.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        spec
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::{Part, Shape}, *};
 
     #[test]
     fn shipped_profiles_are_sound_and_what_is_given_comes_first() {
@@ -67,19 +71,18 @@ mod tests {
             let profile = Profile::parse(text).unwrap();
             assert_eq!(Profile::of(profile.model.clone()), profile);
             for (method, params) in &profile.params {
-                let given: Vec<_> = params.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
-                let shape = super::super::Shape { layers: profile.model.layers };
-                super::super::build(method, &given, &shape).map(|_| ()).unwrap();
-                let (name, value) = &given[0];
-                assert_eq!(
-                    profile.with(method, &[(name.clone(), Value::Flag(true))])[given.len() - 1].1,
-                    Value::Flag(true)
-                );
-                assert_eq!(profile.with(method, &[]), given, "{name} = {value}");
+                let bare = Spec::Method(Part::new(method, &[]));
+                let Spec::Method(filled) = profile.fill(&bare) else { panic!("still one part") };
+                assert_eq!(&filled.params, params);
+                Spec::Method(filled).build(&Shape { layers: profile.model.layers }).map(|_| ()).unwrap();
+                let own: Vec<_> = params.keys().map(|name| (name.clone(), Value::Flag(true))).collect();
+                let given = Spec::Method(Part::new(method, &own));
+                assert_eq!(profile.fill(&given), given);
             }
         }
         let other = ModelKey { name: "another".to_owned(), layers: 30, width: 576, vocabulary: 49152 };
-        assert!(Profile::of(other).with("tidal_decode", &[]).is_empty());
+        let tidal = Spec::Method(Part::new("tidal_decode", &[]));
+        assert_eq!(Profile::of(other).fill(&tidal), tidal);
         assert_eq!(Profile::parse("{").unwrap_err().code(), "file");
     }
 }

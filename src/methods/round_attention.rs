@@ -21,7 +21,8 @@ pub const ROW: Row = Row {
     title: "Round Attention",
     summary: "The new question chooses earlier rounds at one layer; the layers above read only those and park the rest.",
     paper: Some("2502.15294"),
-    roles: &[Role::Select, Role::Retain, Role::Schedule],
+    roles: &[Role::Prefill, Role::Select, Role::Retain, Role::Schedule],
+    whole: true,
     params: &[
         Param::choice("variant", &["paper", "sketch"], "rounds by share of attention, or a fixed number of them"),
         Param::layer("watershed_layer", 14, "layer that chooses; if not given, the model's own or half way up"),

@@ -22,6 +22,7 @@ pub const ROW: Row = Row {
     summary: "Reads the context in blocks that see only themselves and its beginning; question and answer see all of it.",
     paper: Some("2411.17116"),
     roles: &[Role::Schedule],
+    whole: false,
     params: &[
         Param::choice(
             "variant",

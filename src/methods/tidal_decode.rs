@@ -5,7 +5,8 @@
 //! The current token is not forced into the set. `share = all_heads` is the rule of LessIsMore (arXiv 2508.07101):
 //! one set for all heads, part of it the newest tokens. The re-selection layer is calibrated per model; the default
 //! is the published layer 13 of 32, scaled to the depth at hand. `sinks` and `recent` force tokens into every set, which
-//! the published code does not.
+//! the published code does not. Where a retain role drops tokens, layer by layer, the set holds positions: a layer reads
+//! those of them that it still has.
 //!
 //! `correct_every`: the paper's KV correction, which no published code has. Keys and values of tokens that were decoded
 //! sparsely differ from those of full attention; after so many of them, and before a further prompt, they are computed
@@ -24,6 +25,7 @@ pub const ROW: Row = Row {
     summary: "Two layers choose the tokens worth reading; all layers after them read only those. Nothing is dropped.",
     paper: Some("2410.05076"),
     roles: &[Role::Select, Role::Schedule],
+    whole: false,
     params: &[
         Param::choice("variant", &["paper", "sketch"], "the paper's algorithm, or a band of newest tokens"),
         Param::tokens("top_k", 256, 1..=1 << 20, "tokens each head reads in a sparse layer").budget(),
@@ -97,7 +99,7 @@ pub struct TidalDecode {
     pub pins: Pins,
     /// Which heads share.
     pub share: Share,
-    /// The set in force; a new pass starts with none.
+    /// The positions in force; a new pass starts with none.
     pub held: Option<Set>,
 }
 
@@ -109,6 +111,10 @@ impl TidalDecode {
 }
 
 impl Select for TidalDecode {
+    fn needs(&self) -> Needs {
+        let heads = if matches!(self.share, Share::AllHeads { .. }) { Heads::Alike } else { Heads::Uneven };
+        Needs { heads, ..Needs::default() }
+    }
     fn wants(&self, at: &Site) -> Option<Mass> {
         self.selects(at).then_some(Mass { rows: 1, per: Group::Query })
     }
@@ -117,12 +123,12 @@ impl Select for TidalDecode {
             self.held = None;
         }
         Ok(match self.held {
-            Some(set) if !self.selects(&cx.site) => Read::Slots(set),
+            Some(positions) if !self.selects(&cx.site) => Read::Slots(cx.ops.at_positions(cx.kv, positions)?),
             _ => Read::All,
         })
     }
     fn learn(&mut self, cx: &mut LayerCx, mass: Scores) -> Result<()> {
-        self.held = Some(match self.share {
+        let set = match self.share {
             Share::QueryHead => cx.ops.top_k(mass, self.top_k, self.pins)?,
             Share::KvGroup => {
                 let own = cx.ops.top_k(mass, self.top_k, self.pins)?;
@@ -132,7 +138,8 @@ impl Select for TidalDecode {
                 let pins = Pins { recent: recent.max(self.pins.recent), ..self.pins };
                 cx.ops.top_k_shared(mass, self.top_k, pins)?
             }
-        });
+        };
+        self.held = Some(cx.ops.positions(cx.kv, set)?);
         Ok(())
     }
 }

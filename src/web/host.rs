@@ -8,7 +8,7 @@ use crate::{
     kernels::Precision,
     loader::Loaded,
     method::Method,
-    methods::{Rule, Value},
+    methods::{Rule, Spec, Value},
 };
 use wasm_bindgen::prelude::*;
 
@@ -42,7 +42,7 @@ impl Model {
     /// The session of host `number` of `hosts`. Whenever `advance` or `merge` answers 3, all hosts' parts are wanted.
     ///
     /// # Errors
-    /// `unsupported` for another method than Star Attention; `unknown_param`, `param`.
+    /// `unsupported` for another method than Star Attention, and for shadow evaluation and guards; `unknown_param`, `param`.
     pub fn host(
         &self,
         #[wasm_bindgen(unchecked_param_type = "SessionOptions")] options: JsValue,
@@ -50,20 +50,28 @@ impl Model {
         hosts: u32,
     ) -> JsResult<Session> {
         let options = SessionOptions::read(options)?;
-        if options.method != METHOD {
-            let (got, supported) = (options.method, METHOD.to_owned());
-            return Err(throw(Error::Unsupported { what: "on several hosts, the method", got, supported }));
+        let (loaded, context) = (&self.0, options.context);
+        let how = options.engine(loaded)?;
+        let unsupported = |what, got: &str, supported: &str| {
+            throw(Error::Unsupported { what, got: got.to_owned(), supported: supported.to_owned() })
+        };
+        // One host cannot tell what all of them miss, and one alone must not leave the plan.
+        if how.shadow > 0 || how.guard.is_some() {
+            return Err(unsupported("on several hosts,", "watching a run", "runs without shadow and guard"));
         }
+        let part = match loaded.profile.fill(&options.spec(&loaded.model.config)?) {
+            Spec::Method(part) if part.name == METHOD => part,
+            Spec::Method(part) => return Err(unsupported("on several hosts,", &part.name, METHOD)),
+            Spec::Roles(_) => return Err(unsupported("on several hosts,", "a method for each role", METHOD)),
+        };
         if number >= hosts {
             let allowed = format!("below the number of hosts, {hosts}");
             return Err(throw(Error::Param { name: "host".into(), got: number.to_string(), allowed }));
         }
-        let (loaded, context) = (&self.0, options.context);
-        let (sampling, eos) = (options.sampling()?, options.eos(loaded));
-        let given: Vec<(String, Value)> = options.params.into_iter().collect();
-        let rule = Rule::given(&loaded.profile.with(METHOD, &given), &loaded.shape()).map_err(throw)?;
+        let given: Vec<(String, Value)> = part.params.into_iter().collect();
+        let rule = Rule::given(&given, &loaded.shape()).map_err(throw)?;
         // Takes the place of the host's own until there is a prompt.
         let engine = loaded.with(Method::full(), context, Store::F16, Precision::Fast).map_err(throw)?;
-        Ok(Session::new(loaded.clone(), engine, sampling, eos).at(Place { rule, number, hosts, context }))
+        Ok(Session::new(loaded.clone(), engine, how).at(Place { rule, number, hosts, context }))
     }
 }

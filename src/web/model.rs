@@ -4,8 +4,8 @@ use super::{JsResult, Session, from_js, options::SessionOptions, prompt::PromptT
 use crate::{
     cache::Store,
     chat::ChatMessage,
+    kernels::Precision,
     loader::{self, Loaded},
-    methods::Value,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -134,19 +134,17 @@ impl Model {
         Ok(to_js(&PromptTokens::from(prompt)))
     }
 
-    /// A session with a method of the registry.
+    /// A session with a method of the registry, or one for each role.
     ///
     /// # Errors
-    /// `unknown_method`, `unknown_param`, `param`.
+    /// `unknown_method`, `unknown_param`, `param`, `combination`.
     pub fn session(
         &self,
         #[wasm_bindgen(unchecked_param_type = "SessionOptions")] options: JsValue,
     ) -> JsResult<Session> {
         let options = SessionOptions::read(options)?;
-        let sampling = options.sampling()?;
-        let eos = options.eos(&self.0);
-        let params: Vec<(String, Value)> = options.params.into_iter().collect();
-        let engine = self.0.engine(&options.method, &params, options.context, Store::F16).map_err(throw)?;
-        Ok(Session::new(self.0.clone(), engine, sampling, eos))
+        let (spec, how) = (options.spec(&self.0.model.config)?, options.engine(&self.0)?);
+        let engine = self.0.compose(&spec, options.context, Store::F16, Precision::Fast).map_err(throw)?;
+        Ok(Session::new(self.0.clone(), engine, how))
     }
 }

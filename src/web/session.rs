@@ -12,7 +12,6 @@ use crate::{
     engine::{self, End, Engine, Progress},
     loader::Loaded,
     ops::{Kept, Part},
-    sampler::Sampling,
     tokenizer::{Detokenizer, Tokenizer},
     trace::Detail,
 };
@@ -76,8 +75,8 @@ struct SessionStats {
 pub struct Session {
     loaded: Arc<Loaded>,
     engine: Engine,
-    sampling: Sampling,
-    eos: Vec<u32>,
+    /// All but the length of the text and the trace.
+    options: engine::Options,
     /// Where it is one host of several.
     place: Option<Place>,
     /// Holds the bytes that wait in the text before its newest token, which may still be replaced.
@@ -104,8 +103,8 @@ impl Session {
     }
 
     /// A session without a text.
-    pub(super) fn new(loaded: Arc<Loaded>, engine: Engine, sampling: Sampling, eos: Vec<u32>) -> Session {
-        Session { loaded, engine, sampling, eos, place: None, text: Detokenizer::default(), newest: None, step: None }
+    pub(super) fn new(loaded: Arc<Loaded>, engine: Engine, options: engine::Options) -> Session {
+        Session { loaded, engine, options, place: None, text: Detokenizer::default(), newest: None, step: None }
     }
 
     /// The same as one host of several.
@@ -122,7 +121,7 @@ impl Session {
                 return Err(throw(Error::Param { name: "trace".to_owned(), got, allowed }));
             }
         };
-        Ok(engine::Options { max_tokens, trace, sampling: self.sampling, eos: self.eos.clone() })
+        Ok(engine::Options { max_tokens, trace, ..self.options.clone() })
     }
 
     fn begin(&mut self) {

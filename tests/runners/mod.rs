@@ -13,6 +13,7 @@ mod quest;
 mod real_model;
 mod round_attention;
 mod scope;
+mod speculation;
 mod star_attention;
 mod streaming_llm;
 mod tidal_decode;
@@ -57,6 +58,7 @@ pub fn find(folder: &str) -> Option<Runner> {
         "quantspec_cache" => quant_spec::cache,
         "quantspec_attn" => quant_spec::attend,
         "quantspec_accept" => quant_spec::accept,
+        "quantspec_spec" => speculation::run,
         "flexprefill" => flex_prefill::run,
         "quest_pages" => quest::run,
         "metrics" => metrics::run,
@@ -159,7 +161,7 @@ pub struct Watched<F> {
     pub look: F,
 }
 
-impl<F: FnMut(&mut LayerCx, Option<Scores>)> Retain for Watched<F> {
+impl<F: FnMut(&mut LayerCx, Option<Scores>) + 'static> Retain for Watched<F> {
     fn positions(&self) -> Positions {
         self.retain.positions()
     }

@@ -1,11 +1,12 @@
 //! Attention of one layer: per KV head, its group of query heads together.
 
-use super::Cpu;
+use super::{Cpu, rounded::round_rows};
 use crate::{
     Error, Result,
     cache::{Head, Planes},
     kernels::{
-        AttendScratch, Blocks, Element, Keys, MassOut, Queries, Rope, Span, attend_blocks, attend_listed, attend_span,
+        AttendScratch, Blocks, Element, Keys, MassOut, Queries, Rope, Span, attend_blocks, attend_listed,
+        attend_planes, attend_span, planes_serve,
     },
     method::Positions,
     model::MAX_GROUP,
@@ -92,7 +93,7 @@ impl Cpu {
         Ok(())
     }
 
-    fn attend_head(
+    pub(super) fn attend_head(
         &mut self,
         kv: Kv,
         head: usize,
@@ -112,7 +113,7 @@ impl Cpu {
         let mut lists: [&[u32]; MOST] = [&[]; MOST];
         let reads = match read {
             Read::All if self.pass.elsewhere => Reads::Span(Span { fixed: true, ..Span::causal(live) }),
-            Read::All | Read::Coarse => Reads::Span(Span::causal(before + 1)),
+            Read::All | Read::Coarse | Read::Rounded(_) => Reads::Span(Span::causal(before + 1)),
             Read::BottomRight => {
                 Reads::Span(Span::causal((live + 1).saturating_sub((self.pass.rows - rows.start) as usize)))
             }
@@ -162,6 +163,8 @@ impl Cpu {
             first_row: self.pass.rows.saturating_sub(mass.rows).saturating_sub(rows.start) as usize,
         });
         let scratch = &mut self.attend;
+        scratch.lse.clear();
+        let in_planes = cached.planes.as_ref().filter(|planes| planes.rows > 0);
         if !gathered.is_empty() {
             let [k, v] = &mut self.gathered;
             k.gather(&cached.k, &gathered, dim);
@@ -169,8 +172,19 @@ impl Cpu {
             each_rows!(&self.gathered[0], &self.gathered[1], |k, v| run(
                 &q, k, v, rotate, reads, out, width, mass, scratch
             ));
-        } else if let Some(planes) = &cached.planes {
-            whole(cached, planes, matches!(read, Read::Coarse), dim, &mut self.whole);
+        } else if let (Some(planes), Read::All | Read::Coarse) = (in_planes, read)
+            && planes_serve(&q, planes.groups.channels as usize)
+        {
+            let planes = planes.to_read(matches!(read, Read::Coarse));
+            each_store!(cached, |k, v| {
+                let tail = Keys { k, v, rotate };
+                attend_planes(&q, &planes, &tail, before + 1, out, width, mass, scratch);
+            });
+        } else if in_planes.is_some() || matches!(read, Read::Rounded(_)) {
+            whole(cached, in_planes, matches!(read, Read::Coarse), dim, &mut self.whole);
+            if let Read::Rounded(bits) = read {
+                self.whole.iter_mut().for_each(|part| round_rows(part, dim, bits));
+            }
             let [k, v] = &self.whole;
             run(&q, k, v, rotate, reads, out, width, mass, scratch);
         } else {
@@ -224,9 +238,10 @@ impl Cpu {
         let watch = self.tracer.detail >= Detail::Sets;
         if watch {
             match read {
-                Read::All | Read::Coarse | Read::BottomRight => {
-                    let coarse = u8::from(matches!(read, Read::Coarse));
-                    self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), coarse, 0, 0);
+                Read::All | Read::BottomRight => self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 0, 0, 0),
+                Read::Coarse => self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 1, 0, 0),
+                Read::Rounded(bits) => {
+                    self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 2, bits.into(), 0);
                 }
                 Read::Window(w) => self.tracer.record(Kind::ReadWindow, kv.0, u32::from(ALL_HEADS), 0, w, 0),
                 Read::Slots(_) | Read::Blocks { .. } => {}
@@ -236,7 +251,7 @@ impl Cpu {
             let head = &self.cache.layer(kv)[h];
             let (live, rows) = (head.len() as u64, u64::from(self.pass.rows - first));
             let unique = match read {
-                Read::All | Read::Coarse | Read::BottomRight => live,
+                Read::All | Read::Coarse | Read::BottomRight | Read::Rounded(_) => live,
                 Read::Window(w) => live.min(u64::from(w) + rows - 1),
                 Read::Slots(set) => {
                     let set = self.tables.set(set)?;
@@ -273,7 +288,7 @@ impl Cpu {
                 _ => unique * row_bytes,
             };
             self.read.rows += match read {
-                Read::All | Read::Coarse | Read::BottomRight => live * group as u64,
+                Read::All | Read::Coarse | Read::BottomRight | Read::Rounded(_) => live * group as u64,
                 Read::Window(w) => live.min(u64::from(w)) * group as u64,
                 Read::Slots(_) | Read::Blocks { .. } => 0,
             };
@@ -282,12 +297,13 @@ impl Cpu {
     }
 }
 
-/// Keys and values of a head with quantised rows, as f32.
-fn whole(head: &Head, planes: &Planes, coarse: bool, dim: usize, out: &mut [Vec<f32>; 2]) {
+/// Keys and values of a head as f32, quantised rows too: for the many rows of a prompt, which share the conversion.
+fn whole(head: &Head, planes: Option<&Planes>, coarse: bool, dim: usize, out: &mut [Vec<f32>; 2]) {
     for (part, rows) in out.iter_mut().zip([&head.k, &head.v]) {
         part.resize(head.len() * dim, 0.0);
-        rows.fetch_into(0, &mut part[planes.rows * dim..]);
+        rows.fetch_into(0, &mut part[head.quantised() * dim..]);
     }
+    let Some(planes) = planes else { return };
     let [keys, values] = out;
     for (row, (key, value)) in
         keys.chunks_exact_mut(dim).zip(values.chunks_exact_mut(dim)).take(planes.rows).enumerate()

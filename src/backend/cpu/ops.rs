@@ -121,6 +121,12 @@ impl Ops for Cpu {
     fn choose(&mut self, scores: Scores, cut: f32, yes: Set, no: Set) -> Result<Set> {
         self.chosen(scores, cut, yes, no)
     }
+    fn positions(&mut self, kv: Kv, set: Set) -> Result<Set> {
+        self.positions_of(kv, set)
+    }
+    fn at_positions(&mut self, kv: Kv, positions: Set) -> Result<Set> {
+        self.slots_at(kv, positions)
+    }
     fn union(&mut self, a: Set, b: Set) -> Result<Set> {
         self.either(a, b)
     }

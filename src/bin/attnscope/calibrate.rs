@@ -10,7 +10,7 @@ use attnscope::{
     engine::{Engine, Options, Progress},
     kernels::Precision,
     loader::Loaded,
-    methods::Value,
+    methods::{Spec, Value},
     metrics,
     trace::Detail,
 };
@@ -116,11 +116,7 @@ fn reselection(loaded: &Loaded, args: &Args) -> Result<u32, Failure> {
             return Err(Error::File { what: path.display().to_string(), why }.into());
         };
         let run = |method: &str, given: &[(String, Value)]| {
-            logits(
-                loaded.engine_in(Precision::Exact, method, given, None, Store::F16)?,
-                ids,
-                args.prompt_tokens as usize,
-            )
+            logits(loaded.compose(&Spec::method(method, given), None, Store::F16, Precision::Exact)?, ids, args.prompt_tokens as usize)
         };
         let full = run("full", &[])?;
         bar.inc(1);

@@ -2,8 +2,10 @@
 //! a run that was interrupted goes on where it was.
 
 mod chart;
+mod chat;
 mod choice;
 mod counter;
+mod material;
 mod output;
 mod plan;
 mod prompts;
@@ -15,8 +17,8 @@ mod values;
 mod work;
 
 use crate::{Failure, model};
+use material::{Material, Split};
 use plan::{Plan, Setting};
-use prompts::{Material, Split};
 use sha2::{Digest, Sha256};
 use std::{
     env, fs,

@@ -1,11 +1,13 @@
 //! The command line: `attnscope --help`.
 
+mod advise;
 mod bench;
 mod calibrate;
 mod eval;
 mod generate;
 mod methods;
 mod model;
+mod spec;
 
 use clap::{Parser, Subcommand};
 use std::{fmt::Display, io, process::ExitCode};
@@ -21,6 +23,7 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   attnscope methods
   attnscope generate --model smollm2.gguf --chat 'Why is the sky blue?' --method h2o
+  attnscope advise --model smollm2.gguf --memory 64MB --context 8000
   attnscope bench --model smollm2.gguf --prompt-tokens 330,1900
   attnscope eval --model smollm2.gguf --suite text --only h2o
 
@@ -34,6 +37,8 @@ enum Command {
     Methods(methods::Args),
     /// Find the layers at which methods choose, for one model
     Calibrate(calibrate::Args),
+    /// Find a method and budgets that fit into memory
+    Advise(advise::Args),
     /// Measure prefill and decode speed
     Bench(bench::Args),
     /// Measure quality, bytes and speed of methods against full attention
@@ -65,6 +70,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => generate::run(&args),
         Command::Methods(args) => methods::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::Advise(args) => advise::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Eval(args) => eval::run(&args),
     };

@@ -63,7 +63,7 @@ pub fn markdown(claims: &Claims, reports: &[Report], files: &[String]) -> Result
             &hash[..hash.len().min(12)]
         )?;
     }
-    writeln!(out, "How, and every figure: [docs/evaluation](docs/evaluation/README.md).")?;
+    writeln!(out, "\nHow, and every figure: [docs/evaluation](docs/evaluation/README.md).")?;
     for chart in claims.charts.iter().filter(|chart| files.contains(&chart.file)) {
         writeln!(out, "\n![{}](docs/evaluation/{})", chart.alt, chart.file)?;
     }
@@ -100,12 +100,17 @@ fn figures(part: &str, setting: &str, reports: &[Report]) -> Result<Option<Strin
     Ok(Some(out + rest))
 }
 
-/// `found`: how many of the cases; else the number at a path, in percent or with so many digits.
+/// `found`: how many of the cases; else the number at a path, of one case if it begins with `case.<name>.`, in percent or
+/// with so many digits.
 fn figure(row: &Value, path: &str, format: Option<&str>) -> Option<String> {
     if path == "found" {
         let (mean, cases) = (row["metrics"]["exact"]["mean"].as_f64()?, row["cases"].as_u64()?);
         return Some(format!("{:.0} of {cases}", mean * cases as f64));
     }
+    let (row, path) = match path.strip_prefix("case.").and_then(|path| path.split_once('.')) {
+        Some((case, path)) => (row["by_case"].as_array()?.iter().find(|line| line["case"] == case)?, path),
+        None => (row, path),
+    };
     let value = path.split('.').fold(row, |value, name| &value[name]).as_f64()?;
     Some(match format {
         Some("%") => format!("{:.0} %", value * 100.0),
@@ -121,7 +126,8 @@ mod tests {
     #[test]
     fn figures_come_from_reports_and_what_is_not_there_is_left_out() {
         let report = serde_json::json!({ "settings": [
-            { "label": "A", "cases": 40, "metrics": { "exact": { "mean": 0.95 } }, "cost": { "read_share": 0.204 } }
+            { "label": "A", "cases": 40, "metrics": { "exact": { "mean": 0.95 } }, "cost": { "read_share": 0.204 },
+              "by_case": [{ "case": "b-8", "cost": { "ceiling": 1.5 } }] }
         ] });
         let reports = [("passkey", report)];
         let cell = |template: &str| filled(template, "A", &reports).unwrap();
@@ -130,6 +136,7 @@ mod tests {
             "reads 20 %; keys 38 of 40"
         );
         assert_eq!(cell("{passkey:cost.read_share:2}×"), "0.20×");
+        assert_eq!(cell("{passkey:case.b-8.cost.ceiling:1}×; {passkey:case.b-9.cost.ceiling:1}×"), "1.5×");
         assert_eq!(cell("KL {text:kl:3}"), "not measured");
         assert_eq!(filled("{passkey:found}", "B", &reports).unwrap(), "not measured");
         assert!(filled("{passkey", "A", &reports).is_err() && filled("{passkey}", "A", &reports).is_err());

@@ -6,7 +6,7 @@ use attnscope::{
     engine::Engine,
     kernels::Precision,
     loader::Loaded,
-    methods::{self, Value},
+    methods::{self, Spec, Value},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ impl Choice {
     /// # Errors
     /// See [`Loaded::engine`].
     pub fn engine(&self, budget: Budget, prompt: u32, precision: Precision, loaded: &Loaded) -> Result<Engine> {
-        loaded.engine_in(precision, &self.name, &self.params(budget, prompt), None, Store::F16)
+        loaded.compose(&Spec::method(&self.name, &self.params(budget, prompt)), None, Store::F16, precision)
     }
 
     /// Its name for people.

@@ -1,69 +1,15 @@
 //! From word lists and texts to the token ids of a case. Everything follows from the seed in
 //! `docs/evaluation/prompts.json`.
 
-use super::suite::{Answer, Case, Suite, Turn};
-use attnscope::{
-    Error, Result,
-    chat::{ChatMessage, ChatTemplate},
-    tokenizer::Tokenizer,
+use super::{
+    material::{self, Material},
+    suite::{Answer, Case, Suite, Turn},
 };
-use serde::Deserialize;
+use attnscope::{Error, Result, tokenizer::Tokenizer};
 
-const LISTS: &str = include_str!("../../../../docs/evaluation/prompts.json");
-const TEXTS: [(&str, &str); 4] = [
-    ("sherlock", include_str!("../../../../docs/evaluation/texts/sherlock.txt")),
-    ("opticks", include_str!("../../../../docs/evaluation/texts/opticks.txt")),
-    ("sawyer", include_str!("../../../../docs/evaluation/texts/sawyer.txt")),
-    ("moby", include_str!("../../../../docs/evaluation/texts/moby.txt")),
-];
 const TASK: &str = "There is important info hidden inside a lot of irrelevant text. Find it and memorize it.";
 /// Keys hidden in one text of `keys`.
 const HIDDEN: usize = 4;
-
-/// Prompts that are reported, or others to choose parameters by.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
-pub enum Split {
-    /// The reported ones
-    #[default]
-    Report,
-    /// Those to choose parameters by
-    Tune,
-}
-
-impl Split {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        if self == Split::Report { "report" } else { "tune" }
-    }
-}
-
-/// What the prompts of one split are made of.
-#[derive(Debug, Deserialize)]
-pub struct Material {
-    fillers: Vec<Vec<String>>,
-    people: Vec<String>,
-    things: Vec<String>,
-    talk: Vec<[String; 2]>,
-    /// Names of its texts.
-    pub texts: Vec<String>,
-    seed: u64,
-}
-
-impl Material {
-    /// The material of a split.
-    ///
-    /// # Errors
-    /// When the file that was built in is damaged, in words.
-    pub fn of(split: Split) -> std::result::Result<Material, String> {
-        #[derive(Deserialize)]
-        struct Lists {
-            report: Material,
-            tune: Material,
-        }
-        let lists: Lists = serde_json::from_str(LISTS).map_err(|e| e.to_string())?;
-        Ok(if split == Split::Report { lists.report } else { lists.tune })
-    }
-}
 
 /// What every prompt needs.
 #[derive(Clone, Copy)]
@@ -75,7 +21,8 @@ pub struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    fn random(&self, suite: Suite, length: u32, n: u32) -> fastrand::Rng {
+    /// Numbers for a case.
+    pub fn random(&self, suite: Suite, length: u32, n: u32) -> fastrand::Rng {
         let seed = self.material.seed << 40 | (suite as u64) << 32 | u64::from(length) << 8 | u64::from(n);
         fastrand::Rng::with_seed(seed)
     }
@@ -105,7 +52,8 @@ impl Ask<'_> {
     }
 }
 
-fn number(random: &mut fastrand::Rng) -> String {
+/// A key of five digits.
+pub fn number(random: &mut fastrand::Rng) -> String {
     random.u32(10_000..100_000).to_string()
 }
 
@@ -163,56 +111,12 @@ pub fn keys(ask: Ask, length: u32, n: u32) -> Result<Case> {
     Ok(case(Suite::Keys, format!("{length}-{n}"), length, Some(depth), ids))
 }
 
-/// A chat in whose last round a number from an early round is asked for. The assistant's answers are forced, token by
-/// token as if it had made them.
-///
-/// # Errors
-/// From the template and the tokenizer; [`Error::Template`] when a rendering does not go on where the last one ended.
-pub fn chat(ask: Ask, template: &ChatTemplate, rounds: u32, n: u32) -> Result<Case> {
-    let mut random = ask.random(Suite::Chat, rounds, n);
-    let (thing, key) = (&ask.material.things[n as usize % ask.material.things.len()], number(&mut random));
-    let told = n % (rounds / 2).max(1);
-    let mut talk: Vec<&[String; 2]> = ask.material.talk.iter().collect();
-    random.shuffle(&mut talk);
-    let mut talk = talk.into_iter().cycle();
-    let said = (0..rounds).map(|round| match talk.next() {
-        _ if round + 1 == rounds => (format!("What is my {thing}?"), format!("Your {thing} is")),
-        _ if round == told => {
-            let fact = format!("My {thing} is {key}. Please remember it, I will ask you for it later.");
-            (fact, "Thank you, I will remember it.".to_owned())
-        }
-        Some([question, answer]) => (question.clone(), answer.clone()),
-        None => Default::default(),
-    });
-    let (mut messages, mut turns, mut done) = (Vec::new(), Vec::new(), String::new());
-    for (question, answer) in said {
-        messages.push(ChatMessage::new("user", question));
-        let asked = template.render(&messages, true)?;
-        let Some(new) = asked.strip_prefix(&done) else {
-            return Err(Error::Template("a round does not begin where the last one ended".to_owned()));
-        };
-        let encode = |text: &str| ask.tokenizer.encode(text, true);
-        let prompt = if turns.is_empty() { ask.tokenizer.encode_prompt(new)? } else { encode(new)? };
-        turns.push(Turn { prompt, answer: encode(&answer)?, how: Answer::Forced });
-        messages.push(ChatMessage::new("assistant", answer.as_str()));
-        done = asked + &answer;
-    }
-    // Of the last answer the first words are part of the question, so that every method is asked in the same place.
-    if let Some(last) = turns.last_mut() {
-        last.prompt.append(&mut last.answer);
-        last.answer = ask.tokenizer.encode(&format!(" {key}"), true)?;
-    }
-    let depth = (f64::from(told) + 0.5) / f64::from(rounds);
-    Ok(Case { suite: Suite::Chat, name: format!("{n}"), length: rounds, depth: Some(depth), turns })
-}
-
 /// The beginning of a text: `prompt` tokens and the `answer` tokens after them.
 ///
 /// # Errors
 /// From the tokenizer; [`Error::Param`] when the text has fewer tokens.
 pub fn text(ask: Ask, name: &str, prompt: u32, how: Answer, answer: u32) -> Result<Case> {
-    let text = TEXTS.iter().find(|text| text.0 == name).map_or("", |text| text.1);
-    let mut ids = ask.tokenizer.encode_prompt(text)?;
+    let mut ids = ask.tokenizer.encode_prompt(material::text(name))?;
     let needed = prompt.saturating_add(answer) as usize;
     if ids.len() < needed {
         let allowed = format!("at most {} tokens, as many as the text {name} has", ids.len());
@@ -226,19 +130,16 @@ pub fn text(ask: Ask, name: &str, prompt: u32, how: Answer, answer: u32) -> Resu
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub mod tests {
+    use super::{super::material::Split, *};
     use attnscope::{
         gguf::{Metadata, Value},
         tokenizer::bytes,
     };
     use std::collections::HashSet;
 
-    const TEMPLATE: &str = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}{% if \
-        add_generation_prompt %}<assistant>{% endif %}";
-
     /// A tokenizer whose tokens are the bytes.
-    fn tokenizer() -> Tokenizer {
+    pub fn tokenizer() -> Tokenizer {
         let mut metadata = Metadata::default();
         let letters = bytes::letters().iter().map(char::to_string).collect::<Vec<_>>();
         for (key, value) in [
@@ -272,23 +173,6 @@ mod tests {
                     }
                 }
             }
-        }
-    }
-
-    #[test]
-    fn a_chat_is_one_text_cut_into_rounds() {
-        let tokenizer = tokenizer();
-        let material = &Material::of(Split::Report).unwrap();
-        let ask = Ask { material, tokenizer: &tokenizer };
-        let template = ChatTemplate::new(TEMPLATE).unwrap();
-        for n in 0..5 {
-            let case = chat(ask, &template, 8, n).unwrap();
-            let parts =
-                case.turns.iter().map(|turn| tokenizer.decode(&[&turn.prompt[..], &turn.answer].concat(), false));
-            let text: String = parts.collect();
-            assert_eq!((case.turns.len(), text.matches("<user>").count(), text.matches("</>").count()), (8, 8, 15));
-            let key = tokenizer.decode(&case.turns[7].answer, false);
-            assert!(text.ends_with(&format!(" is{key}")) && text.matches(key.trim()).count() == 2, "{text}");
         }
     }
 

@@ -1,8 +1,10 @@
 //! The suites: what is asked, and as which cases.
 
 use super::{
+    chat,
+    material::Material,
     plan::Sizes,
-    prompts::{self, Ask, Material},
+    prompts::{self, Ask},
 };
 use attnscope::{Result, kernels::Precision, loader::Loaded};
 use serde::{Deserialize, Serialize};
@@ -60,8 +62,8 @@ impl Suite {
             }
             Suite::Keys => (0..cases).map(|n| prompts::keys(ask, sizes.prompt, n)).collect(),
             Suite::Chat => {
-                let chat = loaded.chat()?;
-                (0..cases).map(|n| prompts::chat(ask, chat, sizes.rounds, n)).collect()
+                let template = loaded.chat()?;
+                (0..cases).map(|n| chat::chat(ask, template, sizes.rounds, n)).collect()
             }
             Suite::Text => {
                 texts.map(|name| prompts::text(ask, name, sizes.prompt, Answer::Forced, sizes.answer)).collect()

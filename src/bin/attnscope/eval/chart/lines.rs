@@ -1,4 +1,5 @@
-//! Divergence from full attention against the share of its bytes that is kept, a line a method.
+//! Divergence from full attention against the share of its bytes that is read, a line a method. Methods that evict read
+//! what they keep.
 
 use super::super::report::Row;
 use super::svg::{Anchor, Svg, series};
@@ -27,7 +28,7 @@ pub fn divergence(rows: &[Row], from: &str) -> String {
         bottom - (bottom - top) * part
     };
     let mut svg = Svg::new(SIZE[0], SIZE[1]);
-    let title = "Divergence from full attention against kept bytes";
+    let title = "Divergence from full attention against bytes read";
     svg.text([left, 22.0], Anchor::Start, "h", title);
     for decade in decades[0] as i32..=decades[1] as i32 {
         let at = 10f64.powi(decade);
@@ -40,7 +41,12 @@ pub fn divergence(rows: &[Row], from: &str) -> String {
         svg.text([at, bottom + 18.0], Anchor::Middle, "m", &format!("{percent} %"));
     }
     svg.text([left, top - 8.0], Anchor::Start, "m", "KL, nats a token (mean)");
-    svg.text([right, bottom + 38.0], Anchor::End, "m", "bytes of keys and values kept, share of full attention's");
+    svg.text(
+        [right, bottom + 38.0],
+        Anchor::End,
+        "m",
+        "bytes of keys and values read for a token, share of full attention's",
+    );
     for (n, one) in all.iter().enumerate() {
         let class = series(n);
         let points: Vec<[f64; 2]> = one.points.iter().map(|([share, kl], _)| [x(*share), y(*kl)]).collect();
@@ -55,11 +61,11 @@ pub fn divergence(rows: &[Row], from: &str) -> String {
     svg.finish(title, from)
 }
 
-/// The settings that keep less than full attention, by method and ascending in bytes.
+/// The settings that read less than full attention, by method and ascending in bytes.
 fn by_method(rows: &[Row]) -> Vec<Series<'_>> {
     let mut all: Vec<Series> = Vec::new();
     for row in rows {
-        let (Some(kl), Some(&share)) = (row.metrics.get("kl"), row.cost.get("stored_share")) else { continue };
+        let (Some(kl), Some(&share)) = (row.metrics.get("kl"), row.cost.get("read_share")) else { continue };
         if share >= 0.999 {
             continue;
         }
