@@ -22,7 +22,13 @@ describe('Star Attention on hosts, with the real model', {
   let seen;
   before(async () => {
     // The package as it is, without a bundler.
-    const listening = await listen({ '/attnscope/': at('../../pkg/dist'), '/model.gguf': ATTNSCOPE_MODEL }, 0);
+    const mounts = {
+      '/attnscope/': at('../../pkg/dist'),
+      '/model.gguf': ATTNSCOPE_MODEL,
+      // What a browser asks for by itself.
+      '/favicon.ico': at('../../www/public/favicon.svg'),
+    };
+    const listening = await listen(mounts, 0);
     server = listening.server;
     browser = await launch(CHROME);
     seen = await openPage(browser, new URL(listening.url).origin);
