@@ -2,10 +2,13 @@
 //! and the score columns methods keep. Slots are ascending in position. Dropping compacts; columns move with their
 //! slots, so nobody renumbers anything.
 
+mod noise;
 mod pages;
 mod planes;
 mod rows;
+mod tiers;
 
+pub use noise::Noise;
 pub use pages::Bounds;
 pub use planes::{Plane, Planes};
 pub use rows::{Rows, Store};
@@ -29,6 +32,7 @@ pub struct Head {
     pub v: Rows,
     columns: Vec<Vec<f32>>,
     bounds: Bounds,
+    far: tiers::Far,
 }
 
 impl Head {
@@ -40,6 +44,7 @@ impl Head {
             v: Rows::new(store),
             columns: Vec::new(),
             bounds: Bounds::default(),
+            far: tiers::Far::default(),
         }
     }
     /// Page bounds, as of the newest [`Cache::update_bounds`].
@@ -104,6 +109,7 @@ impl Cache {
             head.v.clear();
             head.columns.clear();
             head.bounds.clear();
+            head.far.clear();
         }
         let reserved = self.reserve(rows);
         if reserved.is_err() {
@@ -200,6 +206,7 @@ impl Cache {
                 tracer.positions(Kind::EvictRun, Kind::EvictBits, kv.0, h as u32, gone);
             }
             head.bounds.cut(kept.iter().zip(0..).position(|(from, to)| *from != to).unwrap_or(kept.len()));
+            head.far.compact(kept);
             head.k.compact(kept, width, self.reserved);
             head.v.compact(kept, width, self.reserved);
             for (to, &from) in kept.iter().enumerate() {
@@ -225,6 +232,7 @@ impl Cache {
             };
             most = most.max(head.len() - slots);
             head.bounds.cut(slots);
+            head.far.truncate(slots);
             head.position.truncate(slots);
             head.columns.iter_mut().for_each(|column| column.truncate(slots));
             head.k.truncate(rows * width);
@@ -249,17 +257,26 @@ impl Cache {
                 Some(planes) => planes,
                 none => none.insert(Planes::new(groups, width)?),
             };
+            let watch = tracer.detail >= Detail::Sets;
+            let mut noise = [Noise::default(); 2];
             let there = (rows / tokens * tokens).min((head.position.len() - first) / tokens * tokens);
             for start in (0..there).step_by(tokens) {
                 let [k, v] = &mut self.group;
                 head.k.fetch(start * width, k, tokens * width);
                 head.v.fetch(start * width, v, tokens * width);
                 planes.push(k, v, store);
+                if watch {
+                    planes.compare(first + start, [&k[..], &v[..]], &mut noise);
+                }
             }
             head.k.drop_front(there * width, reserved * width);
             head.v.drop_front(there * width, reserved * width);
-            if there > 0 && tracer.detail >= Detail::Sets {
+            if there > 0 && watch {
                 tracer.record(Kind::Quantise, kv.0, h as u32, 0, head.position[first], there as u32);
+                for (part, noise) in noise.iter().enumerate() {
+                    let [a, b] = [noise.decibels(), noise.worst].map(f32::to_bits);
+                    tracer.record(Kind::PlaneNoise, kv.0, h as u32, part as u8, a, b);
+                }
             }
         }
         Ok(())
@@ -325,7 +342,8 @@ impl Cache {
         let bytes = full * self.row_bytes() + planes;
         let planes: u64 = self.heads.iter().filter_map(|h| h.planes.as_ref()).map(Planes::allocated).sum();
         let bounds: u64 = self.heads.iter().map(|h| h.bounds.bytes() as u64).sum();
-        Kept { rows, bytes: bytes + bounds, allocated: allocated + planes, ..Kept::default() }
+        let far = self.heads.iter().map(|h| h.far.count() as u64).sum::<u64>() * self.row_bytes();
+        Kept { rows, bytes: bytes + bounds, allocated: allocated + planes, far, ..Kept::default() }
     }
 
     /// Bytes of a head's quantised rows, or of what a `coarse` read takes of them.

@@ -118,6 +118,30 @@ impl ChatTemplate {
     }
 }
 
+impl ChatTemplate {
+    /// The same prompt cut into the rounds of the conversation: what comes before the first user message, if anything,
+    /// then a part from each user message to the next. One part where the template does not render a shorter
+    /// conversation as the beginning of a longer one.
+    ///
+    /// # Errors
+    /// As [`render`](ChatTemplate::render).
+    pub fn render_rounds(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<Vec<String>> {
+        let whole = self.render(messages, add_generation_prompt)?;
+        let users = messages.iter().enumerate().filter(|(at, message)| *at > 0 && message.role == "user");
+        let mut cuts = vec![0];
+        for (at, _) in users {
+            match self.render(&messages[..at], false) {
+                Ok(before) if whole.starts_with(&before) && before.len() > cuts[cuts.len() - 1] => {
+                    cuts.push(before.len())
+                }
+                _ => return Ok(vec![whole]),
+            }
+        }
+        cuts.push(whole.len());
+        Ok(cuts.windows(2).map(|cut| whole[cut[0]..cut[1]].to_owned()).collect())
+    }
+}
+
 impl std::fmt::Debug for ChatTemplate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ChatTemplate").finish_non_exhaustive()

@@ -2,20 +2,25 @@
 //! says what is kept; a token is chosen. [`Engine::advance`] does one bounded piece of it.
 
 mod layer;
+mod prompt;
+mod safe;
 mod step;
 mod watch;
 
 pub use layer::{LayerRun, make_room};
-pub use step::{End, Options, Progress, Step};
+pub use prompt::Prompt;
+pub use step::{End, Options, Progress, Step, WATCHED};
 
 use crate::{
     Error, Result,
-    method::{Method, Pass, PassKind, Positions, Site, Text},
+    guard::Guard,
+    method::{Extent, Method, Pass, PassKind, Positions, Retain, Site, Text},
     model::Model,
-    ops::{Dense, Kept, Kv},
+    ops::{Dense, Kept, Kv, Part, ROW},
     sampler::Sampler,
     trace::{Kind, Tracer},
 };
+use safe::Parked;
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 use watch::Watch;
 
@@ -38,6 +43,11 @@ enum Stage {
         row: u32,
         run: LayerRun,
     },
+    /// Attention is done for these rows; what the other hosts found is missing.
+    Exchange {
+        rows: Range<u32>,
+        run: LayerRun,
+    },
 }
 
 /// A model, a back end and a method at work on one text.
@@ -45,7 +55,12 @@ pub struct Engine {
     model: Arc<Model>,
     backend: Box<dyn Dense>,
     method: Method,
+    /// Roles that the guard has put out of service for this text.
+    parked: Parked,
+    guard: Option<Guard>,
     text: Text,
+    /// The text's embedding rows, and the position of each.
+    rows: (Vec<f32>, Vec<u32>),
     prompt: u32,
     context: u32,
     options: Options,
@@ -64,18 +79,29 @@ pub struct Engine {
     watch: Watch,
 }
 
+/// Rows that are reserved in every KV head for a text: as many as the fullest of any layer keeps, and one that is about to
+/// be dropped.
+#[must_use]
+pub fn reserved_rows(method: &Method, text: &Extent) -> u32 {
+    let most = |layer| method.retain.holds(&Extent { layer, ..*text }).most;
+    (0..text.layers).map(most).max().unwrap_or(0).saturating_add(1)
+}
+
 impl Engine {
     /// An engine for texts of up to `context` tokens, with nothing to do yet. `backend` holds the weights of `model`
     /// and stores keys as the method's [`Positions`] ask.
     #[must_use]
     pub fn new(model: Arc<Model>, backend: Box<dyn Dense>, method: Method, context: u32) -> Engine {
-        let (options, pass) = (Options::default(), Pass { kind: PassKind::Prefill, rows: 0..0 });
+        let (options, pass) = (Options::default(), Pass::new(PassKind::Prefill, 0..0));
         let sampler = Sampler::new(options.sampling);
         Engine {
             model,
             backend,
             method,
+            parked: Parked::default(),
+            guard: None,
             text: Text::default(),
+            rows: Default::default(),
             prompt: 0,
             context,
             options,
@@ -94,14 +120,17 @@ impl Engine {
     /// Begins a new text: forgets the cache and takes a prompt.
     ///
     /// # Errors
-    /// [`Error::EmptyPrompt`], [`Error::TokenId`], [`Error::Param`], [`Error::Context`]; what ran before is then still
-    /// there. [`Error::Memory`]: it is not.
-    pub fn start(&mut self, prompt: &[u32], options: Options) -> Result<()> {
-        self.check(prompt, 0, &options)?;
+    /// [`Error::EmptyPrompt`], [`Error::TokenId`], [`Error::Shape`] for embedding rows of another width,
+    /// [`Error::Param`], [`Error::Context`]; what ran before is then still there. [`Error::Memory`]: it is not.
+    pub fn start(&mut self, prompt: impl Into<Prompt>, options: Options) -> Result<()> {
+        let prompt = prompt.into();
+        self.check(&prompt, 0, &options, self.parked.retain(&self.method))?;
         self.stage = Stage::Failed;
-        self.backend.reset(self.reserve(prompt, 0, &options))?;
+        self.parked.restore(&mut self.method);
+        self.guard = None;
+        self.backend.reset(self.reserve(&prompt, 0, &options))?;
         self.backend.tracer().take(|_| ());
-        self.text = Text::default();
+        (self.text, self.rows) = Default::default();
         (self.passes, self.stored) = (0, 0);
         self.method.schedule.restart();
         self.stage = Stage::Between;
@@ -110,13 +139,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Goes on with the same text: appends a further prompt (a next turn). Tokens that a pass made but nobody has asked
-    /// for yet are taken back first.
+    /// Goes on with the same text: appends a further prompt, with which a new round begins. Tokens that a pass made but
+    /// nobody has asked for yet are taken back first.
     ///
     /// # Errors
     /// As [`start`](Engine::start), but what ran before is always still there; [`Error::State`] in the middle of a pass
     /// or after a failed one.
-    pub fn extend(&mut self, prompt: &[u32], options: Options) -> Result<()> {
+    pub fn extend(&mut self, prompt: impl Into<Prompt>, options: Options) -> Result<()> {
+        let prompt = prompt.into();
         match self.stage {
             Stage::Between if self.guesses() == 0 => {}
             Stage::Failed => return Err(Error::State(FAILED)),
@@ -124,8 +154,8 @@ impl Engine {
         }
         let before = if self.ready.is_empty() { None } else { self.newest };
         let before = before.map_or(self.text.ids.len() as u32, |newest| newest + 1);
-        self.check(prompt, before, &options)?;
-        self.backend.reserve(self.reserve(prompt, before, &options))?;
+        self.check(&prompt, before, &options, &*self.method.retain)?;
+        self.backend.reserve(self.reserve(&prompt, before, &options))?;
         self.take_back(before);
         // As after any step, the newest token has no row yet.
         self.text.fed = self.text.fed.min(before.saturating_sub(1));
@@ -134,28 +164,23 @@ impl Engine {
     }
 
     /// Rows a KV head may come to hold.
-    fn reserve(&self, prompt: &[u32], before: u32, options: &Options) -> u32 {
-        let total = before.saturating_add(prompt.len() as u32).saturating_add(options.max_tokens);
-        self.method.retain.bound().map_or(total, |bound| total.min(bound.saturating_add(1)))
+    fn reserve(&self, prompt: &Prompt, before: u32, options: &Options) -> u32 {
+        let (prompt, layers) = (before.saturating_add(prompt.len()), self.model.config.layers);
+        let text = Extent { prompt, pictures: 0, generated: options.max_tokens, layer: 0, layers };
+        reserved_rows(&self.method, &text)
     }
 
-    fn check(&self, prompt: &[u32], before: u32, options: &Options) -> Result<()> {
+    fn check(&self, prompt: &Prompt, before: u32, options: &Options, retain: &dyn Retain) -> Result<()> {
         let generate = options.max_tokens;
         options.sampling.check()?;
-        let vocabulary = self.model.config.vocabulary;
-        if prompt.is_empty() {
-            return Err(Error::EmptyPrompt);
-        }
+        prompt.check(self.model.config.vocabulary, self.model.config.width)?;
         if generate == 0 {
             return Err(Error::Param { name: "maxTokens".into(), got: "0".into(), allowed: "at least 1".into() });
         }
-        if let Some(&got) = prompt.iter().find(|&&id| id >= vocabulary) {
-            return Err(Error::TokenId { got, vocabulary });
-        }
         // Rotation by slot never sees a distance beyond the cache, so with one that fits the text may go on for ever.
-        let bound = self.method.retain.bound().filter(|&bound| bound < self.context);
-        let endless = bound.filter(|_| self.method.retain.positions() == Positions::Slot);
-        let prompt = endless.map_or(before, |bound| before.min(bound)).saturating_add(prompt.len() as u32);
+        let bound = retain.bound().filter(|&bound| bound < self.context);
+        let endless = bound.filter(|_| retain.positions() == Positions::Slot);
+        let prompt = endless.map_or(before, |bound| before.min(bound)).saturating_add(prompt.len());
         let needed = prompt.saturating_add(if endless.is_some() { 1 } else { generate });
         if needed > self.context {
             return Err(Error::Context { prompt, generate, context: self.context });
@@ -163,15 +188,27 @@ impl Engine {
         Ok(())
     }
 
-    fn take(&mut self, prompt: &[u32], options: Options) {
+    fn take(&mut self, prompt: Prompt, options: Options) {
         self.ready.clear();
         self.newest = None;
-        self.text.ids.extend_from_slice(prompt);
+        let before = self.text.ids.len() as u32;
+        let (rounds, mut tags) = (prompt.rounds(), prompt.tags);
+        for (tag, at) in tags.iter_mut().zip(0..) {
+            let round = self.text.rounds.len() + rounds.partition_point(|&first| first <= at) - 1;
+            tag.round = round.min(u16::MAX.into()) as u16;
+        }
+        self.text.rounds.extend(rounds.iter().map(|first| before + first));
+        self.backend.tag(before, &tags);
+        self.rows.0.extend_from_slice(&prompt.rows);
+        self.rows.1.extend(prompt.ids.iter().zip(before..).filter(|(id, _)| **id == ROW).map(|(_, at)| at));
+        self.text.ids.extend_from_slice(&prompt.ids);
         self.prompt = self.text.ids.len() as u32;
         self.text.accepted = self.prompt;
         self.text.limit = self.prompt.saturating_add(options.max_tokens);
         self.text.ids.reserve(options.max_tokens.min(self.context) as usize);
         self.backend.tracer().detail = options.trace;
+        // A monitor that has tripped stays so in later turns.
+        self.guard = options.guard.map(|limits| self.guard.take().unwrap_or_else(|| Guard::new(limits)));
         self.options = options;
     }
 
@@ -226,6 +263,39 @@ impl Engine {
             Stage::Failed => Err(Error::State(FAILED)),
             Stage::Project { layer, row } => self.project(layer, row).map(|()| Progress::Working),
             Stage::Attend { row, run } => self.attend(row, run),
+            exchange @ Stage::Exchange { .. } => {
+                self.stage = exchange;
+                Err(Error::State("the parts of the other hosts are missing"))
+            }
+        }
+    }
+
+    /// After [`Progress::Exchange`]: what this host's attention found for some rows of a layer, for all hosts.
+    ///
+    /// # Errors
+    /// [`Error::State`] when no exchange is due.
+    pub fn part(&self) -> Result<Part> {
+        match self.stage {
+            Stage::Exchange { .. } => self.backend.part(),
+            _ => Err(Error::State("no exchange is due")),
+        }
+    }
+
+    /// Goes on with the parts of all hosts, this one's included, in the order of the hosts.
+    ///
+    /// # Errors
+    /// [`Error::State`] when no exchange is due; [`Error::Shape`] for parts that do not fit, after which the run cannot
+    /// go on.
+    pub fn merge(&mut self, parts: &[Part]) -> Result<Progress> {
+        match std::mem::replace(&mut self.stage, Stage::Failed) {
+            Stage::Exchange { rows, run } => {
+                self.backend.merge(Kv(run.site.layer), parts)?;
+                self.absorb(rows, run)
+            }
+            other => {
+                self.stage = other;
+                Err(Error::State("no exchange is due"))
+            }
         }
     }
 
@@ -248,13 +318,23 @@ impl Engine {
         let tracer = self.backend.tracer();
         tracer.record(Kind::Pass, 0, 0, pass.kind as u8, pass.rows.start, pass.rows.end - pass.rows.start);
         let ids = &self.text.ids[pass.rows.start as usize..pass.rows.end as usize];
+        self.backend.narrow(pass.kind == PassKind::Draft && self.method.schedule.narrow_guesses());
         self.model.embed(ids, pass.rows.start, &mut *self.backend)?;
+        let width = self.model.config.width as usize;
+        for (row, &position) in self.rows.0.chunks_exact(width).zip(&self.rows.1) {
+            if pass.rows.contains(&position) {
+                self.backend.put_row(position - pass.rows.start, row)?;
+            }
+        }
         self.pass = pass;
         self.stage = Stage::Project { layer: 0, row: 0 };
         Ok(Progress::Working)
     }
 
     fn site(&self, layer: u32) -> Site {
+        let (rows, rounds) = (&self.pass.rows, &self.text.rounds);
+        let round = rounds.partition_point(|&first| first < rows.end);
+        let first = rounds[..round].last().copied().unwrap_or(0);
         Site {
             layer,
             layers: self.model.config.layers,
@@ -265,6 +345,8 @@ impl Engine {
             step: self.passes,
             live: self.backend.live(Kv(layer)),
             quantised: self.backend.quantised(Kv(layer)),
+            round: round.saturating_sub(1) as u32,
+            question: rows.end.saturating_sub(first).min(rows.end - rows.start),
         }
     }
 
@@ -282,12 +364,13 @@ impl Engine {
             let site = self.site(layer);
             self.watch.time(|| make_room(&mut self.method, &mut *self.backend, site))?;
         }
-        self.model.project(layer, rows.clone(), &mut *self.backend)?;
+        self.model.project(layer, rows.clone(), self.pass.stores, &mut *self.backend)?;
         self.stage = if rows.end < self.rows() {
             Stage::Project { layer, row: rows.end }
         } else {
             let site = self.site(layer);
-            let run = self.watch.time(|| LayerRun::begin(&mut self.method, &mut *self.backend, site))?;
+            let hidden = &self.pass.hidden;
+            let run = self.watch.time(|| LayerRun::begin(&mut self.method, &mut *self.backend, site, hidden))?;
             // Only the newest row is read after the last layer, unless all are checked.
             let skip = layer + 1 == site.layers && site.kind != PassKind::Verify && !run.needs_all_rows();
             Stage::Attend { row: if skip { site.rows - 1 } else { 0 }, run }
@@ -296,8 +379,23 @@ impl Engine {
     }
 
     fn attend(&mut self, row: u32, run: LayerRun) -> Result<Progress> {
-        let (layer, rows) = (run.site.layer, self.chunk(row));
+        let rows = self.chunk(row);
         self.watch.time(|| run.attend(rows.clone(), &mut *self.backend))?;
+        if self.is_compared()
+            && let Some(missed) = run.shadow(&mut *self.backend)?
+            && let Some(guard) = &mut self.guard
+        {
+            guard.missed(missed);
+        }
+        if self.pass.shared {
+            self.stage = Stage::Exchange { rows, run };
+            return Ok(Progress::Exchange);
+        }
+        self.absorb(rows, run)
+    }
+
+    fn absorb(&mut self, rows: Range<u32>, run: LayerRun) -> Result<Progress> {
+        let layer = run.site.layer;
         self.model.absorb(layer, rows.clone(), &mut *self.backend)?;
         if rows.end < run.site.rows {
             self.stage = Stage::Attend { row: rows.end, run };
@@ -313,30 +411,45 @@ impl Engine {
 
     fn finish(&mut self) -> Result<Progress> {
         let rows = self.rows();
+        if self.pass.rows.end < self.text.accepted {
+            (self.text.fed, self.stored) = (self.pass.rows.end, self.pass.rows.end);
+            self.passes += 1;
+            self.stage = Stage::Between;
+            return Ok(Progress::Working);
+        }
         let guesses = self.guesses() as usize;
         let verify = self.pass.kind == PassKind::Verify;
         let first = if verify { 0 } else { rows - 1 };
         let logits = self.model.logits(first..rows, &mut *self.backend)?;
+        let (held, id) = match self.pass.kind {
+            PassKind::Verify => self.sampler.verify(&self.text.ids[self.text.accepted as usize..][..guesses], logits),
+            PassKind::Draft => (0, self.sampler.guess(logits)),
+            PassKind::Prefill | PassKind::Decode | PassKind::Correct => (0, self.sampler.sample(logits)),
+        };
+        if let Some(guard) = &mut self.guard {
+            guard.logits(logits);
+            guard.round(if verify { guesses as u32 } else { 0 }, held);
+        }
         (self.text.fed, self.stored) = (self.pass.rows.end, self.pass.rows.end);
         self.passes += 1;
         self.stage = Stage::Between;
+        if self.leave_path() {
+            return Ok(Progress::Working);
+        }
         if self.pass.kind == PassKind::Draft {
-            let id = self.sampler.guess(logits);
             self.backend.tracer().record(Kind::Token, 0, 0, 2, id, self.text.ids.len() as u32);
             self.text.ids.push(id);
             return Ok(Progress::Working);
         }
-        let (held, id) = if verify {
-            self.sampler.verify(&self.text.ids[self.text.accepted as usize..][..guesses], logits)
-        } else {
-            (0, self.sampler.sample(logits))
-        };
         self.logits_row = first;
         let kept = self.backend.kept();
         let short = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         let tracer = self.backend.tracer();
         tracer.record(Kind::Rows, 0, 0, 0, short(kept.rows), short(kept.rows_read));
         tracer.record(Kind::Bytes, 0, 0, 0, short(kept.bytes), short(kept.bytes_read));
+        if kept.far + kept.moved > 0 {
+            tracer.record(Kind::Far, 0, 0, 0, short(kept.far), short(kept.moved));
+        }
         self.text.ids.truncate((self.text.accepted + held) as usize);
         self.text.ids.push(id);
         for position in self.text.accepted..self.text.ids.len() as u32 {
@@ -368,7 +481,9 @@ impl Engine {
         let done = match &self.stage {
             Stage::Between | Stage::Failed => return (0, 0),
             Stage::Project { layer, row } => layer * rows + row / 2,
-            Stage::Attend { row, run } => run.site.layer * rows + (rows + row) / 2,
+            Stage::Attend { row, run } | Stage::Exchange { rows: Range { start: row, .. }, run } => {
+                run.site.layer * rows + (rows + row) / 2
+            }
         };
         (done, self.model.config.layers * rows)
     }

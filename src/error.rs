@@ -70,6 +70,14 @@ pub enum Error {
         /// The values that work.
         allowed: String,
     },
+    /// Roles that do not fit together.
+    #[error("{what} cannot be combined: {why}")]
+    Combination {
+        /// The roles, as `role=method`.
+        what: String,
+        /// What stands against it, and what would do.
+        why: String,
+    },
     /// The prompt has no tokens.
     #[error("the prompt is empty; give at least one token")]
     EmptyPrompt,
@@ -105,6 +113,14 @@ pub enum Error {
     /// The chat template cannot be rendered.
     #[error("chat template: {0}")]
     Template(String),
+    /// One of several hosts is lost, and the run with it.
+    #[error("host {host} is lost: {why}")]
+    Host {
+        /// Its number, from 0.
+        host: u32,
+        /// What happened to it.
+        why: String,
+    },
     /// A call that does not fit the session's state.
     #[error("{0}")]
     State(&'static str),
@@ -125,12 +141,14 @@ impl Error {
             Error::UnknownMethod { .. } => "unknown_method",
             Error::UnknownParam { .. } => "unknown_param",
             Error::Param { .. } => "param",
+            Error::Combination { .. } => "combination",
             Error::EmptyPrompt => "empty_prompt",
             Error::TokenId { .. } => "token_id",
             Error::Context { .. } => "context",
             Error::Memory { .. } => "memory",
             Error::Tokenizer(_) => "tokenizer",
             Error::Template(_) => "template",
+            Error::Host { .. } => "host",
             Error::State(_) => "state",
         }
     }

@@ -18,8 +18,13 @@ pub mod methods;
 pub mod model;
 pub mod backend;
 pub mod sampler;
+pub mod guard;
 pub mod engine;
+pub mod advisor;
 pub mod loader;
+pub mod calibrate;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod cluster;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
 

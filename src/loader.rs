@@ -5,13 +5,14 @@ use crate::{
     Error, Result,
     backend::{Cpu, WeightData, Weights},
     cache::Store,
-    chat::ChatTemplate,
-    engine::Engine,
+    chat::{ChatMessage, ChatTemplate},
+    engine::{Engine, Prompt},
     gguf::{Header, Sink, Stream, transcode},
-    kernels::Matrix,
-    methods::{self, Value},
+    kernels::{Matrix, Precision},
+    method::Method,
+    methods::{self, ModelKey, Profile, Spec, Value},
     model::{Config, Layer, Model},
-    ops::Weight,
+    ops::{Tag, Weight},
     tokenizer::Tokenizer,
 };
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct Loaded {
     pub weights: Arc<Weights>,
     /// Text to ids and back.
     pub tokenizer: Tokenizer,
+    /// Calibrated parameters of its methods, which take the place of the registry's defaults.
+    pub profile: Profile,
     chat: Option<Result<ChatTemplate>>,
 }
 
@@ -41,11 +44,10 @@ impl Loaded {
         }
     }
 
-    /// An engine with a method of the registry on the CPU. `context` limits the text, in tokens; `None`: as many as
-    /// the model was trained for.
+    /// An engine with a method of the registry on the CPU, as it is; see [`compose`](Loaded::compose).
     ///
     /// # Errors
-    /// For an unknown method or parameter, and [`Error::Param`] for a context of 0 or beyond the model's.
+    /// As [`compose`](Loaded::compose).
     pub fn engine(
         &self,
         method: &str,
@@ -53,14 +55,63 @@ impl Loaded {
         context: Option<u32>,
         store: Store,
     ) -> Result<Engine> {
+        self.compose(&Spec::method(method, params), context, store, Precision::Fast)
+    }
+
+    /// An engine with a method on the CPU. `context` limits the text, in tokens; `None`: as many as the model was
+    /// trained for. Parameters that are not given take their value from the [profile](Loaded::profile).
+    ///
+    /// # Errors
+    /// For an unknown method or parameter or roles that do not fit together, and [`Error::Param`] for a context of 0 or
+    /// beyond the model's.
+    pub fn compose(&self, spec: &Spec, context: Option<u32>, store: Store, precision: Precision) -> Result<Engine> {
+        let method = self.profile.fill(spec).build(&self.shape())?;
+        self.with(method, context, store, precision)
+    }
+
+    /// A conversation as a prompt, each round tagged; it ends where the assistant's answer begins.
+    ///
+    /// # Errors
+    /// As [`chat`](Loaded::chat), and what the template or the tokenizer says.
+    pub fn chat_prompt(&self, messages: &[ChatMessage]) -> Result<Prompt> {
+        let mut prompt = Prompt::default();
+        for (part, round) in self.chat()?.render_rounds(messages, true)?.iter().zip(0..) {
+            let ids =
+                if round == 0 { self.tokenizer.encode_prompt(part)? } else { self.tokenizer.encode(part, true)? };
+            prompt.append_ids(&ids, Tag { round, picture: 0 });
+        }
+        Ok(prompt)
+    }
+
+    /// What of the model a method may depend on.
+    #[must_use]
+    pub fn shape(&self) -> methods::Shape {
+        methods::Shape { layers: self.model.config.layers }
+    }
+
+    /// An engine with a method that is no row of the registry, such as one host's of a [`Plan`](methods::Plan).
+    ///
+    /// # Errors
+    /// [`Error::Param`] for a context of 0 or beyond the model's.
+    pub fn with(&self, method: Method, context: Option<u32>, store: Store, precision: Precision) -> Result<Engine> {
         let config = &self.model.config;
         let context = context.unwrap_or(config.context);
         if !(1..=config.context).contains(&context) {
             let allowed = format!("1 to {}", config.context);
             return Err(Error::Param { name: "context".into(), got: context.to_string(), allowed });
         }
-        let method = methods::build(method, params, &methods::Shape { layers: config.layers })?;
+        if method.schedule.narrow_guesses() {
+            let layers = self.model.layers.iter();
+            if !self.weights.narrow(layers.flat_map(|layer| [layer.gate, layer.up, layer.down]))? {
+                return Err(Error::Param {
+                    name: "draft_weights".into(),
+                    got: "int4_ffn".into(),
+                    allowed: "same: the feed-forward matrices of this file have 4 bits already".into(),
+                });
+            }
+        }
         let cpu = Cpu::new(config.into(), self.weights.clone(), method.retain.positions(), store)?;
+        let cpu = cpu.with_precision(precision);
         Ok(Engine::new(self.model.clone(), Box::new(cpu), method, context))
     }
 }
@@ -199,7 +250,7 @@ impl Builder {
         }
         let places = claims.places.into_iter().flatten().collect();
         let model = Model { config: config.clone(), embedding, layers, norm, head };
-        Ok((places, Weights { list: claims.list }, model))
+        Ok((places, Weights { list: claims.list, ..Weights::default() }, model))
     }
 
     fn finish(self) -> Result<Loaded> {
@@ -211,7 +262,10 @@ impl Builder {
             let why = format!("holds {bad}; divisors are positive numbers");
             return Err(Error::File { what: "rope_freqs.weight".to_owned(), why });
         }
+        let Config { layers, width, vocabulary, .. } = model.config;
+        let profile = Profile::of(ModelKey { name: self.name.clone(), layers, width, vocabulary });
         Ok(Loaded {
+            profile,
             name: self.name,
             model: Arc::new(model),
             weights: Arc::new(self.weights),

@@ -5,6 +5,7 @@
 //! retainer cannot change what the pass it follows has read.
 
 use crate::{Result, ops::*};
+use std::{any::Any, ops::Range};
 
 /// What a pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum PassKind {
     Draft = 2,
     /// The last accepted token and the guesses after it, to check them.
     Verify = 3,
+    /// Tokens that were there already, once more: their keys and values are replaced.
+    Correct = 4,
 }
 
 /// Where in the model and in the run a call is made.
@@ -41,6 +44,10 @@ pub struct Site {
     pub live: u32,
     /// Those of them, the oldest, that are in two planes.
     pub quantised: u32,
+    /// Number of the newest round of the conversation.
+    pub round: u32,
+    /// Rows of the pass, the newest, that belong to it.
+    pub question: u32,
 }
 
 /// All that a method may touch in one layer of one pass. It can compute; it cannot edit the cache.
@@ -53,8 +60,37 @@ pub struct LayerCx<'a> {
     pub ops: &'a mut dyn Ops,
 }
 
+/// How alike the KV heads of a layer are in what they hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Heads {
+    /// Each may hold another number of tokens.
+    #[default]
+    Uneven,
+    /// As many tokens each, perhaps others.
+    Even,
+    /// The same tokens.
+    Alike,
+}
+
+/// What a select role needs of the retain role beside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Heads at least so much alike.
+    pub heads: Heads,
+    /// Keys stored rotated: [`Positions::Text`].
+    pub rotated_keys: bool,
+}
+
 /// Which cached rows are read. Never changes what is stored.
-pub trait Select {
+pub trait Select: Any {
+    /// What must hold of the cache, whoever keeps it.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+    /// Slots of the pages whose bounds it has the back end keep, and newest slots in none.
+    fn pages(&self) -> Option<[u32; 2]> {
+        None
+    }
     /// Mass needed from this layer's attention for [`learn`](Select::learn).
     fn wants(&self, _at: &Site) -> Option<Mass> {
         None
@@ -78,7 +114,9 @@ pub enum Edit {
     Keep(Set),
     /// Move the oldest so many full-precision rows, a multiple of the key group, into two 4-bit planes.
     Quantise(PlaneGroups, u32),
-    /// The same, but every dropped row goes into the kept row whose key is nearest.
+    /// Keep these in the near tier, which is read, and park all others in the far one.
+    Place(Set),
+    /// Drop all but some, but every dropped row first goes into the kept row whose key is nearest.
     Fold {
         /// What is kept.
         keep: Set,
@@ -98,16 +136,71 @@ pub enum Positions {
     Slot,
 }
 
+/// A text, as far as one layer's memory goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Tokens of prompts.
+    pub prompt: u32,
+    /// Those of them that belong to pictures.
+    pub pictures: u32,
+    /// Tokens generated; the newest has no row.
+    pub generated: u32,
+    /// 0-based layer.
+    pub layer: u32,
+    /// Layers in the model.
+    pub layers: u32,
+}
+
+impl Extent {
+    /// Rows of the whole text.
+    #[must_use]
+    pub fn rows(&self) -> u32 {
+        self.prompt.saturating_add(self.generated).saturating_sub(1)
+    }
+
+    /// Rows when a prompt is cut to `budget` and nothing that is generated is dropped.
+    #[must_use]
+    pub fn with_prompt(&self, budget: u32) -> Holds {
+        Holds::rows(self.rows().min(budget.saturating_add(self.generated.saturating_sub(1))))
+    }
+}
+
+/// What a KV head of a layer holds at the end of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holds {
+    /// Rows in full precision, on average over the layer's KV heads.
+    pub rows: u32,
+    /// Rows in full precision of any of them, after any pass; memory is reserved by it.
+    pub most: u32,
+    /// Rows in two planes, and their groups.
+    pub planes: Option<(PlaneGroups, u32)>,
+}
+
+impl Holds {
+    /// As many rows in every head.
+    #[must_use]
+    pub fn rows(rows: u32) -> Holds {
+        Holds { rows, most: rows, planes: None }
+    }
+}
+
 /// Which rows are kept.
-pub trait Retain {
+pub trait Retain: Any {
+    /// How alike its edits leave the KV heads of a layer.
+    fn heads(&self) -> Heads {
+        Heads::Even
+    }
     /// How keys are rotated; asked once.
     fn positions(&self) -> Positions {
         Positions::Text
     }
-    /// Most rows a KV head keeps after a pass, those in planes not counted; `None` when they grow with the text. The
-    /// engine reserves memory by it.
+    /// Most rows a KV head keeps after a pass, those in planes not counted; `None` when they grow with the text.
     fn bound(&self) -> Option<u32> {
         None
+    }
+    /// What it holds of a text; the engine reserves memory by it.
+    fn holds(&self, of: &Extent) -> Holds {
+        Holds::rows(self.bound().map_or(of.rows(), |bound| of.rows().min(bound)))
     }
     /// Called before the rows of a pass are stored in this layer.
     fn make_room(&mut self, _cx: &mut LayerCx) -> Result<Edit> {
@@ -129,7 +222,21 @@ pub struct Pass {
     /// What for.
     pub kind: PassKind,
     /// Ids fed, by their index in [`Text::ids`]; also their positions.
-    pub rows: std::ops::Range<u32>,
+    pub rows: Range<u32>,
+    /// Positions before the pass's own that none of its rows reads, whatever the select role says.
+    pub hidden: Range<u32>,
+    /// The cache holds one host's share of the text: in every layer the outputs of all hosts become one.
+    pub shared: bool,
+    /// The rows' keys and values are stored; else another host stores them.
+    pub stores: bool,
+}
+
+impl Pass {
+    /// A pass over the whole text, on one host.
+    #[must_use]
+    pub fn new(kind: PassKind, rows: Range<u32>) -> Pass {
+        Pass { kind, rows, hidden: 0..0, shared: false, stores: true }
+    }
 }
 
 /// The text so far: prompt and accepted ids.
@@ -144,13 +251,20 @@ pub struct Text {
     pub fed: u32,
     /// Length at which the run ends.
     pub limit: u32,
+    /// Position at which each round begins.
+    pub rounds: Vec<u32>,
 }
 
 /// Which passes are run, in what order. A [`PassKind::Draft`] adds a guess to the text, a [`PassKind::Verify`] accepts
-/// the guesses that the target agrees with and a token of its own, any other pass a token.
-pub trait Schedule {
+/// the guesses that the target agrees with and a token of its own. Any other pass adds a token when it feeds the text's
+/// last one, else nothing.
+pub trait Schedule: Any {
     /// The next pass; `None` at the end.
     fn next(&mut self, text: &Text) -> Option<Pass>;
+    /// Whether guesses are computed with narrower copies of the feed-forward matrices; asked at every pass.
+    fn narrow_guesses(&self) -> bool {
+        false
+    }
     /// A new text begins.
     fn restart(&mut self) {}
 }
@@ -163,7 +277,7 @@ impl Schedule for Plain {
     fn next(&mut self, text: &Text) -> Option<Pass> {
         let len = text.accepted;
         let kind = if len - text.fed > 1 || text.fed == 0 { PassKind::Prefill } else { PassKind::Decode };
-        (len < text.limit && text.fed < len).then_some(Pass { kind, rows: text.fed..len })
+        (len < text.limit && text.fed < len).then(|| Pass::new(kind, text.fed..len))
     }
 }
 
@@ -175,7 +289,11 @@ impl Select for ReadAll {}
 /// Keeps everything.
 #[derive(Debug, Default)]
 pub struct KeepAll;
-impl Retain for KeepAll {}
+impl Retain for KeepAll {
+    fn heads(&self) -> Heads {
+        Heads::Alike
+    }
+}
 
 /// A method, ready to run.
 pub struct Method {

@@ -5,6 +5,7 @@
 
 mod ada_kv;
 mod classic;
+mod compose;
 mod flex_prefill;
 mod full;
 mod h2o;
@@ -14,17 +15,22 @@ mod look_m;
 mod observation;
 mod observed_attention;
 mod params;
+mod profile;
 mod pyramid_kv;
 mod quant_spec;
 mod quest;
+mod round_attention;
 mod scope;
 mod snap_kv;
+mod spec;
+mod star_attention;
 mod streaming_llm;
 mod tidal_decode;
 mod tova;
 
 pub use ada_kv::AdaKv;
 pub use classic::{Classic, Policy};
+pub use compose::choices;
 pub use flex_prefill::{FlexPrefill, OnePattern};
 pub use h2o::{H2o, Masked};
 pub use l2_norm::L2Norm;
@@ -33,13 +39,17 @@ pub use look_m::{LookM, TwoPools};
 pub use observation::Observation;
 pub use observed_attention::ObservedAttention;
 pub use params::{Param, ParamKind, Params, Value};
+pub use profile::{ModelKey, Profile};
 pub use pyramid_kv::{Budgets, PyramidKv};
-pub use quant_spec::{ByPlane, Planes, Rounds};
+pub use quant_spec::{Always, ByPlane, Newest, Planes, Rounds};
 pub use quest::Quest;
+pub use round_attention::{ByRound, Choice, Far, RoundAttention};
 pub use scope::Scope;
 pub use snap_kv::SnapKv;
+pub use spec::{Part, Roles, Spec};
+pub use star_attention::{Plan, Rule, Star};
 pub use streaming_llm::StreamingLlm;
-pub use tidal_decode::{Share, TidalDecode};
+pub use tidal_decode::{Correction, Share, TidalDecode};
 pub use tova::Tova;
 
 use crate::{Error, Result, method::Method};
@@ -60,6 +70,8 @@ pub const REGISTRY: &[Row] = &[
     tidal_decode::ROW,
     quest::ROW,
     flex_prefill::ROW,
+    star_attention::ROW,
+    round_attention::ROW,
     quant_spec::ROW,
     classic::FIFO,
     classic::LRU,
@@ -70,7 +82,9 @@ pub const REGISTRY: &[Row] = &[
 /// What a method does to a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Chooses what is read.
+    /// Chooses what a prompt reads.
+    Prefill,
+    /// Chooses what every other pass reads; alone, also what a prompt reads.
     Select,
     /// Chooses what is kept.
     Retain,
@@ -79,10 +93,14 @@ pub enum Role {
 }
 
 impl Role {
+    /// All roles.
+    pub const ALL: [Role; 4] = [Role::Prefill, Role::Select, Role::Retain, Role::Schedule];
+
     /// Its name in listings.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Role::Prefill => "prefill",
             Role::Select => "select",
             Role::Retain => "retain",
             Role::Schedule => "schedule",
@@ -112,6 +130,8 @@ pub struct Row {
     pub paper: Option<&'static str>,
     /// Roles it fills; none: full attention.
     pub roles: &'static [Role],
+    /// Its roles work only together, so that none of them can stand beside another method's.
+    pub whole: bool,
     /// Its parameters.
     pub params: &'static [Param],
     /// Makes it from checked parameters.
@@ -134,6 +154,5 @@ pub fn find(name: &str) -> Result<&'static Row> {
 /// # Errors
 /// An unknown name or parameter, or a value out of its range; each says what is allowed.
 pub fn build(name: &str, given: &[(String, Value)], shape: &Shape) -> Result<Method> {
-    let row = find(name)?;
-    (row.build)(&Params::check(row, given, shape)?, shape)
+    Part::new(name, given).build(shape)
 }

@@ -13,7 +13,7 @@ use crate::{
     Error, Result,
     gguf::{Header, Metadata},
     kernels::RopeStyle,
-    ops::{Dense, Kv, Weight},
+    ops::{Dense, Kv, ROW, Weight},
 };
 use std::ops::Range;
 
@@ -218,24 +218,24 @@ pub struct Model {
 }
 
 impl Model {
-    /// Begins a pass: x = embed(ids).
+    /// Begins a pass: x = embed(ids), 0 for [`ROW`].
     ///
     /// # Errors
     /// [`Error::TokenId`] for an id outside the vocabulary.
     pub fn embed(&self, ids: &[u32], first: u32, on: &mut dyn Dense) -> Result<()> {
-        if let Some(&got) = ids.iter().find(|&&id| id >= self.config.vocabulary) {
+        if let Some(&got) = ids.iter().find(|&&id| id >= self.config.vocabulary && id != ROW) {
             return Err(Error::TokenId { got, vocabulary: self.config.vocabulary });
         }
         on.embed(self.embedding, ids, first)
     }
 
-    /// First half of a layer for some rows of the pass, up to their keys and values in the cache.
+    /// First half of a layer for some rows of the pass, up to their keys and values in the cache, if it stores them.
     ///
     /// # Errors
     /// From the back end.
-    pub fn project(&self, layer: u32, rows: Range<u32>, on: &mut dyn Dense) -> Result<()> {
+    pub fn project(&self, layer: u32, rows: Range<u32>, stores: bool, on: &mut dyn Dense) -> Result<()> {
         let l = &self.layers[layer as usize];
-        on.project(Kv(layer), l.attention_norm, l.qkv, rows)
+        on.project(Kv(layer), l.attention_norm, l.qkv, rows, stores)
     }
 
     /// Second half, after attention.

@@ -18,12 +18,16 @@ pub struct Scores(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Set(pub u32);
 
+/// Stands for a token id where an embedding row takes its place.
+pub const ROW: u32 = u32::MAX;
+
 /// Which rows of the cache the queries of one layer read. Every read is causal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
     /// Every live slot.
     All,
-    /// The slots of a set, by query head; only in passes of one row.
+    /// The slots of a set, by query head. In a pass of several rows by KV head or one list for all; the pass's own rows
+    /// must be in it, and each reads the listed slots up to its own.
     Slots(Set),
     /// The newest so many slots as each query sees them, its own included.
     Window(u32),
@@ -38,6 +42,11 @@ pub enum Read {
     },
     /// Every live slot, quantised ones by their upper plane alone.
     Coarse,
+    /// As if the pass's rows were the newest slots, whether they are stored here or not: row r of n does not see the
+    /// newest n - 1 - r slots. What some published code does on hosts that do not store the rows.
+    BottomRight,
+    /// Every live slot, each key and value rounded to so many bits (1 to 8) between its own least and largest number.
+    Rounded(u8),
 }
 
 /// Whose scores stay apart.
@@ -83,7 +92,7 @@ pub struct Spread {
 /// What is known of a token besides its id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tag {
-    /// Turn of a conversation, 0-based.
+    /// Round of a conversation, 0-based: a question and its answer.
     pub round: u16,
     /// Number of the picture it belongs to, from 1; 0: text.
     pub picture: u16,
@@ -181,6 +190,16 @@ pub struct Expand {
     pub recent: u32,
 }
 
+/// What a sparse read missed of the live slots; what was dropped before is not there to compare with. Means over query
+/// heads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Missed {
+    /// Share of the full attention that fell on slots that were read.
+    pub recall: f32,
+    /// Norm of the output's difference from dense attention over the norm of that.
+    pub error: f32,
+}
+
 /// What the cache holds and what the running pass read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
@@ -194,6 +213,10 @@ pub struct Kept {
     pub rows_read: u64,
     /// Bytes the pass read, each row once.
     pub bytes_read: u64,
+    /// Of `bytes`, those in the far tier.
+    pub far: u64,
+    /// Bytes that the pass moved between the tiers.
+    pub moved: u64,
 }
 
 /// What a method may compute. Each call is one kernel.
@@ -227,6 +250,8 @@ pub trait Ops {
     fn union_by_kv(&mut self, set: Set) -> Result<Set>;
     /// All slots of a layer but those in `gone`, for every KV head.
     fn except(&mut self, kv: Kv, gone: Range<u32>) -> Result<Set>;
+    /// All slots of a layer but those at the original positions in `gone`, for every KV head.
+    fn outside(&mut self, kv: Kv, gone: Range<u32>) -> Result<Set>;
     /// A new table, `[groups of `to`, slots]`: the scores of the heads that share a group, as one. Of the same groups
     /// it is a copy.
     fn regroup(&mut self, scores: Scores, to: Group, how: Reduce) -> Result<Scores>;
@@ -248,6 +273,15 @@ pub trait Ops {
     /// A table with one value for slots whose token belongs to a picture and another for all others,
     /// `[kv_heads, slots]`.
     fn pictures(&mut self, kv: Kv, inside: f32, outside: f32) -> Result<Scores>;
+    /// Sums over the slots of each round before that of the pass's newest row, `[groups, rounds]`.
+    fn by_round(&mut self, scores: Scores) -> Result<Scores>;
+    /// A table with one value for the slots of the listed rounds and of the newest row's, and another for all others,
+    /// `[kv_heads, slots]`. Rounds that are not there are ignored.
+    fn rounds(&mut self, kv: Kv, listed: Set, inside: f32, outside: f32) -> Result<Scores>;
+    /// A new table: column c times `exp(rate * c)`.
+    fn tilt(&mut self, scores: Scores, rate: f32) -> Result<Scores>;
+    /// Puts a table's numbers into the trace as remark number `what` of the method, at most 65536 columns of a group.
+    fn note(&mut self, what: u8, scores: Scores) -> Result<()>;
     /// Whether a token at original position `from` or later belongs to a picture; known to the host.
     fn has_pictures(&self, from: u32) -> bool;
 
@@ -276,6 +310,11 @@ pub trait Ops {
     fn pairs(&mut self, vertical: Set, slash: Set, blocks: u32) -> Result<Set>;
     /// `yes` for the groups whose only score is below `cut`, else `no`.
     fn choose(&mut self, scores: Scores, cut: f32, yes: Set, no: Set) -> Result<Set>;
+    /// The original positions of a set's slots as the layer is now: they outlive an edit and hold in other layers. One
+    /// list for all heads only while KV heads keep the same tokens.
+    fn positions(&mut self, kv: Kv, set: Set) -> Result<Set>;
+    /// The slots of a layer that hold these positions; a group of which it has none gets the newest slot.
+    fn at_positions(&mut self, kv: Kv, positions: Set) -> Result<Set>;
     /// What is in either, group by group.
     fn union(&mut self, a: Set, b: Set) -> Result<Set>;
     /// The most that a key of each page of `page` slots could score with the query of a pass of one row: the sum over
@@ -286,6 +325,24 @@ pub trait Ops {
     fn expand(&mut self, kv: Kv, pages: Set, how: Expand) -> Result<Set>;
 }
 
+/// What one host's attention found for some rows of a layer: its output, `[rows, query_heads * head_dim]`, and the
+/// natural log-sum-exp of its scores, `[rows, query_heads]`, minus infinity where it has nothing to read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Part {
+    /// `[rows, query_heads * head_dim]`
+    pub output: Vec<f32>,
+    /// `[rows, query_heads]`
+    pub lse: Vec<f32>,
+}
+
+impl Part {
+    /// Bytes that a host sends.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        ((self.output.len() + self.lse.len()) * size_of::<f32>()) as u64
+    }
+}
+
 /// A weight of the model, by its place in the back end's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weight(pub u32);
@@ -294,15 +351,27 @@ pub struct Weight(pub u32);
 /// stream, queries (kept for the whole pass), attention output and the MLP's hidden rows. Calls work on a range of
 /// the pass's rows, so a long prompt is done in bounded pieces.
 pub trait Dense: Ops {
-    /// Begins a pass: residual = embeddings of `ids`, the first at position `first`.
+    /// Begins a pass: residual = embeddings of `ids`, the first at position `first`; 0 where an id is [`ROW`].
     fn embed(&mut self, table: Weight, ids: &[u32], first: u32) -> Result<()>;
-    /// queries, keys, values = norm(residual) times three matrices; rotates queries, appends keys and values to `kv`.
-    fn project(&mut self, kv: Kv, norm: Weight, qkv: [Weight; 3], rows: Range<u32>) -> Result<()>;
+    /// Whether products from now on may be with narrower copies of matrices, where the back end has any.
+    fn narrow(&mut self, on: bool);
+    /// Residual of row `row` of the pass = `values`.
+    fn put_row(&mut self, row: u32, values: &[f32]) -> Result<()>;
+    /// queries, keys, values = norm(residual) times three matrices; rotates queries and, if the pass stores its rows,
+    /// appends keys and values to `kv`.
+    fn project(&mut self, kv: Kv, norm: Weight, qkv: [Weight; 3], rows: Range<u32>, stores: bool) -> Result<()>;
     /// A zeroed score table for each request, that [`attend`](Dense::attend) of this layer fills.
     fn open(&mut self, kv: Kv, leave: Mass) -> Result<Scores>;
-    /// output = attention of the queries over `kv`, which already holds all rows of the pass; adds the mass each
-    /// slot got to the tables of `leave`.
+    /// output = attention of the queries over `kv`, which already holds all rows of the pass if they are stored at all;
+    /// adds the mass each slot got to the tables of `leave`.
     fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()>;
+    /// What the newest [`attend`](Dense::attend) of [`Read::All`] or [`Read::BottomRight`] found, for other hosts.
+    fn part(&self) -> Result<Part>;
+    /// output = what the hosts found together, each over its own share of the keys (Star Attention).
+    fn merge(&mut self, kv: Kv, parts: &[Part]) -> Result<()>;
+    /// Compares the newest [`attend`](Dense::attend), of a pass of one row, with attention over every live slot and
+    /// records both figures by query head. Changes nothing else.
+    fn shadow(&mut self, kv: Kv, read: Read) -> Result<Missed>;
     /// residual += output times a matrix.
     fn add_output(&mut self, w: Weight, rows: Range<u32>) -> Result<()>;
     /// hidden = silu(gate) * up of norm(residual).
@@ -320,6 +389,8 @@ pub trait Dense: Ops {
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()>;
     /// Moves the oldest `rows` full-precision rows of `kv` into two 4-bit planes.
     fn quantise(&mut self, kv: Kv, groups: PlaneGroups, rows: u32) -> Result<()>;
+    /// Moves the slots of `near` (by KV head, or one list for all) to the near tier and all others of `kv` to the far one.
+    fn place(&mut self, kv: Kv, near: Set) -> Result<()>;
     /// Takes back the slots of `kv` from position `first` on.
     fn cut(&mut self, kv: Kv, first: u32) -> Result<()>;
     /// Most live slots of any KV head of `kv`.
@@ -330,8 +401,8 @@ pub trait Dense: Ops {
     fn kept(&self) -> Kept;
     /// The trace.
     fn tracer(&mut self) -> &mut Tracer;
-    /// Tags the tokens at original positions from `first` on; a token that was never tagged has the default
-    /// [`Tag`]. [`reset`](Dense::reset) forgets all tags.
+    /// Tags the tokens at original positions from `first` on; a token that was never tagged is text of the
+    /// same round as the one before. [`reset`](Dense::reset) forgets all tags.
     fn tag(&mut self, first: u32, tags: &[Tag]);
     /// As [`keep`](Dense::keep), but every dropped row first goes into the kept row whose key is nearest.
     fn fold(&mut self, kv: Kv, set: Set, how: Fold) -> Result<()>;

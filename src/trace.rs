@@ -46,7 +46,7 @@ pub enum Kind {
     EvictRun = 10,
     /// A set of positions was dropped for good.
     EvictBits = 11,
-    /// A remark of the method.
+    /// A number the method remarks on.
     Note = 12,
     /// Rows were taken back.
     Cut = 13,
@@ -56,6 +56,20 @@ pub enum Kind {
     Fold = 15,
     /// The blocks of keys that the blocks of queries read.
     ReadBlocks = 16,
+    /// What a sparse read missed.
+    Shadow = 17,
+    /// A monitor tripped, and the run goes on along the safe path.
+    Guard = 18,
+    /// A run of positions was parked in the far tier.
+    Park = 19,
+    /// A run of positions was fetched from the far tier.
+    Fetch = 20,
+    /// A pass ended: bytes of the far tier.
+    Far = 21,
+    /// Hosts exchanged what their attention found in a layer.
+    Exchange = 22,
+    /// What quantising the rows just recorded cost.
+    PlaneNoise = 23,
 }
 
 /// One row of [`SCHEMA`].
@@ -79,7 +93,7 @@ pub const SCHEMA: &[KindSpec] = &[
         kind: Kind::Pass,
         name: "pass",
         head: "",
-        fields: ["0 prefill, 1 decode, 2 draft, 3 verify", "position of the first row", "rows"],
+        fields: ["0 prefill, 1 decode, 2 draft, 3 verify, 4 correct", "position of the first row", "rows"],
         payload: false,
     },
     KindSpec {
@@ -116,7 +130,11 @@ pub const SCHEMA: &[KindSpec] = &[
         kind: Kind::ReadAll,
         name: "readAll",
         head: "query",
-        fields: ["1: quantised rows by their upper plane alone", "", ""],
+        fields: [
+            "1: quantised rows by their upper plane alone; 2: all rows rounded",
+            "of rounded rows: bits of a number",
+            "",
+        ],
         payload: false,
     },
     KindSpec {
@@ -158,7 +176,7 @@ pub const SCHEMA: &[KindSpec] = &[
         kind: Kind::Note,
         name: "note",
         head: "query",
-        fields: ["index into the method's notes", "f32 bits", ""],
+        fields: ["which remark of the method; head is the group of its table", "column of the table", "f32 bits"],
         payload: false,
     },
     KindSpec { kind: Kind::Cut, name: "cut", head: "kv", fields: ["", "first position", "rows"], payload: false },
@@ -187,6 +205,67 @@ pub const SCHEMA: &[KindSpec] = &[
         ],
         payload: true,
     },
+    KindSpec {
+        kind: Kind::Shadow,
+        name: "shadow",
+        head: "query",
+        fields: [
+            "",
+            "share of the full attention over live positions that fell on what was read, as f32 bits",
+            "relative error of the attention output, as f32 bits",
+        ],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Guard,
+        name: "guard",
+        head: "",
+        fields: [
+            "0 recall, 1 error: all is read from here on; 2 acceptance: no guesses; 3 finite: both, and all is kept",
+            "what was seen, as f32 bits",
+            "its limit, as f32 bits",
+        ],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Park,
+        name: "park",
+        head: "kv",
+        fields: ["", "first position", "positions now in the far tier"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Fetch,
+        name: "fetch",
+        head: "kv",
+        fields: ["", "first position", "positions back in the near tier"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Far,
+        name: "far",
+        head: "",
+        fields: ["", "bytes in the far tier (saturating)", "bytes moved between the tiers in the pass (saturating)"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Exchange,
+        name: "exchange",
+        head: "",
+        fields: ["hosts", "bytes this host sent", "bytes it received"],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::PlaneNoise,
+        name: "planeNoise",
+        head: "kv",
+        fields: [
+            "0 keys, 1 values",
+            "f32 bits: signal-to-noise ratio in dB, infinite without an error",
+            "f32 bits: largest error in sixteenths of a step; the bound is 1/2, or 1 where a lower code is cut off",
+        ],
+        payload: false,
+    },
 ];
 
 /// Collects records. What is not taken is kept, so whoever asks for [`Detail::Sets`] takes them every step.
@@ -210,27 +289,20 @@ impl Tracer {
         self.bytes.extend_from_slice(&r);
     }
 
+    /// Appends ascending positions as runs.
+    pub fn runs(&mut self, kind: Kind, layer: u32, head: u32, set: impl Iterator<Item = u32>) {
+        for (first, len) in runs(set) {
+            self.record(kind, layer, head, 0, first, len);
+        }
+    }
+
     /// Appends a set of ascending positions, as runs or as bits, whichever is shorter.
     pub fn positions(&mut self, run: Kind, bits: Kind, layer: u32, head: u32, set: impl Iterator<Item = u32> + Clone) {
-        let runs = || {
-            let mut rest = set.clone().peekable();
-            std::iter::from_fn(move || {
-                let first = rest.next()?;
-                let mut len = 1;
-                while rest.next_if_eq(&(first + len)).is_some() {
-                    len += 1;
-                }
-                Some((first, len))
-            })
-        };
         let Some(base) = set.clone().next() else { return };
         let last = set.clone().last().unwrap_or(base);
         let payload = (last - base) as usize / (8 * RECORD) + 1;
-        if runs().count() <= 1 + payload {
-            for (first, len) in runs() {
-                self.record(run, layer, head, 0, first, len);
-            }
-            return;
+        if runs(set.clone()).count() <= 1 + payload {
+            return self.runs(run, layer, head, set);
         }
         self.bits(bits, layer, head, base, (last - base) as usize + 1, set.map(|position| (position - base) as usize));
     }
@@ -252,6 +324,19 @@ impl Tracer {
         self.bytes.clear();
         out
     }
+}
+
+/// Ascending positions as runs: first and length.
+fn runs(set: impl Iterator<Item = u32>) -> impl Iterator<Item = (u32, u32)> {
+    let mut rest = set.peekable();
+    std::iter::from_fn(move || {
+        let first = rest.next()?;
+        let mut len = 1;
+        while rest.next_if_eq(&(first + len)).is_some() {
+            len += 1;
+        }
+        Some((first, len))
+    })
 }
 
 /// One record read back.

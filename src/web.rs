@@ -1,6 +1,7 @@
 //! The JavaScript border: a handful of classes and functions. Options and results are plain objects whose TypeScript
 //! types are generated from the structs here; errors are `{code, message}`.
 
+mod advise;
 mod model;
 mod options;
 mod session;

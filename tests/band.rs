@@ -28,7 +28,7 @@ fn the_band_is_as_wide_as_its_definition_says() {
         let mut steps = 0;
         loop {
             match engine.advance().unwrap() {
-                Progress::Working => {}
+                Progress::Working | Progress::Exchange => {}
                 Progress::Done => break,
                 Progress::Step(step) => {
                     let rows = step.position / (2 * part) + 1;

@@ -48,6 +48,47 @@ fn json_has_ids_text_steps_and_speeds() {
 }
 
 #[test]
+fn roles_may_come_from_several_methods() {
+    let (model, ids) = (file("roles.gguf", &tiny::file()), file("roles.json", b"[65, 66, 67, 68, 69, 70, 71, 72]"));
+    let args = ["generate", "--model", model.to_str().unwrap(), "--ids", ids.to_str().unwrap(), "--ignore-eos"];
+    let roles = ["--retain", "fifo", "--param", "retain.budget=5", "--select", "quest", "--param", "select.budget=2"];
+    let rest = ["--param", "select.page=1", "--param", "select.share=query_head", "--max-tokens", "6"];
+    let (ok, out, err) = attnscope(&[&args[..], &roles, &rest, &["--json"]].concat());
+    assert!(ok, "{err}");
+    let run: Value = serde_json::from_str(&out).unwrap();
+    let last = run["steps"].as_array().unwrap().last().unwrap();
+    assert_eq!((last["read"].as_f64(), last["kept"].as_f64()), (Some(2.0), Some(5.0)));
+    let (ok, _, err) = attnscope(&[&args[..], &roles, &rest].concat());
+    assert!(ok && err.contains("select=quest retain=fifo: 8 prompt tokens"), "{err}");
+}
+
+#[test]
+fn advice_and_budgets_fit_memory() {
+    let model = file("advise.gguf", &tiny::file());
+    let model = model.to_str().unwrap();
+    let ask = ["advise", "--model", model, "--memory", "80kB", "--context", "400", "--generate", "100"];
+    let (ok, out, err) = attnscope(&[&ask[..], &["--json"]].concat());
+    assert!(ok, "{err}");
+    let advice: Value = serde_json::from_str(&out).unwrap();
+    let taken = advice["advice"].as_array().unwrap().iter().find(|one| one["advised"] == true).unwrap();
+    assert!(taken["account"]["bytes"].as_u64().unwrap() <= 80_000, "{taken}");
+    let (ok, out, _) = attnscope(&ask);
+    assert!(
+        ok && out.contains("take this") && out.contains("rows x 64 bytes of a key and a value x 2 KV heads x 3 layers")
+    );
+    let ids = file("fit.json", b"[65, 66, 67, 68]");
+    let run = ["generate", "--model", model, "--ids", ids.to_str().unwrap(), "--ignore-eos", "--max-tokens", "60"];
+    let fit = ["--method", "fifo", "--memory", "20kB", "--context", "100", "--shadow", "4", "--guard", "--json"];
+    let (ok, out, err) = attnscope(&[&run[..], &fit].concat());
+    assert!(ok, "{err}");
+    let run: Value = serde_json::from_str(&out).unwrap();
+    // 88 tokens of prompt: 34 rows of 384 bytes, and of one layer 54 rows of 128 bytes more before its cut.
+    assert_eq!(run["method"]["params"]["budget"].as_f64(), Some(33.0), "{run}");
+    assert_eq!(run["steps"].as_array().unwrap().last().unwrap()["kept"].as_f64(), Some(33.0));
+    assert!(run["missed"].is_null() && run["guard"].as_array().unwrap().is_empty());
+}
+
+#[test]
 fn methods_are_listed_with_their_parameters() {
     let (ok, out, _) = attnscope(&["methods"]);
     assert!(ok && out.contains("tidal_decode") && out.contains("top_k = 256"));
@@ -60,7 +101,7 @@ fn methods_are_listed_with_their_parameters() {
 #[test]
 fn help_has_examples() {
     let mut run = 0;
-    for args in [&["--help"][..], &["generate", "--help"]] {
+    for args in [&["--help"][..], &["generate", "--help"], &["eval", "--help"], &["advise", "--help"]] {
         let (ok, out, _) = attnscope(args);
         let examples = out.split_once("Examples:\n").unwrap_or_else(|| panic!("{args:?} has none")).1;
         for line in examples.lines().filter_map(|line| line.trim().strip_prefix("attnscope ")) {
@@ -75,7 +116,68 @@ fn help_has_examples() {
         }
         assert!(ok);
     }
-    assert!(run >= 6, "{run} examples");
+    assert!(run >= 11, "{run} examples");
+}
+
+/// A small plan for the tiny model: budgets, a text that must be another's, two suites with prompts and two with texts.
+const PLAN: &str = r#"{
+    "sizes": {"lengths": [400, 500], "cases": 2, "prompt": 300, "answer": 12, "long": [600]},
+    "settings": [
+        {"label": "full", "method": {"name": "full"}, "suites": ["passkey", "keys", "text", "speed"]},
+        {"label": "kept {}", "method": {"name": "streaming_llm", "params": {"recent": {"share": 1, "less": 4}}},
+            "budgets": [0.25], "suites": ["passkey", "text"]},
+        {"label": "8 bits", "method": {"name": "quant_spec", "params": {"gamma": 0}}, "suites": ["speed"]},
+        {"label": "guesses", "method": {"name": "quant_spec"}, "suites": ["speed"], "same_text_as": "8 bits"}
+    ]}"#;
+
+#[test]
+fn an_evaluation_reports_and_goes_on_where_it_was() {
+    let (model, plan) = (file("eval.gguf", &tiny::file()), file("plan.json", PLAN.as_bytes()));
+    let out = plan.with_extension("out");
+    let _ = fs::remove_dir_all(&out);
+    let eval = |more: &[&str]| {
+        let paths = [&model, &plan, &out].map(|path| path.to_str().unwrap());
+        attnscope(&[&["eval", "--model", paths[0], "--plan", paths[1], "--out", paths[2]], more].concat())
+    };
+    let (ok, json, err) = eval(&["--json"]);
+    assert!(ok, "{err}");
+    let reports: Vec<Value> = serde_json::from_str(&json).unwrap();
+    let names: Vec<_> = reports.iter().map(|report| report["suite"].as_str().unwrap()).collect();
+    assert_eq!(names, ["passkey", "keys", "text", "speed"]);
+    let row = |suite: usize, label: &str| {
+        reports[suite]["settings"].as_array().unwrap().iter().find(|row| row["label"] == label).unwrap().clone()
+    };
+    // Against itself nothing is lost; a quarter of the rows of the prompt is a quarter of its bytes, and something is.
+    let (full, kept) = (row(2, "full"), row(2, "kept 25 %"));
+    assert_eq!(
+        (full["metrics"]["kl"]["worst"].as_f64(), full["metrics"]["kl"]["count"].as_u64()),
+        (Some(0.0), Some(24))
+    );
+    assert_eq!((full["cost"]["stored_share"].as_f64(), full["cost"]["ceiling"].as_f64()), (Some(1.0), Some(1.0)));
+    assert!(kept["metrics"]["kl"]["mean"].as_f64().unwrap() > 0.0);
+    let share = kept["cost"]["stored_share"].as_f64().unwrap();
+    assert!((share - 75.0 / 311.0).abs() < 1e-9, "{share}");
+    assert_eq!(row(0, "full")["cases"], 4);
+    let guesses = row(3, "guesses");
+    assert_eq!(guesses["metrics"]["same_text"]["mean"], 1.0);
+    assert!(guesses["cost"]["guesses"].as_f64().unwrap() > 0.0);
+
+    // All is there: nothing is run, and speeds, which never repeat, are the same.
+    let (_, again, _) = eval(&["--json"]);
+    assert!(again == json, "{again}");
+    // A line is cut short: that case alone is run again.
+    let store = out.join("cases.jsonl");
+    let lines = fs::read_to_string(&store).unwrap();
+    fs::write(&store, &lines[..lines.len() - 40]).unwrap();
+    let (ok, csv, err) = eval(&["--csv"]);
+    assert!(ok, "{err}");
+    assert_eq!(fs::read_to_string(&store).unwrap().lines().count(), lines.lines().count() + 1);
+    assert_eq!(csv.lines().count(), 1 + lines.lines().count());
+    for name in ["text.json", "passkey.svg", "kl.svg", "bytes.svg"] {
+        assert!(out.join(name).is_file(), "{name}");
+    }
+    let (ok, _, err) = eval(&["--only", "nothing"]);
+    assert!(!ok && err.contains("--only"), "{err}");
 }
 
 #[test]
@@ -106,7 +208,7 @@ fn bad_input_is_told_what_is_allowed() {
     let no_ids = file("no-ids.json", b"{\"ids\": 1}");
     let m = model.to_str().unwrap();
     let generate = |more: &[&str]| attnscope(&[&["generate", "--max-tokens", "2"], more].concat());
-    let cases: [(&[&str], &[&str]); 13] = [
+    let cases: [(&[&str], &[&str]); 21] = [
         (&["--model", "nowhere.gguf", "--prompt", "a"], &["nowhere.gguf"]),
         (&["--model", wrong.to_str().unwrap(), "--prompt", "a"], &["no GGUF file"]),
         (&["--model", cut.to_str().unwrap(), "--prompt", "a"], &["cut short", "blk.2.ffn_down.weight"]),
@@ -115,6 +217,14 @@ fn bad_input_is_told_what_is_allowed() {
         (&["--model", m, "--prompt", "a", "--method", "h2o", "--param", "recent=0"], &["h2o.recent", "from 1 to"]),
         (&["--model", m, "--prompt", "a", "--method", "fifo", "--param", "budget=0"], &["fifo.budget", "from 1 to"]),
         (&["--model", m, "--prompt", "a", "--param", "recent"], &["NAME=VALUE"]),
+        (&["--model", m, "--prompt", "a", "--retain", "h3o"], &["h3o", "full, streaming_llm"]),
+        (&["--model", m, "--prompt", "a", "--retain", "quest"], &["no retain role", "h2o, tova"]),
+        (&["--model", m, "--prompt", "a", "--retain", "h2o", "--param", "recent=3"], &["ROLE.NAME=VALUE"]),
+        (&["--model", m, "--prompt", "a", "--retain", "h2o", "--param", "select.top_k=3"], &["a role that is given"]),
+        (&["--model", m, "--prompt", "a", "--retain", "h2o", "--method", "h2o"], &["cannot be used with"]),
+        (&["--model", m, "--prompt", "a", "--memory", "1 acre"], &["1 acre", "MiB"]),
+        (&["--model", m, "--prompt", "a", "--memory", "10"], &["bytes or more for full"]),
+        (&["--model", m, "--prompt", "a", "--guard=speed=3"], &["speed=3", "recall, error or acceptance"]),
         (&["--model", m, "--prompt", ""], &["prompt is empty"]),
         (&["--model", m, "--prompt", &"x".repeat(1500)], &["1500 prompt tokens", "1024"]),
         (&["--model", m, "--ids", no_ids.to_str().unwrap()], &["JSON array"]),

@@ -23,7 +23,7 @@ fn engine(method: &str) -> Engine {
 fn next(engine: &mut Engine) -> Option<Step> {
     loop {
         match engine.advance().unwrap() {
-            Progress::Working => engine.tracer().take(|_| ()),
+            Progress::Working | Progress::Exchange => engine.tracer().take(|_| ()),
             Progress::Step(step) => return Some(step),
             Progress::Done => return None,
         }
@@ -179,7 +179,7 @@ fn guesses_change_no_token() {
             let (mut ids, mut logits) = (Vec::new(), Vec::new());
             loop {
                 match engine.advance().unwrap() {
-                    Progress::Working => {}
+                    Progress::Working | Progress::Exchange => {}
                     Progress::Step(step) => {
                         ids.push(step.id);
                         logits.push(engine.logits().unwrap().to_vec());

@@ -10,7 +10,7 @@ const SHARED: [&str; 1] = ["observation"];
 /// What it may take from the crate: the first name of the path.
 const OF_CRATE: [&str; 4] = ["Error", "Result", "method", "ops"];
 /// Files of `src/methods/` that are the registry's own.
-const REGISTRY: [&str; 2] = ["params.rs", "listing.rs"];
+const REGISTRY: [&str; 5] = ["compose.rs", "listing.rs", "params.rs", "profile.rs", "spec.rs"];
 
 /// Code without comments and without the tests at its end.
 fn code(text: &str) -> String {

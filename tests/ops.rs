@@ -34,7 +34,7 @@ fn filled(rows: usize, seed: u64) -> Cpu {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut some = |heads: usize| (0..rows * heads * DIM).map(|_| random.f32() - 0.5).collect::<Vec<f32>>();
     let (q, mut k, v) = (some(query_heads), some(kv_heads), some(kv_heads));
-    cpu.store(KV, &q, &mut k, &v, 0..rows as u32).unwrap();
+    cpu.store(KV, &q, Some((&mut k, &v)), 0..rows as u32).unwrap();
     cpu
 }
 
@@ -289,6 +289,8 @@ fn published_merging_without_text_prior_forces_the_first_four() {
             step: 0,
             live: 40,
             quantised: 0,
+            round: 0,
+            question: 40,
         };
         let mut method = methods::build("look_m", &params(merge, compat), &methods::Shape { layers: 1 }).unwrap();
         let edit = method.retain.edit(&mut LayerCx { site, kv: KV, ops: &mut cpu }, Some(sums)).unwrap();
@@ -311,4 +313,32 @@ fn the_sketch_keeps_two_pools() {
         let pictures = kept.iter().filter(|p| picture.contains(&(**p as usize))).count();
         assert_eq!((kept.len() - pictures, pictures), (14, 6), "{kept:?}");
     }
+}
+
+#[test]
+fn a_set_holds_as_positions_in_a_cache_that_dropped_other_rows() {
+    let mut cpu = filled(8, 3);
+    let scores: Vec<f32> =
+        (0..HEADS[1]).flat_map(|head| (0..8).map(move |slot| ((slot + 3 * head) % 8) as f32)).collect();
+    let scores = cpu.given(KV, HEADS[1], &scores);
+    let three = cpu.top_k(scores, 3, Pins::default()).unwrap();
+    let heads = |cpu: &Cpu, set| [0, 2].map(|query| cpu.slots(set, query).unwrap().to_vec());
+    let whole = [vec![5, 6, 7], vec![2, 3, 4]];
+    assert_eq!(heads(&cpu, three), whole);
+    // Nothing is dropped: slots are positions.
+    let positions = cpu.positions(KV, three).unwrap();
+    assert_eq!((positions, cpu.at_positions(KV, positions).unwrap()), (three, three));
+    // Positions 3 and 6 go.
+    for gone in [6..7, 3..4] {
+        let rest = cpu.except(KV, gone).unwrap();
+        cpu.keep(KV, rest).unwrap();
+    }
+    let there = cpu.at_positions(KV, positions).unwrap();
+    assert_eq!(heads(&cpu, there), [vec![4, 5], vec![2, 3]]);
+    let back = cpu.positions(KV, there).unwrap();
+    assert_eq!(heads(&cpu, back), [vec![5, 7], vec![2, 4]]);
+    // Of positions that are all gone the newest slot stands.
+    let lost = cpu.listed(&[3, 6]).unwrap();
+    let newest = cpu.at_positions(KV, lost).unwrap();
+    assert_eq!(heads(&cpu, newest), [vec![5], vec![5]]);
 }

@@ -43,7 +43,7 @@ fn finds(
     let mut answer = Vec::new();
     loop {
         match engine.advance().unwrap() {
-            Progress::Working => {}
+            Progress::Working | Progress::Exchange => {}
             Progress::Step(step) => answer.push(step.id),
             Progress::Done => return (loaded.tokenizer.decode(&answer, true).contains(key), ids.len()),
         }

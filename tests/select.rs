@@ -170,7 +170,7 @@ fn page_bounds_follow_every_edit() {
         position += 1;
         let mut row = |heads: usize| (0..heads * dim).map(|_| random.f32() - 0.5).collect::<Vec<f32>>();
         let (q, k) = (row(4), row(kv_heads));
-        cpu.store(kv, &q, &mut k.clone(), &k, 0..1).unwrap();
+        cpu.store(kv, &q, Some((&mut k.clone(), &k)), 0..1).unwrap();
         let scores = cpu.page_scores(kv, page, recent).unwrap();
         for query in 0..4 {
             let head = &cpu.cache().layer(kv)[query / 2];

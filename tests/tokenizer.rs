@@ -65,6 +65,33 @@ fn the_template_makes_the_reference_prompt() {
 }
 
 #[test]
+fn a_conversation_is_cut_into_its_rounds() {
+    let template = ChatTemplate::from_metadata(&model_metadata()).unwrap().unwrap();
+    let said = |role: &str, text: &str| ChatMessage::new(role, text);
+    let turns =
+        [("user", "Hi."), ("assistant", "Hello!"), ("user", "And now?"), ("assistant", "Now,"), ("user", "Yes?")];
+    let mut messages: Vec<_> = turns.iter().map(|(role, text)| said(role, text)).collect();
+    let cut = |messages: &[ChatMessage]| {
+        let parts = template.render_rounds(messages, true).unwrap();
+        let whole = template.render(messages, true).unwrap();
+        assert_eq!(parts.concat(), whole);
+        let ids: Vec<u32> = parts.iter().flat_map(|part| REAL.encode(part, true).unwrap()).collect();
+        assert_eq!(ids, REAL.encode_prompt(&whole).unwrap(), "cuts are between tokens");
+        parts
+    };
+    let parts = cut(&messages);
+    assert_eq!(parts.len(), 3);
+    assert_eq!(parts[1], "<|im_start|>user\nAnd now?<|im_end|>\n<|im_start|>assistant\nNow,<|im_end|>\n");
+    messages.insert(0, said("system", "Be brief."));
+    let parts = cut(&messages);
+    assert_eq!((parts.len(), parts[0].as_str()), (4, "<|im_start|>system\nBe brief.<|im_end|>\n"));
+    // A template that says something else of a shorter conversation.
+    let counting =
+        ChatTemplate::new("{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}").unwrap();
+    assert_eq!(counting.render_rounds(&messages[1..], true).unwrap(), ["5Hi.Hello!And now?Now,Yes?"]);
+}
+
+#[test]
 fn specials_are_parsed_when_asked() {
     assert_eq!(REAL.encode("<|im_start|><|im_end|>", true).unwrap(), [1, 2]);
     let letters = REAL.encode("<|im_start|>", false).unwrap();

@@ -224,6 +224,31 @@ fn every_method_runs_and_repeats_itself() {
 }
 
 #[wasm_bindgen_test]
+fn roles_memory_and_a_guard_are_options() {
+    let model = model();
+    let quest = object(&[("name", "quest".into()), ("params", object(&[("budget", 16.into()), ("page", 4.into())]))]);
+    let options = |memory: JsValue| {
+        let method = object(&[("select", quest.clone()), ("retain", "fifo".into())]);
+        object(&[
+            ("method", method),
+            ("memory", memory),
+            ("context", 400.into()),
+            ("shadow", 4.into()),
+            ("guard", true.into()),
+        ])
+    };
+    let session = |memory: JsValue| run(&mut model.session(options(memory)).unwrap());
+    assert_eq!(session("90kB".into()), session(90_000.into()));
+    let asked = object(&[("memory", 60_000.into()), ("context", 400.into()), ("scenario", "tight-memory".into())]);
+    let list = model.advise(asked).unwrap();
+    let advice = js_sys::Array::from(&field(&list, "advice"));
+    let advised: Vec<_> = advice.iter().filter(|one| field(one, "advised").is_truthy()).collect();
+    assert_eq!(advised.len(), 1);
+    assert!(field(&field(&advised[0], "account"), "bytes").as_f64().unwrap() <= 60_000.0);
+    assert_eq!(code(model.advise(object(&[("scenario", "fast".into())]))), "param");
+}
+
+#[wasm_bindgen_test]
 fn every_method_gives_what_native_builds_do() {
     let differ = recorded::differ(&tiny::load(), REGISTRY);
     assert!(differ.is_empty(), "{}", differ.join("\n"));
@@ -268,6 +293,10 @@ fn what_is_wrong_has_a_code_and_a_message() {
     assert_eq!(code(session(&[("method", "none".into())])), "unknown_method");
     assert_eq!(code(session(&[("method", "h2o".into()), ("params", object(&[("x", 1.into())]))])), "unknown_param");
     assert_eq!(code(session(&[("method", "h2o".into()), ("params", object(&[("recent", 0.into())]))])), "param");
+    assert_eq!(code(session(&[("method", object(&[("retain", "quest".into())]))])), "combination");
+    assert_eq!(code(session(&[("method", object(&[("keep", "h2o".into())]))])), "param");
+    assert_eq!(code(session(&[("method", "full".into()), ("memory", "1 acre".into())])), "param");
+    assert_eq!(code(session(&[("method", "full".into()), ("guard", object(&[("speed", 1.into())]))])), "param");
     assert_eq!(code(session(&[("method", "full".into()), ("colour", 1.into())])), "param");
     assert_eq!(code(session(&[("method", "full".into()), ("context", 1_000_000.into())])), "param");
     let mut session = session(&[("method", "full".into())]).unwrap();

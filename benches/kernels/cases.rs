@@ -4,8 +4,8 @@
 use std::hint::black_box;
 
 use attnscope::kernels::{
-    Activations, AttendScratch, BLOCK, Blocks, Element, GemmScratch, Keys, Layout, Matrix, Queries, Span,
-    attend_blocks, attend_listed, attend_span, matmul, rms_norm, swiglu, top_k,
+    Activations, AttendScratch, BLOCK, Blocks, Element, GemmScratch, Keys, Layout, Matrix, PlaneCodes, PlaneRows,
+    Queries, Span, attend_blocks, attend_listed, attend_planes, attend_span, matmul, rms_norm, swiglu, top_k,
 };
 use half::f16;
 
@@ -43,6 +43,16 @@ pub fn cases() -> Vec<Case> {
     cases.push(span::<u16>("f16", 128, 330));
     cases.push(span::<u16>("f16", 128, 2048));
     cases.push(span::<f32>("f32", 128, 2048));
+    for slots in [2048, 4096, 8192] {
+        if slots > 2048 {
+            cases.push(span::<u16>("f16", 1, slots));
+        }
+        cases.push(span::<u16>("f16", 5, slots));
+        for rows in [1, 5] {
+            cases.push(planes("one plane", rows, slots, false));
+            cases.push(planes("two planes", rows, slots, true));
+        }
+    }
     for slots in [4096, 8192] {
         cases.push(span::<u16>("f16", 128, slots));
         cases.push(blocks(slots));
@@ -65,6 +75,7 @@ fn product(layout: Layout, n: usize, rows: usize, cols: usize) -> Case {
     for row in 0..rows {
         match layout {
             Layout::Half => w.set_half(row, &numbers(cols)),
+            Layout::Single => w.set_single(row, &numbers(cols)),
             Layout::Q8 => (0..cols / BLOCK).for_each(|b| w.set_q8(row, b, f16::from_f32(0.01), &[row as i8; BLOCK])),
             Layout::Q4 => (0..cols / BLOCK).for_each(|b| {
                 w.set_q4(row, b, f16::from_f32(0.01), f16::from_f32(-0.05), &[row as u8 & 15; BLOCK]);
@@ -102,9 +113,36 @@ fn span<E: Element>(element: &str, rows: usize, slots: usize) -> Case {
         name: format!("attend {element}, {rows} rows, {slots} slots"),
         work: (0..rows).map(|row| (slots - row) * GROUP * HEAD * 2).sum::<usize>() as u64,
         run: Box::new(move || {
-            let span = Span { sees: slots - rows + 1, window: usize::MAX };
+            let span = Span::causal(slots - rows + 1);
             let kv = Keys { k: &k, v: &v, rotate: None };
             attend_span(&Queries { q: &q, rows, ..QUERIES }, &kv, span, &mut out, GROUP * HEAD, None, &mut scratch);
+            black_box(&out);
+        }),
+    }
+}
+
+/// All slots but the newest 64 in planes, whose grids span 64 tokens or 64 channels.
+fn planes(name: &str, rows: usize, slots: usize, fine: bool) -> Case {
+    let quantised = slots - HEAD;
+    let codes: [Vec<u8>; 4] = [1.0, 2.0, 3.0, 4.0]
+        .map(|f| numbers(quantised * HEAD / 2).iter().map(|x| (f * 30.0 * (x + 1.0)) as u8).collect());
+    let (steps, zeros) = (vec![0.1; quantised], numbers(quantised));
+    let (tail_k, tail_v) = (stored::<u16>(HEAD), stored::<u16>(HEAD));
+    let q = numbers(rows * GROUP * HEAD);
+    let (mut out, mut scratch) = (vec![0.0; q.len()], AttendScratch::default());
+    Case {
+        name: format!("attend {name}, {rows} rows, {slots} slots"),
+        work: (0..rows).map(|row| (slots - row) * GROUP * HEAD * 2).sum::<usize>() as u64,
+        run: Box::new(move || {
+            let [k, v] = [0, 2].map(|plane| PlaneCodes {
+                upper: &codes[plane],
+                lower: fine.then_some(&codes[plane + 1][..]),
+                steps: &steps,
+                zeros: &zeros,
+            });
+            let planes = PlaneRows { k, v, rows: quantised, tokens: HEAD, channels: HEAD };
+            let (tail, q) = (Keys { k: &tail_k, v: &tail_v, rotate: None }, Queries { q: &q, rows, ..QUERIES });
+            attend_planes(&q, &planes, &tail, slots - rows + 1, &mut out, GROUP * HEAD, None, &mut scratch);
             black_box(&out);
         }),
     }

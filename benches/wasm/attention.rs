@@ -55,7 +55,7 @@ impl Step {
                     std::array::from_fn(|g| &self.lists[(head * GROUP + g) * self.listed..][..self.listed]);
                 attend_listed(&q, &kv, &lists, out, None, &mut self.scratch);
             } else {
-                let all = Span { sees: self.slots, window: usize::MAX };
+                let all = Span::causal(self.slots);
                 attend_span(&q, &kv, all, out, GROUP * HEAD, None, &mut self.scratch);
             }
         }

@@ -1,5 +1,6 @@
 /** Codes of the engine, which pass through unchanged: those of `Error::code` in src/error.rs. */
 export const ENGINE_CODES = [
+  'combination',
   'context',
   'empty_prompt',
   'file',

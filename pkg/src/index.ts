@@ -47,6 +47,7 @@ function owning(model: Model, engine: Engine): Model {
     encode: (text, options) => model.encode(text, options),
     decode: (ids) => model.decode(ids),
     chat: (messages) => model.chat(messages),
+    advise: (options) => model.advise(options),
     session: (options) => model.session(options),
     close: () => engine.close(),
   };

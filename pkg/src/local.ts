@@ -77,6 +77,10 @@ class LocalModel implements Api.Model {
     return attempt(() => live(this.#wasm).chat(messagesOf(messages)));
   }
 
+  async advise(options: Api.AdviseOptions = {}): Promise<Api.AdviceList> {
+    return attempt(() => live(this.#wasm).advise(options));
+  }
+
   async session(options: Api.SessionOptions): Promise<Api.Session> {
     const session: LocalSession = new LocalSession(
       attempt(() => live(this.#wasm).session(options as WasmSessionOptions)),

@@ -11,6 +11,7 @@ export interface Calls {
   encode: { in: { model: number; text: string; parseSpecial: boolean; begin: boolean }; out: Uint32Array };
   decode: { in: { model: number; ids: Uint32Array }; out: string };
   chat: { in: { model: number; messages: Api.ChatMessage[] }; out: string };
+  advise: { in: { model: number; options: Api.AdviseOptions }; out: Api.AdviceList };
   session: { in: { model: number; options: Api.SessionOptions }; out: number };
   generate: { in: { session: number; prompt: Api.Prompt; options: RunOptions }; out: number };
   next: { in: { run: number; choice: number | undefined }; out: Api.Step | null };

@@ -81,6 +81,10 @@ class RemoteModel implements Api.Model {
     return this.caller.call('chat', { model: this.handle, messages: messagesOf(messages) });
   }
 
+  async advise(options: Api.AdviseOptions = {}): Promise<Api.AdviceList> {
+    return this.caller.call('advise', { model: this.handle, options });
+  }
+
   async session(options: Api.SessionOptions): Promise<Api.Session> {
     const session = await this.caller.call('session', { model: this.handle, options });
     return new RemoteSession(this.caller, session, options);

@@ -54,6 +54,7 @@ export function serve(port: Port): void {
     encode: ({ model, text, parseSpecial, begin }) => models.get(model).encode(text, { parseSpecial, begin }),
     decode: ({ model, ids }) => models.get(model).decode(ids),
     chat: ({ model, messages }) => models.get(model).chat(messages),
+    advise: ({ model, options }) => models.get(model).advise(options),
     session: async ({ model, options }) => sessions.add({ session: await models.get(model).session(options), model }),
     async generate({ session, prompt, options }) {
       const stop = new AbortController();

@@ -24,6 +24,12 @@ export const Kind = {
   quantise: 14,
   fold: 15,
   readBlocks: 16,
+  shadow: 17,
+  guard: 18,
+  park: 19,
+  fetch: 20,
+  far: 21,
+  exchange: 22,
 } as const;
 
 /** Name of a kind. */
@@ -49,7 +55,7 @@ export interface KindSpec {
 
 /** Every kind by name, in the order of its number. */
 export const SCHEMA = {
-  pass: { kind: 1, head: "", aux: "0 prefill, 1 decode, 2 draft, 3 verify", a: "position of the first row", b: "rows", payload: false },
+  pass: { kind: 1, head: "", aux: "0 prefill, 1 decode, 2 draft, 3 verify, 4 correct", a: "position of the first row", b: "rows", payload: false },
   token: { kind: 2, head: "", aux: "0 made, 1 forced, 2 guessed", a: "token id", b: "position it will take", payload: false },
   bytes: { kind: 3, head: "", aux: "", a: "bytes of keys and values stored after the pass (saturating)", b: "bytes of keys and values read in the pass, each row once (saturating)", payload: false },
   rows: { kind: 4, head: "", aux: "", a: "rows stored after the pass, summed over layers and KV heads", b: "rows read by the newest query, summed over layers and query heads", payload: false },
@@ -60,11 +66,17 @@ export const SCHEMA = {
   readBits: { kind: 9, head: "query", aux: "", a: "position of bit 0", b: "payload records; bit i of the payload is position a + i", payload: true },
   evictRun: { kind: 10, head: "kv", aux: "", a: "first position", b: "positions", payload: false },
   evictBits: { kind: 11, head: "kv", aux: "", a: "position of bit 0", b: "payload records; bit i of the payload is position a + i", payload: true },
-  note: { kind: 12, head: "query", aux: "index into the method's notes", a: "f32 bits", b: "", payload: false },
+  note: { kind: 12, head: "query", aux: "which remark of the method; head is the group of its table", a: "column of the table", b: "f32 bits", payload: false },
   cut: { kind: 13, head: "kv", aux: "", a: "first position", b: "rows", payload: false },
   quantise: { kind: 14, head: "kv", aux: "", a: "first position", b: "rows now in two 4-bit planes", payload: false },
   fold: { kind: 15, head: "kv", aux: "", a: "position that is dropped", b: "position it is added to", payload: false },
   readBlocks: { kind: 16, head: "query", aux: "", a: "positions of a block + 65536 * number of blocks", b: "payload records; bit q * (q + 1) / 2 + k of the payload: query block q reads key block k", payload: true },
+  shadow: { kind: 17, head: "query", aux: "", a: "share of the full attention over live positions that fell on what was read, as f32 bits", b: "relative error of the attention output, as f32 bits", payload: false },
+  guard: { kind: 18, head: "", aux: "0 recall, 1 error: all is read from here on; 2 acceptance: no guesses; 3 finite: both, and all is kept", a: "what was seen, as f32 bits", b: "its limit, as f32 bits", payload: false },
+  park: { kind: 19, head: "kv", aux: "", a: "first position", b: "positions now in the far tier", payload: false },
+  fetch: { kind: 20, head: "kv", aux: "", a: "first position", b: "positions back in the near tier", payload: false },
+  far: { kind: 21, head: "", aux: "", a: "bytes in the far tier (saturating)", b: "bytes moved between the tiers in the pass (saturating)", payload: false },
+  exchange: { kind: 22, head: "", aux: "hosts", a: "bytes this host sent", b: "bytes it received", payload: false },
 } as const satisfies Record<KindName, KindSpec>;
 
 /** The kinds that have a payload. */

@@ -1,4 +1,6 @@
 import type {
+  AdviceList,
+  AdviseOptions,
   ChatMessage,
   MethodInfo,
   ModelInfo,
@@ -9,8 +11,15 @@ import type {
 } from './wasm/attnscope.js';
 
 export type {
+  Account,
+  Advice,
+  AdviceList,
+  AdviseOptions,
   ChatMessage,
+  Limits,
   MethodInfo,
+  MethodPart,
+  MethodRoles,
   ModelInfo,
   ParamInfo,
   StepInfo,
@@ -114,6 +123,8 @@ export interface Model {
   decode(ids: Uint32Array | readonly number[]): Promise<string>;
   /** Messages as text, by the chat template of the model. */
   chat(messages: readonly ChatMessage[]): Promise<string>;
+  /** Methods and budgets that fit a text into memory, with the arithmetic. */
+  advise(options?: AdviseOptions): Promise<AdviceList>;
   session(options: SessionOptions): Promise<Session>;
   /** Frees the model and its sessions. */
   close(): Promise<void>;

@@ -19,7 +19,7 @@ export default async function init(): Promise<Pick<Wasm.InitOutput, 'memory'>> {
 }
 
 export function methods(): Wasm.MethodInfo[] {
-  return [{ name: 'full', title: 'Full', summary: 'Reads everything.', paper: '2306.14048', roles: [], params: [] }];
+  return [{ name: 'full', title: 'Full', summary: 'Reads everything.', paper: '2306.14048', roles: [], whole: false, params: [] }];
 }
 
 export const memoryBytes = (): number => 65536;
@@ -66,6 +66,10 @@ export class Model {
   }
   chat(messages: Wasm.ChatMessage[]): string {
     return messages.map(({ role, content }) => `<${role}>${content}`).join('');
+  }
+  advise(options: Wasm.AdviseOptions): Wasm.AdviceList {
+    if (options.scenario === 'multimodal') fail('param', 'There are no pictures.');
+    return { memory: Number(options.memory ?? 0), notes: [], advice: [] };
   }
   session(options: Wasm.SessionOptions): Session {
     if (options.method !== 'full') fail('unknown_method', `There is no method ${options.method}.`);

@@ -5,10 +5,16 @@ mod blocks;
 mod combine;
 mod derive;
 mod fold;
+mod narrow;
 mod ops;
 mod pages;
+mod parts;
+mod positions;
 mod probe;
+mod rounded;
+mod rounds;
 mod scores;
+mod shadow;
 mod spread;
 mod tables;
 mod unmasked;
@@ -18,11 +24,11 @@ pub use weights::{WeightData, Weights};
 
 use crate::{
     Error, Result,
-    cache::{Cache, Head, Store},
-    kernels::{Activations, AttendScratch, GemmScratch, Matrix, Rope, add_assign, matmul, rms_norm, swiglu},
+    cache::{Cache, Head, Rows, Store},
+    kernels::{Activations, AttendScratch, GemmScratch, Matrix, Precision, Rope, add_assign, matmul, rms_norm, swiglu},
     method::Positions,
     model::{Config, RopeConfig},
-    ops::{Dense, Fold, Kept, Kv, Mass, PlaneGroups, Read, Scores, Set, Tag, Weight},
+    ops::{Dense, Fold, Kept, Kv, Mass, Missed, Part, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
     trace::{Detail, Tracer},
 };
 use std::{ops::Range, sync::Arc};
@@ -77,9 +83,16 @@ pub struct Cpu {
     chunk: [Vec<f32>; 2],
     /// Attention output of a chunk, `[chunk, query_heads * head_dim]`.
     output: Vec<f32>,
+    /// Of a shadow evaluation, `[query_heads * head_dim]`.
+    dense: Vec<f32>,
     activations: Activations,
     gemm: GemmScratch,
     attend: AttendScratch,
+    /// Log-sum-exp of the newest attention's scores, `[rows, query_heads]`; empty when it read less than everything.
+    lse: Vec<f32>,
+    /// The slots that several rows read, and their keys and values.
+    slots: Vec<u32>,
+    gathered: [Rows; 2],
     /// Mass of one KV head's group, `[group, slots]`.
     columns: Vec<f32>,
     /// Slots a group has read.
@@ -88,6 +101,8 @@ pub struct Cpu {
     whole: [Vec<f32>; 2],
     /// Tags by original position.
     tags: Vec<Tag>,
+    /// Products are with narrower copies, where there are any.
+    narrow: bool,
 }
 
 /// Rows and bytes read by the running pass.
@@ -95,6 +110,8 @@ pub struct Cpu {
 struct ReadCount {
     rows: u64,
     bytes: u64,
+    /// Bytes moved between the tiers.
+    moved: u64,
     /// First row of the pass that has attended in the layer at hand.
     from: Option<u32>,
 }
@@ -104,6 +121,15 @@ struct ReadCount {
 struct PassRows {
     first: u32,
     rows: u32,
+    /// Its keys and values belong to another host.
+    elsewhere: bool,
+}
+
+impl PassRows {
+    /// Slots before row `row` of the pass in a head that has `live`.
+    fn before(&self, live: usize, row: u32) -> usize {
+        if self.elsewhere { live } else { live - (self.rows - row) as usize }
+    }
 }
 
 impl Cpu {
@@ -127,14 +153,26 @@ impl Cpu {
             q: Vec::new(),
             chunk: Default::default(),
             output: Vec::new(),
+            dense: Vec::new(),
             activations: Activations::default(),
             gemm: GemmScratch::default(),
             attend: AttendScratch::default(),
+            lse: Vec::new(),
+            slots: Vec::new(),
+            gathered: [Rows::new(store), Rows::new(store)],
             columns: Vec::new(),
             seen: Vec::new(),
             whole: Default::default(),
             tags: Vec::new(),
+            narrow: false,
         })
+    }
+
+    /// The same with products of another precision.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Cpu {
+        self.activations = Activations::new(precision);
+        self
     }
 
     /// The cache, for tests and views.
@@ -178,22 +216,26 @@ impl Cpu {
 
     /// Begins a pass of `rows` rows at position `first` without a model: [`store`](Cpu::store) brings its queries.
     pub fn begin(&mut self, first: u32, rows: u32) {
-        self.pass = PassRows { first, rows };
+        self.pass = PassRows { first, rows, elsewhere: false };
         self.read = ReadCount::default();
         self.tables.clear();
     }
 
-    /// Stores the rows of a layer: rotates queries and keys, appends keys and values. `q` is
-    /// `[rows, query_heads * head_dim]`, `k` and `v` `[rows, kv_heads * head_dim]`; `rows` are rows of the pass.
+    /// Takes in the rows of a layer: rotates queries and keys, appends keys and values unless they are `None` because
+    /// another host stores them. `q` is `[rows, query_heads * head_dim]`, `k` and `v` `[rows, kv_heads * head_dim]`;
+    /// `rows` are rows of the pass.
     ///
     /// # Errors
     /// [`Error::Memory`].
-    pub fn store(&mut self, kv: Kv, q: &[f32], k: &mut [f32], v: &[f32], rows: Range<u32>) -> Result<()> {
+    pub fn store(&mut self, kv: Kv, q: &[f32], mut own: Option<(&mut [f32], &[f32])>, rows: Range<u32>) -> Result<()> {
         let (first, total, dim) = (self.pass.first, self.pass.rows, self.shape.head_dim);
         let width = self.shape.query_heads * dim;
+        self.pass.elsewhere = own.is_none();
         if rows.start == 0 {
-            self.cache.make_room(kv, total as usize)?;
             self.q.resize(total as usize * width, 0.0);
+        }
+        if rows.start == 0 && own.is_some() {
+            self.cache.make_room(kv, total as usize)?;
             if self.tracer.detail >= Detail::Sets {
                 self.cache.record_append(kv, first, total, &mut self.tracer);
             }
@@ -213,13 +255,15 @@ impl Cpu {
             for (i, row) in queries.chunks_exact_mut(width).enumerate() {
                 rope.rotate(row, dim, at as usize + i);
             }
-            if self.positions == Positions::Text {
+            if let (Positions::Text, Some((k, _))) = (self.positions, &mut own) {
                 for (i, row) in k.chunks_exact_mut(self.shape.kv_heads * dim).enumerate() {
                     rope.rotate(row, dim, at as usize + i);
                 }
             }
         }
-        self.cache.append(kv, k, v, first + rows.start);
+        if let Some((k, v)) = own {
+            self.cache.append(kv, k, v, first + rows.start);
+        }
         Ok(())
     }
 
@@ -245,7 +289,8 @@ impl Cpu {
     /// One of the chunk buffers = activations times a matrix.
     fn times(&mut self, w: Weight, into: usize) -> Result<()> {
         let out = &mut self.chunk[into];
-        times(self.weights.matrix(w)?, &self.activations, out, &mut self.gemm);
+        let matrix = if self.narrow { self.weights.narrowed(w)? } else { self.weights.matrix(w)? };
+        times(matrix, &self.activations, out, &mut self.gemm);
         Ok(())
     }
 
@@ -271,19 +316,47 @@ impl Dense for Cpu {
         self.x.try_reserve(ids.len() * table.cols()).map_err(|_| Error::Memory { what: "activations", bytes })?;
         self.x.resize(ids.len() * table.cols(), 0.0);
         for (&id, row) in ids.iter().zip(self.x.chunks_exact_mut(table.cols())) {
-            table.row(id as usize, row);
+            if id != ROW {
+                table.row(id as usize, row);
+            }
         }
         Ok(())
     }
 
-    fn project(&mut self, kv: Kv, norm: Weight, [wq, wk, wv]: [Weight; 3], rows: Range<u32>) -> Result<()> {
+    fn narrow(&mut self, on: bool) {
+        self.narrow = on;
+    }
+
+    fn put_row(&mut self, row: u32, values: &[f32]) -> Result<()> {
+        let width = self.width();
+        match self.x.chunks_exact_mut(width.max(1)).nth(row as usize) {
+            Some(x) if x.len() == values.len() => x.copy_from_slice(values),
+            _ => {
+                let (want, got) = (format!("a row of {width} numbers"), format!("{} for row {row}", values.len()));
+                return Err(Error::Shape { op: "put_row", want, got });
+            }
+        }
+        Ok(())
+    }
+
+    fn project(
+        &mut self,
+        kv: Kv,
+        norm: Weight,
+        [wq, wk, wv]: [Weight; 3],
+        rows: Range<u32>,
+        stores: bool,
+    ) -> Result<()> {
         self.load_normed(norm, &rows)?;
         let mut q = std::mem::take(&mut self.output);
         times(self.weights.matrix(wq)?, &self.activations, &mut q, &mut self.gemm);
-        self.times(wk, 0)?;
-        self.times(wv, 1)?;
+        if stores {
+            self.times(wk, 0)?;
+            self.times(wv, 1)?;
+        }
         let [mut k, v] = std::mem::take(&mut self.chunk);
-        let stored = self.store(kv, &q, &mut k, &v, rows);
+        let own = stores.then_some((&mut k[..], &v[..]));
+        let stored = self.store(kv, &q, own, rows);
         self.chunk = [k, v];
         self.output = q;
         stored
@@ -295,6 +368,18 @@ impl Dense for Cpu {
 
     fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
         self.attend_rows(kv, read, rows, leave)
+    }
+
+    fn part(&self) -> Result<Part> {
+        self.own_part()
+    }
+
+    fn merge(&mut self, kv: Kv, parts: &[Part]) -> Result<()> {
+        self.merge_parts(kv, parts)
+    }
+
+    fn shadow(&mut self, kv: Kv, read: Read) -> Result<Missed> {
+        self.compare_dense(kv, read)
     }
 
     fn add_output(&mut self, w: Weight, rows: Range<u32>) -> Result<()> {
@@ -344,6 +429,13 @@ impl Dense for Cpu {
         self.cache.quantise(kv, groups, rows as usize, &mut self.tracer)
     }
 
+    fn place(&mut self, kv: Kv, near: Set) -> Result<()> {
+        let one = self.check_kept("place", kv, near)?;
+        let near = self.tables.set(near)?;
+        self.read.moved += self.cache.place(kv, |h| near.list(if one { 0 } else { h }), &mut self.tracer);
+        Ok(())
+    }
+
     fn cut(&mut self, kv: Kv, first: u32) -> Result<()> {
         self.cache.cut(kv, first, &mut self.tracer)
     }
@@ -357,7 +449,8 @@ impl Dense for Cpu {
     }
 
     fn kept(&self) -> Kept {
-        Kept { rows_read: self.read.rows, bytes_read: self.read.bytes, ..self.cache.kept() }
+        let ReadCount { rows: rows_read, bytes: bytes_read, moved, .. } = self.read;
+        Kept { rows_read, bytes_read, moved, ..self.cache.kept() }
     }
 
     fn tracer(&mut self) -> &mut Tracer {

@@ -2,7 +2,11 @@
 //! group of channels.
 
 use super::Store;
-use crate::{Error, Result, kernels::Grid, ops::PlaneGroups};
+use crate::{
+    Error, Result,
+    kernels::{Grid, PlaneCodes, PlaneRows},
+    ops::PlaneGroups,
+};
 
 /// Keys or values, `[rows, width]`.
 #[derive(Clone, Debug, Default)]
@@ -11,8 +15,10 @@ pub struct Plane {
     upper: Vec<u8>,
     /// Lower codes plus 8, in the same way.
     lower: Vec<u8>,
-    /// Of keys `[rows / tokens, width]`, of values `[rows, width / channels]`.
-    grids: Vec<Grid>,
+    /// Steps of the grids: of keys `[rows / tokens, width]`, of values `[rows, width / channels]`.
+    steps: Vec<f32>,
+    /// What upper code 0 stands for, in the same order.
+    zeros: Vec<f32>,
 }
 
 /// The quantised rows of one KV head, its oldest.
@@ -34,21 +40,37 @@ struct Place {
     per: usize,
 }
 
+/// Rows that room is made for when `more` come to `rows` and there is none: as many again, so that growing is rare.
+fn ahead(rows: usize, more: usize) -> usize {
+    more + rows.max(512)
+}
+
 impl Plane {
-    /// Makes room for as many rows again as there are, at least 512, so that growing is rare; `grids` says how many
-    /// grids so many rows have.
+    /// Makes room; `grids` says how many grids so many rows have.
     fn reserve(&mut self, rows: usize, more: usize, width: usize, grids: impl Fn(usize) -> usize) {
         if (rows + more) * width / 2 > self.upper.capacity() {
-            let ahead = more + rows.max(512);
+            let ahead = ahead(rows, more);
             self.upper.reserve_exact(ahead * width / 2);
             self.lower.reserve_exact(ahead * width / 2);
-            self.grids.reserve_exact(grids(ahead));
+            self.steps.reserve_exact(grids(ahead));
+            self.zeros.reserve_exact(grids(ahead));
         }
+    }
+
+    fn add(&mut self, grids: impl Iterator<Item = Grid>) {
+        for grid in grids {
+            self.steps.push(grid.step);
+            self.zeros.push(grid.zero);
+        }
+    }
+
+    fn grid(&self, index: usize) -> Grid {
+        Grid { zero: self.zeros[index], step: self.steps[index] }
     }
 
     fn push(&mut self, row: &[f32], at: Place) {
         for (pair, x) in row.chunks_exact(2).enumerate() {
-            let [even, odd] = [0, 1].map(|i| self.grids[at.first + (2 * pair + i) / at.per].codes(x[i]));
+            let [even, odd] = [0, 1].map(|i| self.grid(at.first + (2 * pair + i) / at.per).codes(x[i]));
             self.upper.push(even.0 | odd.0 << 4);
             let lower = |code: i8| (code + 8).cast_unsigned();
             self.lower.push(lower(even.1) | lower(odd.1) << 4);
@@ -60,7 +82,7 @@ impl Plane {
         let (upper, lower) = (&self.upper[row * half..][..half], &self.lower[row * half..][..half]);
         for (pair, (out, (upper, lower))) in out.chunks_exact_mut(2).zip(upper.iter().zip(lower)).enumerate() {
             for (i, out) in out.iter_mut().enumerate() {
-                let (grid, shift) = (self.grids[at.first + (2 * pair + i) / at.per], 4 * i);
+                let (grid, shift) = (self.grid(at.first + (2 * pair + i) / at.per), 4 * i);
                 let (upper, lower) = (upper >> shift & 15, (lower >> shift & 15).cast_signed() - 8);
                 *out = if coarse { grid.coarse(upper) } else { grid.fine(upper, lower) };
             }
@@ -81,9 +103,13 @@ impl Plane {
     }
 
     /// Grids, in storage order.
-    #[must_use]
-    pub fn grids(&self) -> &[Grid] {
-        &self.grids
+    pub fn grids(&self) -> impl ExactSizeIterator<Item = Grid> + '_ {
+        (0..self.steps.len()).map(|index| self.grid(index))
+    }
+
+    fn to_read(&self, coarse: bool) -> PlaneCodes<'_> {
+        let lower = (!coarse).then_some(&self.lower[..]);
+        PlaneCodes { upper: &self.upper, lower, steps: &self.steps, zeros: &self.zeros }
     }
 }
 
@@ -112,12 +138,12 @@ impl Planes {
         let (width, channels, tokens) = (self.width, self.groups.channels as usize, self.groups.tokens as usize);
         self.k.reserve(self.rows, tokens, width, |rows| rows.div_ceil(tokens) * width);
         self.v.reserve(self.rows, tokens, width, |rows| rows * (width / channels));
-        let at = Place { first: self.k.grids.len(), per: 1 };
-        self.k.grids.extend((0..width).map(|c| stored(Grid::of(k.iter().skip(c).step_by(width).copied()))));
+        let at = Place { first: self.k.steps.len(), per: 1 };
+        self.k.add((0..width).map(|c| stored(Grid::of(k.iter().skip(c).step_by(width).copied()))));
         for (k, v) in k.chunks_exact(width).zip(v.chunks_exact(width)) {
             self.k.push(k, at);
-            let at = Place { first: self.v.grids.len(), per: channels };
-            self.v.grids.extend(v.chunks_exact(channels).map(|group| stored(Grid::of(group.iter().copied()))));
+            let at = Place { first: self.v.steps.len(), per: channels };
+            self.v.add(v.chunks_exact(channels).map(|group| stored(Grid::of(group.iter().copied()))));
             self.v.push(v, at);
         }
         self.rows += tokens;
@@ -135,24 +161,75 @@ impl Planes {
         self.v.fetch(row, coarse, out, Place { first: row * (self.width / channels), per: channels });
     }
 
+    /// Channels of a row.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Steps of a row's keys, one a channel.
+    pub(super) fn key_steps(&self, row: usize) -> &[f32] {
+        &self.k.steps[row / self.groups.tokens as usize * self.width..][..self.width]
+    }
+
+    /// Steps of a row's values, one a group of channels.
+    pub(super) fn value_steps(&self, row: usize) -> &[f32] {
+        let groups = self.width / self.groups.channels as usize;
+        &self.v.steps[row * groups..][..groups]
+    }
+
     /// The planes of keys and of values.
     #[must_use]
     pub fn parts(&self) -> [&Plane; 2] {
         [&self.k, &self.v]
     }
 
+    /// The rows as attention reads them: by their upper codes alone, or by both.
+    #[must_use]
+    pub fn to_read(&self, coarse: bool) -> PlaneRows<'_> {
+        PlaneRows {
+            k: self.k.to_read(coarse),
+            v: self.v.to_read(coarse),
+            rows: self.rows,
+            tokens: self.groups.tokens as usize,
+            channels: self.groups.channels as usize,
+        }
+    }
+
     /// Bytes of the upper codes and grids, and of the lower codes, a number of a grid taking `number` bytes.
     #[must_use]
     pub fn bytes(&self, number: usize) -> [u64; 2] {
-        let upper = self.k.upper.len() + self.v.upper.len() + 2 * number * (self.k.grids.len() + self.v.grids.len());
+        let upper = self.k.upper.len() + self.v.upper.len() + 2 * number * (self.k.steps.len() + self.v.steps.len());
         [upper as u64, (self.k.lower.len() + self.v.lower.len()) as u64]
+    }
+
+    /// [`bytes`](Planes::bytes) in all and [`allocated`](Planes::allocated) of `rows` rows of `width` channels, pushed
+    /// group by group.
+    #[must_use]
+    pub fn footprint(groups: PlaneGroups, width: usize, rows: usize, number: usize) -> [u64; 2] {
+        let tokens = groups.tokens.max(1) as usize;
+        let channels = if groups.channels == 0 { width } else { groups.channels as usize };
+        let (rows, by_row) = (rows / tokens * tokens, width / channels);
+        let grids = |rows: usize, ahead: usize| {
+            rows / tokens * width + ahead.div_ceil(tokens) * width + (rows + ahead) * by_row
+        };
+        let mut room = [0; 2];
+        for there in (0..rows).step_by(tokens) {
+            if there + tokens > room[0] {
+                let more = ahead(there, tokens);
+                room = [there + more, grids(there, more)];
+            }
+        }
+        let bytes = 2 * rows * width + 2 * number * grids(rows, 0);
+        [bytes as u64, (2 * room[0] * width + room[1] * size_of::<Grid>()) as u64]
     }
 
     /// Bytes reserved.
     #[must_use]
     pub fn allocated(&self) -> u64 {
         let of = |plane: &Plane| {
-            plane.upper.capacity() + plane.lower.capacity() + plane.grids.capacity() * size_of::<Grid>()
+            let grids = plane.steps.capacity() + plane.zeros.capacity();
+            plane.upper.capacity() + plane.lower.capacity() + grids * size_of::<f32>()
         };
         (of(&self.k) + of(&self.v)) as u64
     }

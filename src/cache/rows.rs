@@ -33,7 +33,9 @@ macro_rules! each {
 }
 
 impl Rows {
-    pub(super) fn new(store: Store) -> Rows {
+    /// No rows yet.
+    #[must_use]
+    pub fn new(store: Store) -> Rows {
         match store {
             Store::F16 => Rows::F16(Vec::new()),
             Store::F32 => Rows::F32(Vec::new()),
@@ -87,6 +89,24 @@ impl Rows {
         match self {
             Rows::F16(v) => u16::fetch(&v[first..first + out.len()], out),
             Rows::F32(v) => f32::fetch(&v[first..first + out.len()], out),
+        }
+    }
+    /// Becomes the listed rows of another, which is stored alike.
+    pub fn gather(&mut self, from: &Rows, slots: &[u32], width: usize) {
+        let row = |slot: u32| slot as usize * width..(slot as usize + 1) * width;
+        match (self, from) {
+            (Rows::F16(to), Rows::F16(from)) => {
+                to.clear();
+                slots.iter().for_each(|&slot| to.extend_from_slice(&from[row(slot)]));
+            }
+            (Rows::F32(to), Rows::F32(from)) => {
+                to.clear();
+                slots.iter().for_each(|&slot| to.extend_from_slice(&from[row(slot)]));
+            }
+            (to, from) => {
+                *to = Rows::new(if matches!(from, Rows::F16(_)) { Store::F16 } else { Store::F32 });
+                to.gather(from, slots, width);
+            }
         }
     }
     /// Replaces row `slot`.

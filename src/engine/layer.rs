@@ -4,7 +4,7 @@
 use crate::{
     Result,
     method::{Edit, LayerCx, Method, Site},
-    ops::{Dense, Kv, Mass, Read, Scores},
+    ops::{Dense, Kv, Mass, Missed, Read, Scores},
 };
 use std::ops::Range;
 
@@ -25,6 +25,7 @@ fn apply(edit: Edit, kv: Kv, on: &mut dyn Dense) -> Result<()> {
     match edit {
         Edit::None => Ok(()),
         Edit::Keep(set) => on.keep(kv, set),
+        Edit::Place(near) => on.place(kv, near),
         Edit::Quantise(groups, rows) => on.quantise(kv, groups, rows),
         Edit::Fold { keep, how } => on.fold(kv, keep, how),
     }
@@ -41,13 +42,17 @@ pub struct LayerRun {
 }
 
 impl LayerRun {
-    /// Asks what is read.
+    /// Asks what is read, where the schedule does not hide positions of the text.
     ///
     /// # Errors
     /// From the method or the back end.
-    pub fn begin(method: &mut Method, on: &mut dyn Dense, site: Site) -> Result<LayerRun> {
+    pub fn begin(method: &mut Method, on: &mut dyn Dense, site: Site, hidden: &Range<u32>) -> Result<LayerRun> {
         let kv = Kv(site.layer);
-        let read = method.select.read(&mut LayerCx { site, kv, ops: &mut *on })?;
+        let read = if hidden.is_empty() {
+            method.select.read(&mut LayerCx { site, kv, ops: &mut *on })?
+        } else {
+            Read::Slots(on.outside(kv, hidden.clone())?)
+        };
         let wanted = [method.select.wants(&site), method.retain.wants(&site)];
         let mut leave = [None; 2];
         for (i, mass) in wanted.into_iter().enumerate().filter_map(|(i, w)| Some((i, w?))) {
@@ -77,6 +82,14 @@ impl LayerRun {
             leave[1] = None;
         }
         on.attend(Kv(self.site.layer), self.read, rows, &leave)
+    }
+
+    /// What the newest [`attend`](LayerRun::attend) missed; `None` when it read everything.
+    ///
+    /// # Errors
+    /// From the back end.
+    pub fn shadow(&self, on: &mut dyn Dense) -> Result<Option<Missed>> {
+        if self.read == Read::All { Ok(None) } else { on.shadow(Kv(self.site.layer), self.read).map(Some) }
     }
 
     /// Gives the mass to the method and applies its edit.

@@ -1,12 +1,17 @@
 //! What a run is asked for and what it reports.
 
-use crate::{ops::Kept, sampler::Sampling, trace::Detail};
+use crate::{guard::Limits, ops::Kept, sampler::Sampling, trace::Detail};
+
+/// Tokens from one shadow evaluation to the next when only a guard asks for them.
+pub const WATCHED: u32 = 16;
 
 /// What a call of [`Engine::advance`] did.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Progress {
     /// A piece of a pass.
     Working,
+    /// A piece of a pass that other hosts take part in: [`Engine::part`] has this host's, [`Engine::merge`] goes on.
+    Exchange,
     /// The last piece: a token was proposed. It is taken unless [`Engine::choose`] replaces it.
     Step(Step),
     /// Nothing is left to do.
@@ -37,6 +42,15 @@ pub enum End {
     Length,
 }
 
+impl Options {
+    /// Tokens from one shadow evaluation to the next; 0: none.
+    #[must_use]
+    pub fn compared(&self) -> u32 {
+        let limits = self.guard.is_some_and(|limits| limits.recall.is_some() || limits.error.is_some());
+        if self.shadow == 0 && limits { WATCHED } else { self.shadow }
+    }
+}
+
 /// How a run is done.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -48,4 +62,10 @@ pub struct Options {
     pub sampling: Sampling,
     /// Tokens that end the text; empty: none does.
     pub eos: Vec<u32>,
+    /// Every so many tokens a decoding step also attends densely where it read sparsely, and records what was missed;
+    /// 0: never. Only live slots count.
+    pub shadow: u32,
+    /// Limits past which the run goes on along the safe path; `None`: none. With a limit on what may be missed and
+    /// `shadow` 0, every [`WATCHED`] tokens are compared.
+    pub guard: Option<Limits>,
 }

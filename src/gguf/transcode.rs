@@ -56,7 +56,7 @@ impl Transcoder {
         }
         matrix.reserve(to + 1)?;
         let fits = match layout {
-            Layout::Half => self.put_half(tensor, row, bytes, matrix, to)?,
+            Layout::Half | Layout::Single => self.put_floats(tensor, row, bytes, matrix, to)?,
             Layout::Q8 => put_groups(tensor.kind, bytes, |block, group| {
                 let (scale, q) = eight_bits(tensor.kind, group)?;
                 matrix.set_q8(to, block, scale, &q);
@@ -75,7 +75,7 @@ impl Transcoder {
     }
 
     /// Whether every weight fits.
-    fn put_half(
+    fn put_floats(
         &mut self,
         tensor: &TensorInfo,
         row: u64,

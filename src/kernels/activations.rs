@@ -10,17 +10,28 @@ use crate::lanes;
 /// up to seven guesses are that few: each row of their check is computed exactly as a decode step would.
 pub(super) const FEW_ROWS: usize = 8;
 
+/// What a product may round its activations to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Whatever is fastest: 8 bits of up to eight rows, of more rows f32 or 16 bits.
+    #[default]
+    Fast,
+    /// f32 always, several times slower in decode: for comparisons that rounding would blur.
+    Exact,
+}
+
 /// Input rows `[n, cols]`, padded with zeros to whole blocks; reusable.
 #[derive(Debug, Default)]
 pub struct Activations {
+    precision: Precision,
     rows: usize,
     cols: usize,
     /// `[rows, blocks]`
     values: Vec<[f32; BLOCK]>,
     /// `[rows, blocks]`, to 8 bits for at most [`FEW_ROWS`] rows; of more to 16 bits where [`gemm_words`] serves, else
-    /// empty.
+    /// empty, as it is in [`Precision::Exact`].
     rounded: Vec<Rounded>,
-    /// `[rows, blocks]` of at most [`FEW_ROWS`] rows, else empty: the pairs of `rounded` times 256, 16, 1, 256, 256,
+    /// `[rows, blocks]` of at most [`FEW_ROWS`] rounded rows, else empty: the pairs of `rounded` times 256, 16, 1, 256, 256,
     /// 16, ... A 4-bit kernel masks nibbles where they are, so that the product of nibble p % 4 of a word comes out times
     /// 256 whichever it is.
     raised: Vec<[i32; BLOCK / 2]>,
@@ -37,6 +48,18 @@ pub(super) struct Rounded {
 }
 
 impl Activations {
+    /// Activations for products of this precision.
+    #[must_use]
+    pub fn new(precision: Precision) -> Activations {
+        Activations { precision, ..Activations::default() }
+    }
+
+    /// What products may round to.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// Takes `x` `[n, cols]` in.
     pub fn load(&mut self, x: &[f32], n: usize, cols: usize) {
         debug_assert_eq!(x.len(), n * cols, "activations [{n}, {cols}]");
@@ -53,6 +76,9 @@ impl Activations {
         }
         self.rounded.clear();
         self.raised.clear();
+        if self.precision == Precision::Exact {
+            return;
+        }
         let level = lanes::level();
         if n <= FEW_ROWS {
             dispatch!(level, simd => self.rounded.extend(self.values.iter().map(

@@ -8,9 +8,10 @@ use fearless_simd::{dispatch, prelude::*};
 
 use super::activations::FEW_ROWS;
 use super::attend_blocks::Used;
+use super::attend_planes::Folded;
 use super::block::{self, Rows, RowsMut};
 use super::direct;
-use super::softmax::softmax;
+use super::softmax::softmax_of;
 use super::tile::{Run, Slots, TILE, Tiles};
 use super::{Element, Rope};
 use crate::lanes;
@@ -49,20 +50,29 @@ pub struct Queries<'a> {
     pub scale: f32,
 }
 
-/// Row r sees slots `(sees + r).saturating_sub(window)..sees + r`, the last of them its own.
+/// Row r sees slots `(sees + r).saturating_sub(window)..sees + r`, the last of them its own; or, when the rows' own slots
+/// are not there, `..sees` all alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// Slots that row 0 sees, itself included; at least 1.
     pub sees: usize,
     /// The most recent slots only; `usize::MAX` for all.
     pub window: usize,
+    /// All rows see the same.
+    pub fixed: bool,
 }
 
 impl Span {
+    /// Every slot up to each row's own, of which row 0 sees `sees`.
+    #[must_use]
+    pub fn causal(sees: usize) -> Span {
+        Span { sees, window: usize::MAX, fixed: false }
+    }
+
     /// The slots of row `row`.
     #[must_use]
     pub fn of(&self, row: usize) -> std::ops::Range<usize> {
-        let end = self.sees + row;
+        let end = if self.fixed { self.sees } else { self.sees + row };
         end.saturating_sub(self.window.max(1))..end
     }
 }
@@ -91,6 +101,10 @@ pub struct AttendScratch {
     pub(super) used: Used,
     /// One over the sum of each query's weights.
     pub(super) own: Vec<f32>,
+    /// Of a span the log-sum-exp of each query's scores, `[rows, group]`.
+    pub lse: Vec<f32>,
+    /// Queries and weights that carry the grids of two planes.
+    pub(super) folded: Folded,
 }
 
 /// Attention of every row over its span, into `out` `[rows, out_stride]`, head g at `g * head_dim` of the row.
@@ -124,6 +138,7 @@ fn run<S: Simd, E: Element>(
     // Few rows one by one, so that each comes out as it would alone.
     let most = if q.rows <= FEW_ROWS { 1 } else { (SCORES / (q.group * all.count)).clamp(1, ROWS) };
     scratch.convert(simd, q, kv, all, most);
+    scratch.lse.clear();
     for first in (0..q.rows).step_by(most) {
         let rows = first..q.rows.min(first + most);
         // From the tile on in which the first slot of the first row is.
@@ -136,8 +151,9 @@ fn run<S: Simd, E: Element>(
             let seen = span.of(first + index / q.group);
             scores[..seen.start - start].fill(0.0);
             scores[seen.end - start..].fill(0.0);
-            let sum = softmax(simd, &mut scores[seen.start - start..seen.end - start]);
+            let [sum, top] = softmax_of(simd, &mut scores[seen.start - start..seen.end - start]);
             scratch.own.push(1.0 / sum);
+            scratch.lse.push(top + sum.ln());
         }
         weigh(simd, q.head_dim, kv, slots, tile, scratch);
         for ((sums, inverse), index) in scratch.sums.chunks_exact(q.head_dim).zip(&scratch.own).zip(0..) {
@@ -337,7 +353,7 @@ pub(super) mod tests {
         let made = Made::<E>::new([rows, slots, group, dim]);
         let (q, kv) = (made.queries(), made.keys(rotate));
         let out_stride = group * dim + 1;
-        let span = Span { sees: slots + 1 - rows, window };
+        let span = Span { sees: slots + 1 - rows, window, fixed: false };
         let first_row = rows / 3;
         let mut masses = vec![0.0; group * (slots + 2)];
         let mut out = vec![f32::NAN; rows * out_stride];

@@ -20,6 +20,8 @@ const NEAR: usize = 128;
 const LINE: usize = 64;
 /// Part of [`Element::RAW`] that goes into the queries; the rest goes into the scores, lest a product overflow.
 const EARLY: f32 = f32::from_bits((127 + 96) << 23);
+/// Slots scored together, the lanes of one result.
+pub(super) const SLOTS: usize = 4;
 
 /// Whether `queries` of `dim` components can be served here: rows must be whole pairs of vectors, others need the
 /// padding of a tile.
@@ -138,7 +140,7 @@ fn score_pass<S: Simd, E: Element, const G: usize, const N: usize>(
 
 /// The sums across the lanes of four vectors.
 #[inline(always)]
-fn totals<S: Simd>(simd: S, sums: &[S::f32s; 4]) -> f32x4<S> {
+pub(super) fn totals<S: Simd>(simd: S, sums: &[S::f32s; SLOTS]) -> f32x4<S> {
     let [a, b, c, d] = sums.map(
         #[inline(always)]
         |sum| {

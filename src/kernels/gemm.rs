@@ -46,6 +46,7 @@ fn unpack<S: Simd>(simd: S, store: &Store, blocks: std::ops::Range<usize>, panel
         let lines = RowsMut { data, stride };
         match store {
             Store::Half(columns) => half(simd, &columns[at], lines),
+            Store::Single(columns) => single(simd, &columns[at], lines),
             Store::Q8 { scale, words } => q8(simd, &scale[at], &words[at], lines),
             Store::Q4 { affine, words } => q4(simd, &affine[at], &words[at], lines),
         }
@@ -57,6 +58,13 @@ fn half<S: Simd>(simd: S, columns: &[Eight; BLOCK], mut lines: RowsMut) {
     for (column, bits) in columns.iter().enumerate() {
         let (low, high) = u16x8::from_slice(simd, bits).bitcast::<i16x8<S>>().widen();
         set(&mut lines, column, widened_half!(low.combine(high), f32x8<S>));
+    }
+}
+
+#[inline(always)]
+fn single<S: Simd>(simd: S, columns: &[[f32; LANES]; BLOCK], mut lines: RowsMut) {
+    for (column, values) in columns.iter().enumerate() {
+        set(&mut lines, column, f32x8::from_slice(simd, values));
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn serves(level: Level) -> bool {
     }
 }
 
-/// `out[i, r] = Σ_c x[i, c] · w[r, c]`; `w` is not [`Layout::Half`](super::Layout).
+/// `out[i, r] = Σ_c x[i, c] · w[r, c]`; `w` is quantised.
 pub(super) fn gemm_words(w: &Matrix, x: &Activations, out: &mut [f32], panel: &mut Vec<Pairs>) {
     panel.resize(w.blocks(), [[0; 2 * LANES]; BLOCK / 2]);
     dispatch!(lanes::level(), simd => run(simd, w, x, out, panel));
@@ -55,7 +55,7 @@ fn run<S: Simd>(simd: S, w: &Matrix, x: &Activations, out: &mut [f32], panel: &m
 #[inline(always)]
 fn unpack<S: Simd>(simd: S, store: &Store, first: usize, panel: &mut [Pairs]) {
     match store {
-        Store::Half(_) => debug_assert!(false, "f16 weights are no whole numbers"),
+        Store::Half(_) | Store::Single(_) => debug_assert!(false, "floats are no whole numbers"),
         Store::Q8 { words, .. } => {
             for (pairs, words) in panel.iter_mut().zip(&words[first..]) {
                 for (pairs, words) in pairs.as_chunks_mut::<2>().0.iter_mut().zip(words) {
@@ -112,7 +112,7 @@ fn strip<S: Simd, const M: usize>(
                 let (low, high) = u16x8::from_slice(simd, &scale[first + block]).bitcast::<i16x8<S>>().widen();
                 (widened_half!(low.combine(high), f32x8<S>), None)
             }
-            Store::Half(_) => (f32x8::splat(simd, 0.0), None),
+            Store::Half(_) | Store::Single(_) => (f32x8::splat(simd, 0.0), None),
         };
         for ((sum, whole), x) in sums.iter_mut().zip(whole).zip(x) {
             *sum = (whole.to_float::<f32x8<S>>() * scale).mul_add(f32x8::splat(simd, x.scale), *sum);

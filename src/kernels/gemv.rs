@@ -42,6 +42,16 @@ fn run<S: Simd>(simd: S, w: &Matrix, x: &Activations, out: &mut [f32]) {
                         |at, block, sum| half(simd, &columns[at], &x[block], sum),
                     )
                 }
+                Store::Single(columns) => {
+                    let x = x.row(row);
+                    sums(
+                        simd,
+                        starts,
+                        x.len(),
+                        #[inline(always)]
+                        |at, block, sum| single(simd, &columns[at], &x[block], sum),
+                    )
+                }
                 Store::Q8 { scale, words } => {
                     let x = x.rounded(row);
                     sums(
@@ -102,6 +112,15 @@ fn half<S: Simd>(simd: S, columns: &[Eight; BLOCK], x: &[f32; BLOCK], sum: f32x8
         }
     }
     sum + ((sums[0] + sums[1]) + (sums[2] + sums[3]))
+}
+
+#[inline(always)]
+fn single<S: Simd>(simd: S, columns: &[[f32; LANES]; BLOCK], x: &[f32; BLOCK], sum: f32x8<S>) -> f32x8<S> {
+    columns.iter().zip(x).fold(
+        sum,
+        #[inline(always)]
+        |sum, (column, x)| f32x8::from_slice(simd, column).mul_add(f32x8::splat(simd, *x), sum),
+    )
 }
 
 #[inline(always)]

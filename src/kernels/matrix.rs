@@ -17,6 +17,8 @@ pub(crate) const LANES: usize = 8;
 pub enum Layout {
     /// 16-bit float.
     Half,
+    /// 32-bit float, for exact comparisons.
+    Single,
     /// `scale * q`, q in -128..=127; 34 bytes per 32 weights.
     Q8,
     /// `scale * q + min`, q in 0..=15; 20 bytes per 32 weights.
@@ -32,6 +34,8 @@ pub(crate) type Words = [u16; 2 * LANES];
 pub(crate) enum Store {
     /// Column by column.
     Half(Vec<[Eight; BLOCK]>),
+    /// Column by column.
+    Single(Vec<[[f32; LANES]; BLOCK]>),
     /// Word 2r + e of step s holds columns 4s + e (low byte) and 4s + 2 + e.
     Q8 { scale: Vec<Eight>, words: Vec<[Words; 8]> },
     /// Word 2r + e of step s holds columns 8s + e, 8s + 2 + e, 8s + 4 + e and 8s + 6 + e, low nibble first.
@@ -64,7 +68,7 @@ impl Matrix {
     /// [`Error::Shape`] if a quantised layout gets columns that are no multiple of 32, [`Error::Memory`] if the size
     /// cannot be counted.
     pub fn announced(layout: Layout, rows: usize, cols: usize) -> Result<Matrix> {
-        if layout != Layout::Half && !cols.is_multiple_of(BLOCK) {
+        if !matches!(layout, Layout::Half | Layout::Single) && !cols.is_multiple_of(BLOCK) {
             return Err(Error::Shape {
                 op: "quantised matrix",
                 want: format!("columns in multiples of {BLOCK}"),
@@ -74,6 +78,7 @@ impl Matrix {
         rows.div_ceil(LANES).checked_mul(cols.div_ceil(BLOCK)).ok_or_else(|| out_of_memory(usize::MAX))?;
         let store = match layout {
             Layout::Half => Store::Half(Vec::new()),
+            Layout::Single => Store::Single(Vec::new()),
             Layout::Q8 => Store::Q8 { scale: Vec::new(), words: Vec::new() },
             Layout::Q4 => Store::Q4 { affine: Vec::new(), words: Vec::new() },
         };
@@ -89,6 +94,7 @@ impl Matrix {
         let (want, whole) = (rows.min(self.rows).div_ceil(LANES) * self.blocks(), self.groups() * self.blocks());
         match &mut self.store {
             Store::Half(columns) => grow(columns, want, whole, [[0; LANES]; BLOCK]),
+            Store::Single(columns) => grow(columns, want, whole, [[0.0; LANES]; BLOCK]),
             Store::Q8 { scale, words } => {
                 grow(scale, want, whole, [0; LANES])?;
                 grow(words, want, whole, [[0; 2 * LANES]; 8])
@@ -117,6 +123,7 @@ impl Matrix {
     pub fn layout(&self) -> Layout {
         match self.store {
             Store::Half(_) => Layout::Half,
+            Store::Single(_) => Layout::Single,
             Store::Q8 { .. } => Layout::Q8,
             Store::Q4 { .. } => Layout::Q4,
         }
@@ -127,6 +134,7 @@ impl Matrix {
     pub fn bytes(&self) -> usize {
         match &self.store {
             Store::Half(columns) => size_of_val(&columns[..]),
+            Store::Single(columns) => size_of_val(&columns[..]),
             Store::Q8 { scale, words } => size_of_val(&scale[..]) + size_of_val(&words[..]),
             Store::Q4 { affine, words } => size_of_val(&affine[..]) + size_of_val(&words[..]),
         }
@@ -154,6 +162,21 @@ impl Matrix {
             }
         } else {
             debug_assert!(false, "set_half on a {:?} matrix", self.layout());
+        }
+    }
+
+    /// Sets row `row` of a [`Layout::Single`] matrix to `values` `[cols]`.
+    pub fn set_single(&mut self, row: usize, values: &[f32]) {
+        debug_assert!(row < self.rows && values.len() == self.cols, "row {row}, {} values", values.len());
+        let first = row / LANES * self.blocks();
+        if let Store::Single(columns) = &mut self.store {
+            for (block, values) in columns[first..].iter_mut().zip(values.chunks(BLOCK)) {
+                for (column, value) in block.iter_mut().zip(values) {
+                    column[row % LANES] = *value;
+                }
+            }
+        } else {
+            debug_assert!(false, "set_single on a {:?} matrix", self.layout());
         }
     }
 
@@ -202,6 +225,11 @@ impl Matrix {
                 Store::Half(columns) => {
                     for (value, column) in out.iter_mut().zip(&columns[at]) {
                         *value = float(column[lane]);
+                    }
+                }
+                Store::Single(columns) => {
+                    for (value, column) in out.iter_mut().zip(&columns[at]) {
+                        *value = column[lane];
                     }
                 }
                 Store::Q8 { scale, words } => {
@@ -278,6 +306,12 @@ pub(crate) mod tests {
                 plain.extend(values.iter().map(|v| f16::from_f32(*v).to_f32()));
                 continue;
             }
+            if layout == Layout::Single {
+                let values = random.floats(cols);
+                matrix.set_single(row, &values);
+                plain.extend(values);
+                continue;
+            }
             for block in 0..cols / BLOCK {
                 let scale = f16::from_f32(random.float().abs() / 16.0);
                 let min = f16::from_f32(random.float());
@@ -301,6 +335,7 @@ pub(crate) mod tests {
         for (layout, rows, cols) in [
             (Layout::Half, 9, 33),
             (Layout::Half, 1, 1),
+            (Layout::Single, 11, 40),
             (Layout::Q8, 17, 64),
             (Layout::Q4, 11, 96),
             (Layout::Q4, 8, 32),
@@ -317,7 +352,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_weight_costs_what_it_costs_in_the_file() {
-        for (layout, per_block) in [(Layout::Half, 64), (Layout::Q8, 34), (Layout::Q4, 20)] {
+        for (layout, per_block) in [(Layout::Half, 64), (Layout::Single, 128), (Layout::Q8, 34), (Layout::Q4, 20)] {
             assert_eq!(Matrix::new(layout, 16, 64).unwrap().bytes(), 16 * 2 * per_block, "{layout:?}");
         }
     }

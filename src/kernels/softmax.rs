@@ -16,6 +16,12 @@ pub fn normalise(x: &mut [f32]) {
 /// `x = exp(x - max(x))`, and the sum of that (0 for an empty row).
 #[inline(always)]
 pub(super) fn softmax<S: Simd>(simd: S, x: &mut [f32]) -> f32 {
+    softmax_of(simd, x)[0]
+}
+
+/// The same; the sum and the largest of the scores as they were (minus infinity for an empty row).
+#[inline(always)]
+pub(super) fn softmax_of<S: Simd>(simd: S, x: &mut [f32]) -> [f32; 2] {
     let top = lanes::fold(
         simd,
         x,
@@ -39,5 +45,5 @@ pub(super) fn softmax<S: Simd>(simd: S, x: &mut [f32]) -> f32 {
             weight
         },
     );
-    if x.is_empty() { 0.0 } else { lanes::sum::<S>(sum) }
+    [if x.is_empty() { 0.0 } else { lanes::sum::<S>(sum) }, top]
 }

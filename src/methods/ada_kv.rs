@@ -19,6 +19,7 @@ pub const ROW: Row = Row {
     summary: "SnapKV whose heads compete for the budget: heads that need few tokens give room to the others.",
     paper: Some("2407.11550"),
     roles: &[Role::Retain],
+    whole: false,
     params: &[
         Param::tokens("budget", 256, 1..=1 << 20, "prompt tokens kept in a KV head on average, the window included")
             .budget(),
@@ -51,6 +52,12 @@ pub struct AdaKv {
 }
 
 impl Retain for AdaKv {
+    fn holds(&self, of: &Extent) -> Holds {
+        Holds { most: of.rows(), ..of.with_prompt(self.budget) }
+    }
+    fn heads(&self) -> Heads {
+        Heads::Uneven
+    }
     fn wants(&self, at: &Site) -> Option<Mass> {
         self.observation.wants(at)
     }

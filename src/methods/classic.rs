@@ -28,7 +28,7 @@ const fn row(
     params: &'static [Param],
     build: super::Build,
 ) -> Row {
-    Row { name, title, summary, paper: None, roles: &[Role::Retain], params, build }
+    Row { name, title, summary, paper: None, roles: &[Role::Retain], whole: false, params, build }
 }
 
 /// Registry row of FIFO.
@@ -150,6 +150,9 @@ impl Classic {
 }
 
 impl Retain for Classic {
+    fn heads(&self) -> Heads {
+        if matches!(self.policy, Policy::Fifo) { Heads::Alike } else { Heads::Even }
+    }
     fn bound(&self) -> Option<u32> {
         Some(self.budget)
     }

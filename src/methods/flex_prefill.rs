@@ -14,7 +14,7 @@
 //!
 //! `variant = sketch`: one complexity for all heads of a layer, the normalised entropy of the last block's attention
 //! or a given number: above 0.7 a local window, above 0.3 every `stride`-th block back, else everything.
-//! Role: reads.
+//! Role: reads (prompts).
 
 use super::{Param, Params, Role, Row, Shape};
 use crate::{Result, method::*, ops::*};
@@ -25,7 +25,8 @@ pub const ROW: Row = Row {
     title: "FlexPrefill",
     summary: "Reads of the prompt only the blocks that each head's last queries point to. Nothing is dropped.",
     paper: Some("2502.20766"),
-    roles: &[Role::Select],
+    roles: &[Role::Prefill],
+    whole: false,
     params: &[
         Param::choice("variant", &["paper", "sketch"], "the paper's algorithm, or one pattern for all heads"),
         Param::real(

@@ -10,6 +10,7 @@ pub const ROW: Row = Row {
     summary: "Stores and reads every token; the yardstick of every other method.",
     paper: None,
     roles: &[],
+    whole: false,
     params: &[],
     build,
 };

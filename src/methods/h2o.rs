@@ -22,6 +22,7 @@ pub const ROW: Row = Row {
     summary: "Keeps the tokens with the largest attention sum so far (heavy hitters) and the newest ones.",
     paper: Some("2306.14048"),
     roles: &[Role::Retain],
+    whole: false,
     params: &[
         Param::tokens("heavy", 128, 0..=1 << 20, "heavy hitters kept").budget(),
         Param::tokens("recent", 128, 1..=1 << 20, "newest tokens kept").budget(),
@@ -67,6 +68,10 @@ impl H2o {
 impl Retain for H2o {
     fn bound(&self) -> Option<u32> {
         (!self.prompt_only).then_some(self.heavy + self.recent)
+    }
+    fn holds(&self, of: &Extent) -> Holds {
+        let budget = self.heavy + self.recent;
+        if self.prompt_only { of.with_prompt(budget) } else { Holds::rows(of.rows().min(budget)) }
     }
     fn wants(&self, at: &Site) -> Option<Mass> {
         let prompt = at.kind == PassKind::Prefill;
@@ -122,6 +127,9 @@ impl Masked {
 }
 
 impl Select for Masked {
+    fn needs(&self) -> Needs {
+        Needs { heads: Heads::Even, ..Needs::default() }
+    }
     fn wants(&self, _: &Site) -> Option<Mass> {
         Some(all_queries(self.group))
     }

@@ -15,6 +15,7 @@ pub const ROW: Row = Row {
     summary: "After the prompt, keeps the keys of smallest norm.",
     paper: Some("2406.11430"),
     roles: &[Role::Retain],
+    whole: false,
     params: &[
         Param::tokens("budget", 256, 1..=1 << 20, "prompt tokens kept in every KV head").budget(),
         Param::tokens("recent", 0, 0..=4096, "newest prompt tokens kept whatever their norm"),
@@ -42,6 +43,9 @@ pub struct L2Norm {
 }
 
 impl Retain for L2Norm {
+    fn holds(&self, of: &Extent) -> Holds {
+        of.with_prompt(if of.layer < self.first_layer { of.prompt } else { self.budget })
+    }
     fn edit(&mut self, cx: &mut LayerCx, _: Option<Scores>) -> Result<Edit> {
         let Site { kind, layer, live, .. } = cx.site;
         if kind != PassKind::Prefill || layer < self.first_layer || live <= self.budget {

@@ -16,9 +16,11 @@ pub struct MethodInfo {
     /// arXiv id.
     #[cfg_attr(target_arch = "wasm32", tsify(type = "string | null"))]
     pub paper: Option<&'static str>,
-    /// `select`, `retain`, `schedule`.
-    #[cfg_attr(target_arch = "wasm32", tsify(type = "(\"select\" | \"retain\" | \"schedule\")[]"))]
+    /// `prefill`, `select`, `retain`, `schedule`.
+    #[cfg_attr(target_arch = "wasm32", tsify(type = "(\"prefill\" | \"select\" | \"retain\" | \"schedule\")[]"))]
     pub roles: Vec<&'static str>,
+    /// True when its roles cannot stand beside another method's.
+    pub whole: bool,
     /// Its parameters.
     pub params: Vec<ParamInfo>,
 }
@@ -62,6 +64,7 @@ pub fn listing() -> Vec<MethodInfo> {
         summary: row.summary,
         paper: row.paper,
         roles: row.roles.iter().map(|r| r.name()).collect(),
+        whole: row.whole,
         params: row.params.iter().map(param).collect(),
     };
     REGISTRY.iter().map(each).collect()
@@ -74,7 +77,7 @@ fn param(p: &Param) -> ParamInfo {
         ParamKind::Flag { .. } => ("bool", None, None, None),
         ParamKind::Choice { of } => ("choice", None, None, Some(of.to_vec())),
         ParamKind::Layer { .. } => ("int", Some(0.0), None, None),
-        ParamKind::Layers => ("list", None, None, None),
+        ParamKind::Layers | ParamKind::Rounds => ("list", None, None, None),
     };
     ParamInfo {
         name: p.name,

@@ -25,6 +25,7 @@ pub const ROW: Row = Row {
     summary: "Keeps all text and the best picture tokens of a prompt; the others are merged into the nearest kept key.",
     paper: Some("2406.18139"),
     roles: &[Role::Retain],
+    whole: false,
     params: &[
         Param::choice(
             "variant",
@@ -84,6 +85,12 @@ pub struct LookM {
 }
 
 impl Retain for LookM {
+    /// Without pictures all stays. Of a prompt with pictures its newest tokens are taken to be text.
+    fn holds(&self, of: &Extent) -> Holds {
+        let text = if self.text_prior { of.prompt - of.pictures } else { 0 };
+        let important = self.important.max(text.saturating_sub(self.recent));
+        of.with_prompt(if of.pictures == 0 { of.prompt } else { important + self.recent })
+    }
     fn wants(&self, at: &Site) -> Option<Mass> {
         (at.kind == PassKind::Prefill).then_some(Mass { rows: u32::MAX, per: Group::Kv })
     }
@@ -118,6 +125,12 @@ pub struct TwoPools {
 impl Retain for TwoPools {
     fn bound(&self) -> Option<u32> {
         Some(self.text + self.pictures)
+    }
+    /// What one pool does not need stays empty.
+    fn holds(&self, of: &Extent) -> Holds {
+        let pictures = of.pictures.min(self.pictures);
+        let most = of.rows().min(self.text + self.pictures);
+        Holds { most, ..Holds::rows((of.rows() - of.pictures).min(self.text) + pictures) }
     }
     fn wants(&self, _: &Site) -> Option<Mass> {
         Some(Mass { rows: 1, per: Group::Kv })

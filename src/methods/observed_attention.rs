@@ -15,6 +15,7 @@ pub const ROW: Row = Row {
     summary: "After the prompt, keeps the tokens with the largest mean attention over the queries that could see them.",
     paper: None,
     roles: &[Role::Retain],
+    whole: false,
     params: &[
         Param::tokens("budget", 256, 1..=1 << 20, "prompt tokens kept in every KV head").budget(),
         Param::tokens("recent", 0, 0..=4096, "newest prompt tokens kept whatever their attention"),
@@ -49,6 +50,9 @@ impl ObservedAttention {
 }
 
 impl Retain for ObservedAttention {
+    fn holds(&self, of: &Extent) -> Holds {
+        of.with_prompt(self.budget)
+    }
     fn wants(&self, at: &Site) -> Option<Mass> {
         (at.kind == PassKind::Prefill).then_some(Mass { rows: u32::MAX, per: Group::Query })
     }

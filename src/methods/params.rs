@@ -4,6 +4,9 @@ use super::{Row, Shape};
 use crate::{Error, Result};
 use std::ops::RangeInclusive;
 
+/// Rounds of a conversation that are counted apart.
+const MAX_ROUNDS: u32 = 1 << 16;
+
 /// The type, default and range of a parameter.
 #[derive(Clone, Copy, Debug)]
 pub enum ParamKind {
@@ -42,6 +45,8 @@ pub enum ParamKind {
     },
     /// A list of layers, empty by default.
     Layers,
+    /// A list of rounds of a conversation, empty by default.
+    Rounds,
 }
 
 /// A declared parameter.
@@ -71,6 +76,10 @@ impl Param {
     pub const fn channels(name: &'static str, default: u32, range: RangeInclusive<u32>, help: &'static str) -> Param {
         Param::new(name, "channels", help, ParamKind::Int { default, min: *range.start(), max: *range.end() })
     }
+    /// A number of bits.
+    pub const fn bits(name: &'static str, default: u32, range: RangeInclusive<u32>, help: &'static str) -> Param {
+        Param::new(name, "bits", help, ParamKind::Int { default, min: *range.start(), max: *range.end() })
+    }
     /// A number of passes.
     pub const fn steps(name: &'static str, default: u32, help: &'static str) -> Param {
         Param::new(name, "passes", help, ParamKind::Int { default, min: 0, max: 1 << 20 })
@@ -78,6 +87,18 @@ impl Param {
     /// One layer, 0-based.
     pub const fn layer(name: &'static str, default: u32, help: &'static str) -> Param {
         Param::new(name, "layer", help, ParamKind::Layer { default })
+    }
+    /// A number of blocks, at least 1.
+    pub const fn blocks(name: &'static str, default: u32, help: &'static str) -> Param {
+        Param::new(name, "blocks", help, ParamKind::Int { default, min: 1, max: 1 << 20 })
+    }
+    /// A number of rounds of a conversation.
+    pub const fn rounds(name: &'static str, default: u32, help: &'static str) -> Param {
+        Param::new(name, "rounds", help, ParamKind::Int { default, min: 0, max: MAX_ROUNDS })
+    }
+    /// Several rounds of a conversation, 0-based.
+    pub const fn round_list(name: &'static str, help: &'static str) -> Param {
+        Param::new(name, "rounds", help, ParamKind::Rounds)
     }
     /// Several layers, 0-based.
     pub const fn layer_list(name: &'static str, help: &'static str) -> Param {
@@ -107,6 +128,11 @@ impl Param {
         self.is_budget = true;
         self
     }
+    /// Smallest and largest value of a whole number.
+    #[must_use]
+    pub fn range(&self) -> Option<[u32; 2]> {
+        if let ParamKind::Int { min, max, .. } = self.kind { Some([min, max]) } else { None }
+    }
     /// The value it has when none is given.
     #[must_use]
     pub fn default(&self) -> Value {
@@ -115,7 +141,7 @@ impl Param {
             ParamKind::Real { default, .. } => Value::Number(default),
             ParamKind::Flag { default } => Value::Flag(default),
             ParamKind::Choice { of } => Value::Word(of[0].to_owned()),
-            ParamKind::Layers => Value::List(Vec::new()),
+            ParamKind::Layers | ParamKind::Rounds => Value::List(Vec::new()),
         }
     }
     /// The values it may have, in words.
@@ -128,11 +154,14 @@ impl Param {
             ParamKind::Choice { of } => of.join(", "),
             ParamKind::Layer { .. } => "a layer of the model, from 0".to_owned(),
             ParamKind::Layers => "a list of layers of the model, ascending".to_owned(),
+            ParamKind::Rounds => "a list of rounds, from 0, ascending".to_owned(),
         }
     }
 
     fn accepts(&self, value: &Value, shape: &Shape) -> bool {
-        let layer = |n: f64| n.fract() == 0.0 && n >= 0.0 && n < f64::from(shape.layers);
+        let below = |n: f64, end: u32| n.fract() == 0.0 && n >= 0.0 && n < f64::from(end);
+        let layer = |n: f64| below(n, shape.layers);
+        let ascend = |list: &[f64]| list.windows(2).all(|pair| pair[0] < pair[1]);
         match (self.kind, value) {
             (ParamKind::Int { min, max, .. }, Value::Number(n)) => {
                 n.fract() == 0.0 && *n >= f64::from(min) && *n <= f64::from(max)
@@ -141,7 +170,8 @@ impl Param {
             (ParamKind::Layer { .. }, Value::Number(n)) => layer(*n),
             (ParamKind::Flag { .. }, Value::Flag(_)) => true,
             (ParamKind::Choice { of }, Value::Word(w)) => of.contains(&w.as_str()),
-            (ParamKind::Layers, Value::List(l)) => l.iter().all(|&n| layer(n)) && l.windows(2).all(|w| w[0] < w[1]),
+            (ParamKind::Layers, Value::List(l)) => l.iter().all(|&n| layer(n)) && ascend(l),
+            (ParamKind::Rounds, Value::List(l)) => l.iter().all(|&n| below(n, MAX_ROUNDS)) && ascend(l),
             _ => false,
         }
     }
@@ -174,7 +204,7 @@ impl Value {
             }
             ParamKind::Flag { .. } => text.parse().ok().map(Value::Flag),
             ParamKind::Choice { .. } => None,
-            ParamKind::Layers => numbers().map(Value::List),
+            ParamKind::Layers | ParamKind::Rounds => numbers().map(Value::List),
         };
         read.unwrap_or_else(|| Value::Word(text.to_owned()))
     }

@@ -18,6 +18,7 @@ pub const ROW: Row = Row {
     summary: "SnapKV with a budget that shrinks from layer to layer.",
     paper: Some("2406.02069"),
     roles: &[Role::Retain],
+    whole: false,
     params: &[
         Param::tokens("budget", 256, 1..=1 << 20, "prompt tokens kept in a KV head on average, the window included")
             .budget(),
@@ -110,6 +111,9 @@ impl PyramidKv {
 }
 
 impl Retain for PyramidKv {
+    fn holds(&self, of: &Extent) -> Holds {
+        of.with_prompt(self.budget(of.layer, of.layers, of.prompt))
+    }
     fn wants(&self, at: &Site) -> Option<Mass> {
         self.observation.wants(at)
     }

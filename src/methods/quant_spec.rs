@@ -5,7 +5,14 @@
 //! decoding; the flush here is the paper's, after a check, once two groups of full-precision rows are there. Guesses a
 //! round are capped so that no checked query lies past a flush: the text then equals that of the 8-bit cache alone.
 //! Key grids are by channel over `group_tokens`, value grids by token over `group_channels`.
-//! Roles: reads, keeps, runs.
+//!
+//! `draft_weights = int4_ffn`: guesses are computed with 4-bit copies of the feed-forward matrices that the file stores
+//! wider, as in the reference (there by GPTQ, here round-to-nearest). A file without wider ones is refused: the
+//! copies would be what it holds already.
+//!
+//! `variant = sketch`: every stored key and value has one code of `bits` bits between its least and largest number; the
+//! oldest entry leaves when `cache_size` are there; `reads` says which copy attention sees. The exact rows stay, and
+//! the copy is made of them at each read, so bytes are those of the exact rows. Roles: reads, keeps, runs.
 
 use super::{Param, Params, Role, Row, Shape};
 use crate::{Result, method::*, ops::*};
@@ -17,6 +24,7 @@ pub const ROW: Row = Row {
     summary: "Keys and values in two 4-bit planes: cheap guesses read one, their check reads both. Nothing is dropped.",
     paper: Some("2502.10424"),
     roles: &[Role::Select, Role::Retain, Role::Schedule],
+    whole: true,
     params: &[
         Param::tokens("group_tokens", 64, 1..=1 << 16, "tokens a key grid covers; one to two groups stay f16").budget(),
         Param::channels(
@@ -26,17 +34,36 @@ pub const ROW: Row = Row {
             "channels a value grid covers, a divisor of the head; 0: all",
         ),
         Param::tokens("gamma", 4, 0..=7, "guesses a round; 0: none, the 8-bit cache alone"),
+        Param::choice(
+            "draft_weights",
+            &["same", "int4_ffn"],
+            "what guesses are computed with: the file's weights, or 4-bit copies of its wider feed-forward matrices",
+        ),
+        Param::choice("variant", &["paper", "sketch"], "the paper's algorithm, or one code for every stored row"),
+        Param::tokens("cache_size", 4096, 1..=1 << 20, "sketch: tokens kept in every KV head").budget(),
+        Param::choice("reads", &["exact", "quantised"], "sketch: the copy that attention sees"),
+        Param::bits("bits", 4, 1..=8, "sketch: bits of a number of the quantised copy"),
     ],
     build,
 };
 
 fn build(p: &Params, _: &Shape) -> Result<Method> {
+    let (quantised, narrow) = (p.choice("reads")? == "quantised", p.choice("draft_weights")? == "int4_ffn");
+    if p.choice("variant")? == "sketch" {
+        p.require("draft_weights", !narrow, || "same: the sketch makes no guesses".to_owned())?;
+        p.require("bits", quantised || !p.is_given("bits"), || "any, with reads = quantised".to_owned())?;
+        let read = if quantised { Read::Rounded(p.int("bits")? as u8) } else { Read::All };
+        let newest = Newest { most: p.int("cache_size")? };
+        return Ok(Method { select: Box::new(Always(read)), retain: Box::new(newest), ..Method::full() });
+    }
+    p.require("reads", !quantised, || "exact, with variant = paper: each pass has its own plane".to_owned())?;
     let groups = PlaneGroups { tokens: p.int("group_tokens")?, channels: p.int("group_channels")? };
     let gamma = p.int("gamma")?;
+    p.require("draft_weights", !narrow || gamma > 0, || "same where gamma is 0: there are no guesses".to_owned())?;
     Ok(Method {
         select: Box::new(ByPlane),
         retain: Box::new(Planes { groups, gamma }),
-        schedule: Box::new(Rounds { group: groups.tokens, gamma, quantised: 0, round: 0 }),
+        schedule: Box::new(Rounds { group: groups.tokens, gamma, narrow, quantised: 0, round: 0 }),
     })
 }
 
@@ -76,8 +103,19 @@ impl Planes {
 }
 
 impl Retain for Planes {
+    fn heads(&self) -> Heads {
+        Heads::Alike
+    }
     fn bound(&self) -> Option<u32> {
         Some(2 * self.groups.tokens + self.gamma)
+    }
+    fn holds(&self, of: &Extent) -> Holds {
+        let (tokens, rows) = (self.groups.tokens, of.rows());
+        let prompt = due_after_prompt(of.prompt, 0, tokens);
+        // The newest flush was before the newest row.
+        let quantised = prompt + due(rows.saturating_sub(1).max(prompt), prompt, tokens);
+        let most = of.rows().min(2 * tokens + self.gamma);
+        Holds { rows: rows - quantised, most, planes: Some((self.groups, quantised)) }
     }
     fn make_room(&mut self, cx: &mut LayerCx) -> Result<Edit> {
         Ok(self.quantise(due(cx.site.live, cx.site.quantised, self.groups.tokens)))
@@ -96,6 +134,8 @@ pub struct Rounds {
     pub group: u32,
     /// Guesses a round.
     pub gamma: u32,
+    /// Guesses are computed with 4-bit copies of the feed-forward matrices.
+    pub narrow: bool,
     /// Rows in planes.
     quantised: u32,
     /// Guesses of the running round.
@@ -111,21 +151,51 @@ impl Schedule for Rounds {
         if text.fed < committed || text.fed == 0 {
             self.quantised += due(text.fed, self.quantised, self.group);
             self.quantised += due_after_prompt(text.accepted, self.quantised, self.group);
-            return Some(Pass { kind: PassKind::Prefill, rows: text.fed..text.accepted });
+            return Some(Pass::new(PassKind::Prefill, text.fed..text.accepted));
         }
         if length == text.accepted {
             self.quantised += due(committed, self.quantised, self.group);
             self.round = self.gamma.min(2 * self.group - 1 - (committed - self.quantised));
         }
         Some(if length - text.accepted < self.round {
-            Pass { kind: PassKind::Draft, rows: length - 1..length }
+            Pass::new(PassKind::Draft, length - 1..length)
         } else if self.round == 0 {
-            Pass { kind: PassKind::Decode, rows: committed..length }
+            Pass::new(PassKind::Decode, committed..length)
         } else {
-            Pass { kind: PassKind::Verify, rows: committed..length }
+            Pass::new(PassKind::Verify, committed..length)
         })
+    }
+    fn narrow_guesses(&self) -> bool {
+        self.narrow
     }
     fn restart(&mut self) {
         (self.quantised, self.round) = (0, 0);
+    }
+}
+
+/// The sketch's select role: the same read in every pass.
+#[derive(Debug)]
+pub struct Always(pub Read);
+
+impl Select for Always {
+    fn read(&mut self, _: &mut LayerCx) -> Result<Read> {
+        Ok(self.0)
+    }
+}
+
+/// The sketch's retain role: the oldest leave.
+#[derive(Debug)]
+pub struct Newest {
+    /// Tokens kept in every KV head.
+    pub most: u32,
+}
+
+impl Retain for Newest {
+    fn bound(&self) -> Option<u32> {
+        Some(self.most)
+    }
+    fn edit(&mut self, cx: &mut LayerCx, _: Option<Scores>) -> Result<Edit> {
+        let live = cx.site.live;
+        Ok(if live > self.most { Edit::Keep(cx.ops.except(cx.kv, 0..live - self.most)?) } else { Edit::None })
     }
 }

@@ -17,6 +17,7 @@ pub const ROW: Row = Row {
     summary: "Reads the pages whose keys could score highest and the newest tokens. Nothing is dropped.",
     paper: Some("2406.10774"),
     roles: &[Role::Select],
+    whole: false,
     params: &[
         Param::tokens("page", 16, 1..=1024, "tokens of a page"),
         Param::tokens("budget", 256, 1..=1 << 20, "tokens each head chooses, the newest included").budget(),
@@ -46,6 +47,12 @@ pub struct Quest {
 }
 
 impl Select for Quest {
+    fn needs(&self) -> Needs {
+        Needs { rotated_keys: true, ..Needs::default() }
+    }
+    fn pages(&self) -> Option<[u32; 2]> {
+        Some([self.page, self.recent])
+    }
     fn read(&mut self, cx: &mut LayerCx) -> Result<Read> {
         let Site { kind, live, group, .. } = cx.site;
         if kind != PassKind::Decode || self.budget >= live {

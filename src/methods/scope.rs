@@ -28,6 +28,7 @@ pub const ROW: Row = Row {
     summary: "Freezes a compressed prompt and gives generated tokens a budget of their own.",
     paper: Some("2412.13649"),
     roles: &[Role::Retain],
+    whole: false,
     params: &[
         Param::choice("variant", &["paper", "sketch"], "the paper's algorithm, or attention sum and age"),
         Param::tokens("prompt_budget", 512, 1..=1 << 20, "prompt tokens kept in every KV head").budget(),
@@ -193,6 +194,20 @@ impl Retain for Scope {
         let grows =
             matches!(self.schedule, Pool::Adaptive | Pool::Discontinuous) || matches!(self.prompt, Prompt::Full);
         (!grows).then_some(self.budget + self.width)
+    }
+    fn holds(&self, of: &Extent) -> Holds {
+        let prompt = if matches!(self.prompt, Prompt::Full) { of.prompt } else { of.prompt.min(self.budget) };
+        let generated = of.generated.saturating_sub(1);
+        let pool = match self.schedule {
+            Pool::Slide => self.width,
+            Pool::Adaptive => self.recent + generated / self.delta,
+            // Between two cuts it grows by a token a step.
+            Pool::Discontinuous => self.recent + generated / self.delta + self.delta,
+            // One budget for all: what the prompt leaves of its own goes to the output.
+            Pool::H2o | Pool::Slm if matches!(self.prompt, Prompt::Full) => self.width,
+            Pool::H2o | Pool::Slm => self.width + self.budget.saturating_sub(prompt),
+        };
+        Holds::rows(prompt + generated.min(pool))
     }
     fn wants(&self, at: &Site) -> Option<Mass> {
         if at.kind == PassKind::Decode {

@@ -19,6 +19,7 @@ pub const ROW: Row = Row {
     summary: "After the prompt, keeps what its last tokens look at; what is generated is all kept.",
     paper: Some("2404.14469"),
     roles: &[Role::Retain],
+    whole: false,
     params: &[
         Param::tokens("budget", 256, 1..=1 << 20, "prompt tokens kept in every KV head, the window included").budget(),
         WINDOW,
@@ -49,6 +50,9 @@ pub struct SnapKv {
 }
 
 impl Retain for SnapKv {
+    fn holds(&self, of: &Extent) -> Holds {
+        of.with_prompt(self.budget)
+    }
     fn positions(&self) -> Positions {
         if self.shift { Positions::Slot } else { Positions::Text }
     }

@@ -17,6 +17,7 @@ pub const ROW: Row = Row {
     summary: "Keeps a few first tokens and a window of the newest; everything between is dropped for good.",
     paper: Some("2309.17453"),
     roles: &[Role::Retain],
+    whole: false,
     params: &[
         Param::tokens("sinks", 4, 0..=4096, "first tokens that are always kept"),
         Param::tokens("recent", 512, 1..=1 << 20, "newest tokens kept").budget(),
@@ -63,6 +64,9 @@ impl StreamingLlm {
 }
 
 impl Retain for StreamingLlm {
+    fn heads(&self) -> Heads {
+        Heads::Alike
+    }
     fn positions(&self) -> Positions {
         if self.shift { Positions::Slot } else { Positions::Text }
     }

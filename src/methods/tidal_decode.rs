@@ -4,10 +4,16 @@
 //! (`llama_tidal_attention_forward`); its CUDA engine is a latency harness and no reference. Nothing is evicted.
 //! The current token is not forced into the set. `share = all_heads` is the rule of LessIsMore (arXiv 2508.07101):
 //! one set for all heads, part of it the newest tokens. The re-selection layer is calibrated per model; the default
-//! is the published layer 13 of 32, scaled to the depth at hand.
+//! is the published layer 13 of 32, scaled to the depth at hand. `sinks` and `recent` force tokens into every set, which
+//! the published code does not. Where a retain role drops tokens, layer by layer, the set holds positions: a layer reads
+//! those of them that it still has.
+//!
+//! `correct_every`: the paper's KV correction, which no published code has. Keys and values of tokens that were decoded
+//! sparsely differ from those of full attention; after so many of them, and before a further prompt, they are computed
+//! anew in one dense pass. Tokens that were given out stay.
 //!
 //! `variant = sketch`: query i reads keys i-w <= j <= i with w = floor(n (1 - sparsity) / 2), in every layer.
-//! Role: reads.
+//! Roles: reads, runs.
 
 use super::{Param, Params, Role, Row, Shape};
 use crate::{Result, method::*, ops::*};
@@ -18,7 +24,8 @@ pub const ROW: Row = Row {
     title: "TidalDecode",
     summary: "Two layers choose the tokens worth reading; all layers after them read only those. Nothing is dropped.",
     paper: Some("2410.05076"),
-    roles: &[Role::Select],
+    roles: &[Role::Select, Role::Schedule],
+    whole: false,
     params: &[
         Param::choice("variant", &["paper", "sketch"], "the paper's algorithm, or a band of newest tokens"),
         Param::tokens("top_k", 256, 1..=1 << 20, "tokens each head reads in a sparse layer").budget(),
@@ -26,6 +33,9 @@ pub const ROW: Row = Row {
         Param::layer_list("reselect_layers", "later layers that select again; empty: one, at 13/32 of the depth"),
         Param::choice("share", &["query_head", "kv_group", "all_heads"], "which heads share a set"),
         Param::real("recent_share", "share of top_k", 0.0, 0.0..=1.0, "newest tokens in the set; only for all_heads"),
+        Param::tokens("sinks", 0, 0..=1 << 20, "first tokens in every set"),
+        Param::tokens("recent", 0, 0..=1 << 20, "newest tokens in every set"),
+        Param::steps("correct_every", 0, "tokens after which their keys and values are computed anew; 0: never"),
         Param::real("sparsity", "share of the text", 0.8, 0.0..=1.0, "sketch: share that is not read"),
     ],
     build,
@@ -53,7 +63,13 @@ fn build(p: &Params, shape: &Shape) -> Result<Method> {
         "kv_group" => Share::KvGroup,
         _ => Share::AllHeads { recent: (top_k as f32 * p.real("recent_share")?) as u32 },
     };
-    Ok(Method { select: Box::new(TidalDecode { start, reselect, top_k, share, held: None }), ..Method::full() })
+    let pins = Pins { sinks: p.int("sinks")?, recent: p.int("recent")? };
+    let select = Box::new(TidalDecode { start, reselect, top_k, pins, share, held: None });
+    let schedule: Box<dyn Schedule> = match p.int("correct_every")? {
+        0 => Box::new(Plain),
+        every => Box::new(Correction { every, clean: 0 }),
+    };
+    Ok(Method { select, schedule, ..Method::full() })
 }
 
 /// Which heads read the same set.
@@ -79,9 +95,11 @@ pub struct TidalDecode {
     pub reselect: Vec<u32>,
     /// Tokens a head.
     pub top_k: u32,
+    /// Tokens in every set.
+    pub pins: Pins,
     /// Which heads share.
     pub share: Share,
-    /// The set in force; a new pass starts with none.
+    /// The positions in force; a new pass starts with none.
     pub held: Option<Set>,
 }
 
@@ -93,6 +111,10 @@ impl TidalDecode {
 }
 
 impl Select for TidalDecode {
+    fn needs(&self) -> Needs {
+        let heads = if matches!(self.share, Share::AllHeads { .. }) { Heads::Alike } else { Heads::Uneven };
+        Needs { heads, ..Needs::default() }
+    }
     fn wants(&self, at: &Site) -> Option<Mass> {
         self.selects(at).then_some(Mass { rows: 1, per: Group::Query })
     }
@@ -101,20 +123,53 @@ impl Select for TidalDecode {
             self.held = None;
         }
         Ok(match self.held {
-            Some(set) if !self.selects(&cx.site) => Read::Slots(set),
+            Some(positions) if !self.selects(&cx.site) => Read::Slots(cx.ops.at_positions(cx.kv, positions)?),
             _ => Read::All,
         })
     }
     fn learn(&mut self, cx: &mut LayerCx, mass: Scores) -> Result<()> {
-        self.held = Some(match self.share {
-            Share::QueryHead => cx.ops.top_k(mass, self.top_k, Pins::default())?,
+        let set = match self.share {
+            Share::QueryHead => cx.ops.top_k(mass, self.top_k, self.pins)?,
             Share::KvGroup => {
-                let own = cx.ops.top_k(mass, self.top_k, Pins::default())?;
+                let own = cx.ops.top_k(mass, self.top_k, self.pins)?;
                 cx.ops.union_by_kv(own)?
             }
-            Share::AllHeads { recent } => cx.ops.top_k_shared(mass, self.top_k, Pins { sinks: 0, recent })?,
-        });
+            Share::AllHeads { recent } => {
+                let pins = Pins { recent: recent.max(self.pins.recent), ..self.pins };
+                cx.ops.top_k_shared(mass, self.top_k, pins)?
+            }
+        };
+        self.held = Some(cx.ops.positions(cx.kv, set)?);
         Ok(())
+    }
+}
+
+/// The schedule with KV correction.
+#[derive(Debug)]
+pub struct Correction {
+    /// Tokens decoded sparsely before they are computed anew.
+    pub every: u32,
+    /// Positions below it hold keys and values of full attention.
+    pub clean: u32,
+}
+
+impl Schedule for Correction {
+    fn next(&mut self, text: &Text) -> Option<Pass> {
+        let pass = Plain.next(text)?;
+        self.clean = self.clean.min(text.fed);
+        let polluted = self.clean..text.fed;
+        let due = if pass.kind == PassKind::Decode { self.every } else { 1 };
+        if polluted.len() as u32 >= due {
+            self.clean = text.fed;
+            return Some(Pass::new(PassKind::Correct, polluted));
+        }
+        if pass.kind != PassKind::Decode {
+            self.clean = pass.rows.end;
+        }
+        Some(pass)
+    }
+    fn restart(&mut self) {
+        self.clean = 0;
     }
 }
 

@@ -14,6 +14,7 @@ pub const ROW: Row = Row {
     summary: "The token that the newest query looks at least leaves, in all heads at once.",
     paper: Some("2401.06104"),
     roles: &[Role::Retain],
+    whole: false,
     params: &[
         Param::tokens("budget", 256, 1..=1 << 20, "tokens kept").budget(),
         Param::flag("prompt_only", false, "drop tokens after the prompt only"),
@@ -36,8 +37,14 @@ pub struct Tova {
 }
 
 impl Retain for Tova {
+    fn heads(&self) -> Heads {
+        Heads::Alike
+    }
     fn bound(&self) -> Option<u32> {
         (!self.prompt_only).then_some(self.budget)
+    }
+    fn holds(&self, of: &Extent) -> Holds {
+        if self.prompt_only { of.with_prompt(self.budget) } else { Holds::rows(of.rows().min(self.budget)) }
     }
     fn wants(&self, at: &Site) -> Option<Mass> {
         let asks = !self.prompt_only || at.kind == PassKind::Prefill;

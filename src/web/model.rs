@@ -4,8 +4,9 @@ use super::{JsResult, Session, from_js, options::SessionOptions, throw, to_js};
 use crate::{
     cache::Store,
     chat::ChatMessage,
+    engine,
+    kernels::Precision,
     loader::{self, Loaded},
-    methods::Value,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -68,7 +69,7 @@ struct ModelInfo<'a> {
 
 /// A loaded model; sessions share its weights.
 #[wasm_bindgen]
-pub struct Model(Arc<Loaded>);
+pub struct Model(pub(super) Arc<Loaded>);
 
 #[wasm_bindgen]
 impl Model {
@@ -120,10 +121,10 @@ impl Model {
         self.0.chat().and_then(|template| template.render(&messages, true)).map_err(throw)
     }
 
-    /// A session with a method of the registry.
+    /// A session with a method of the registry, or one for each role.
     ///
     /// # Errors
-    /// `unknown_method`, `unknown_param`, `param`.
+    /// `unknown_method`, `unknown_param`, `param`, `combination`.
     pub fn session(
         &self,
         #[wasm_bindgen(unchecked_param_type = "SessionOptions")] options: JsValue,
@@ -131,8 +132,10 @@ impl Model {
         let options = SessionOptions::read(options)?;
         let sampling = options.sampling()?;
         let eos = if options.ignore_eos.unwrap_or(false) { Vec::new() } else { self.0.tokenizer.eos().to_vec() };
-        let params: Vec<(String, Value)> = options.params.into_iter().collect();
-        let engine = self.0.engine(&options.method, &params, options.context, Store::F16).map_err(throw)?;
-        Ok(Session::new(self.0.clone(), engine, sampling, eos))
+        let engine =
+            self.0.compose(&options.spec(&self.0.model.config)?, options.context, Store::F16, Precision::Fast).map_err(throw)?;
+        let (shadow, guard) = (options.shadow.unwrap_or(0), options.guard());
+        let options = engine::Options { sampling, eos, shadow, guard, ..engine::Options::default() };
+        Ok(Session::new(self.0.clone(), engine, options))
     }
 }

@@ -1,25 +1,82 @@
 //! How a session runs: read from a plain object, key by key.
 
 use super::{JsResult, from_js, throw, to_js};
-use crate::{Error, methods::Value, sampler::Sampling};
+use crate::{
+    Error, advisor,
+    guard::Limits,
+    methods::{Part, Spec, Value},
+    model::Config,
+    sampler::Sampling,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tsify::Tsify;
 use wasm_bindgen::prelude::*;
 
+/// What a [`Spec`] is in TypeScript; a name alone stands for a part with defaults.
+#[wasm_bindgen(typescript_custom_section)]
+const SPEC: &str = r#"
+/** A method of the registry and its parameters; those not given take their default. */
+export interface MethodPart {
+    name: string;
+    params?: Record<string, Value>;
+}
+
+/** A method for every role that does not keep its default: what is read of a prompt, and else; what is kept; what is run. */
+export interface MethodRoles {
+    prefill?: string | MethodPart;
+    select?: string | MethodPart;
+    retain?: string | MethodPart;
+    schedule?: string | MethodPart;
+}
+"#;
+
+/// Limits, or whether to have the usual ones.
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(untagged)]
+enum Guarded {
+    Usual(bool),
+    Limits(Limits),
+}
+
+/// Bytes, as a number or with a unit.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(super) enum Memory {
+    Bytes(f64),
+    Text(String),
+}
+
+impl Memory {
+    /// # Errors
+    /// `param`.
+    pub fn bytes(&self) -> JsResult<u64> {
+        match self {
+            Memory::Bytes(n) if *n >= 0.0 => Ok(*n as u64),
+            Memory::Bytes(n) => advisor::bytes(&n.to_string()).map_err(throw),
+            Memory::Text(text) => advisor::bytes(text).map_err(throw),
+        }
+    }
+}
+
 /// How a session runs.
 #[derive(Default, Deserialize, Serialize, Tsify)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SessionOptions {
-    /// Name of a method.
-    pub method: String,
-    /// Its parameters; those not given take their default.
+    /// Name of a method, or a part for each role.
+    #[tsify(type = "string | MethodPart | MethodRoles")]
+    method: Spec,
+    /// Parameters of the method that `method` names; those not given take their default.
     #[serde(default)]
     #[tsify(optional, type = "Record<string, Value>")]
-    pub params: BTreeMap<String, Value>,
+    params: BTreeMap<String, Value>,
     /// Most tokens of prompt and answer together; default: the model's context.
     #[tsify(optional)]
     pub context: Option<u32>,
+    /// Memory for keys and values, as bytes or as "64MB": budgets that are not given become the largest that fit it when
+    /// the text fills `context`.
+    #[tsify(optional, type = "number | string")]
+    memory: Option<Memory>,
     /// 0 (default): always the most probable token.
     #[tsify(optional)]
     temperature: Option<f32>,
@@ -32,6 +89,13 @@ pub(super) struct SessionOptions {
     /// Seed for a temperature above 0.
     #[tsify(optional)]
     seed: Option<u32>,
+    /// Every so many tokens, what is read sparsely is compared with dense attention, as records of the trace; 0 (default):
+    /// never.
+    #[tsify(optional)]
+    pub shadow: Option<u32>,
+    /// Limits past which a run goes on along the safe path; `true`: the usual ones. Default: none.
+    #[tsify(optional, type = "boolean | Partial<Limits>")]
+    guard: Option<Guarded>,
     /// Go on after the model has ended its text.
     #[tsify(optional)]
     pub ignore_eos: Option<bool>,
@@ -45,6 +109,43 @@ impl SessionOptions {
     pub fn read(given: JsValue) -> JsResult<SessionOptions> {
         refuse_unknown_keys(&given, &to_js(&SessionOptions::default()))?;
         from_js("options", given)
+    }
+
+    /// The method, fitted to memory when that is given.
+    ///
+    /// # Errors
+    /// `param` for parameters beside a method that is no name, or too little memory.
+    pub fn spec(&self, model: &Config) -> JsResult<Spec> {
+        let spec = self.named()?;
+        let Some(memory) = &self.memory else { return Ok(spec) };
+        let fit = |memory| {
+            let text = advisor::Text::of(self.context.unwrap_or(model.context), None, 0)?;
+            advisor::fit(&spec, model, &text, memory)
+        };
+        fit(memory.bytes()?).map_err(throw)
+    }
+
+    /// Limits of the monitors.
+    pub fn guard(&self) -> Option<Limits> {
+        self.guard.and_then(|guard| match guard {
+            Guarded::Usual(usual) => usual.then(Limits::default),
+            Guarded::Limits(limits) => Some(limits),
+        })
+    }
+
+    fn named(&self) -> JsResult<Spec> {
+        match &self.method {
+            Spec::Method(part) if part.params.is_empty() || self.params.is_empty() => {
+                let params = if part.params.is_empty() { &self.params } else { &part.params };
+                Ok(Spec::Method(Part { name: part.name.clone(), params: params.clone() }))
+            }
+            spec if self.params.is_empty() => Ok(spec.clone()),
+            _ => {
+                let got = self.params.keys().cloned().collect::<Vec<_>>().join(", ");
+                let allowed = "params beside a method's name; a part has its own".to_owned();
+                Err(throw(Error::Param { name: "options.params".to_owned(), got, allowed }))
+            }
+        }
     }
 
     /// How tokens are chosen.
@@ -65,7 +166,7 @@ impl SessionOptions {
 }
 
 /// Options are read by name, so a misspelt one would be ignored in silence. `known` is an object with every key.
-fn refuse_unknown_keys(options: &JsValue, known: &JsValue) -> JsResult<()> {
+pub(super) fn refuse_unknown_keys(options: &JsValue, known: &JsValue) -> JsResult<()> {
     let keys = |of: &JsValue| of.dyn_ref().map(|o: &js_sys::Object| js_sys::Object::keys(o)).unwrap_or_default();
     let known = keys(known);
     match keys(options).iter().find(|key| !known.includes(key, 0)) {

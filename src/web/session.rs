@@ -5,8 +5,7 @@ use crate::{
     Error,
     engine::{self, End, Engine, Progress},
     loader::Loaded,
-    ops::Kept,
-    sampler::Sampling,
+    ops::{Kept, Part},
     tokenizer::{Detokenizer, Tokenizer},
     trace::Detail,
 };
@@ -21,6 +20,8 @@ const WORKING: u8 = 0;
 const STEP: u8 = 1;
 /// Nothing is left to do.
 const DONE: u8 = 2;
+/// What other hosts found is wanted.
+const EXCHANGE: u8 = 3;
 
 /// A step of a session.
 #[derive(Serialize, Tsify)]
@@ -68,8 +69,8 @@ struct SessionStats {
 pub struct Session {
     loaded: Arc<Loaded>,
     engine: Engine,
-    sampling: Sampling,
-    eos: Vec<u32>,
+    /// All but the length of the text and the trace.
+    options: engine::Options,
     /// Holds the bytes that wait in the text before its newest token, which may still be replaced.
     text: Detokenizer,
     newest: Option<u32>,
@@ -77,9 +78,25 @@ pub struct Session {
 }
 
 impl Session {
+    /// What a piece of work came to, as a number for JavaScript.
+    fn note(&mut self, progress: Progress) -> u8 {
+        match progress {
+            Progress::Working => WORKING,
+            Progress::Done => DONE,
+            Progress::Exchange => EXCHANGE,
+            Progress::Step(step) => {
+                if let Some(id) = self.newest.replace(step.id) {
+                    push(&self.loaded.tokenizer, id, &mut self.text);
+                }
+                self.step = Some(step);
+                STEP
+            }
+        }
+    }
+
     /// A session without a text.
-    pub(super) fn new(loaded: Arc<Loaded>, engine: Engine, sampling: Sampling, eos: Vec<u32>) -> Session {
-        Session { loaded, engine, sampling, eos, text: Detokenizer::default(), newest: None, step: None }
+    pub(super) fn new(loaded: Arc<Loaded>, engine: Engine, options: engine::Options) -> Session {
+        Session { loaded, engine, options, text: Detokenizer::default(), newest: None, step: None }
     }
 }
 
@@ -103,29 +120,49 @@ impl Session {
                 return Err(throw(Error::Param { name: "trace".to_owned(), got, allowed }));
             }
         };
-        let options = engine::Options { max_tokens, trace, sampling: self.sampling, eos: self.eos.clone() };
+        let options = engine::Options { max_tokens, trace, ..self.options.clone() };
         self.engine.start(ids, options).map_err(throw)?;
         self.text = Detokenizer::default();
         (self.newest, self.step) = (None, None);
         Ok(())
     }
 
-    /// Does a bounded piece of work: 0 it goes on, 1 a step is ready, 2 nothing is left to do.
+    /// Does a bounded piece of work: 0 it goes on, 1 a step is ready, 2 nothing is left to do, 3 [`part`](Session::part)
+    /// has what the other hosts want and [`merge`](Session::merge) goes on.
     ///
     /// # Errors
     /// From the method or for want of memory.
     pub fn advance(&mut self) -> JsResult<u8> {
-        Ok(match self.engine.advance().map_err(throw)? {
-            Progress::Working => WORKING,
-            Progress::Done => DONE,
-            Progress::Step(step) => {
-                if let Some(id) = self.newest.replace(step.id) {
-                    push(&self.loaded.tokenizer, id, &mut self.text);
-                }
-                self.step = Some(step);
-                STEP
-            }
-        })
+        let progress = self.engine.advance().map_err(throw)?;
+        Ok(self.note(progress))
+    }
+
+    /// What this host's attention found: outputs, then log-sum-exps, in a buffer of their own that can be transferred.
+    ///
+    /// # Errors
+    /// `state` when no exchange is due.
+    pub fn part(&self) -> JsResult<js_sys::Float32Array> {
+        let Part { output, lse } = self.engine.part().map_err(throw)?;
+        let all = js_sys::Float32Array::new_with_length((output.len() + lse.len()) as u32);
+        all.subarray(0, output.len() as u32).copy_from(&output);
+        all.subarray(output.len() as u32, all.length()).copy_from(&lse);
+        Ok(all)
+    }
+
+    /// Goes on with the parts of all hosts, this one's included, in their order; answers as [`advance`](Session::advance).
+    ///
+    /// # Errors
+    /// `state` when no exchange is due, `shape` for parts that do not fit.
+    pub fn merge(&mut self, parts: Vec<js_sys::Float32Array>) -> JsResult<u8> {
+        let c = &self.loaded.model.config;
+        let apart = |part: js_sys::Float32Array| {
+            let mut output = part.to_vec();
+            let lse = output.split_off(output.len() / (c.head_dim as usize + 1) * c.head_dim as usize);
+            Part { output, lse }
+        };
+        let parts: Vec<Part> = parts.into_iter().map(apart).collect();
+        let progress = self.engine.merge(&parts).map_err(throw)?;
+        Ok(self.note(progress))
     }
 
     /// Row-layers of the running pass, done and in all.

@@ -7,16 +7,22 @@ use attnscope::{
     engine::{self, LayerRun},
     method::{Method, PassKind, Site},
     model::RopeConfig,
-    ops::{Dense, Kv},
+    ops::{Dense, Kv, Part, Tag},
     trace::Detail,
 };
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 pub struct Layers {
     pub cpu: Cpu,
     pub method: Method,
     /// What a pass is for; `None`: a prompt when it has several rows, else decoding.
     pub kind: Option<PassKind>,
+    /// Positions that the pass does not read.
+    pub hidden: Range<u32>,
+    /// Whether the pass stores its rows.
+    pub stores: bool,
+    /// Where rounds of the conversation begin.
+    rounds: Vec<u32>,
     shape: Shape,
     passes: u32,
 }
@@ -35,7 +41,16 @@ impl Layers {
         let mut cpu = Cpu::new(shape.clone(), Arc::new(Weights::default()), positions, Store::F32).unwrap();
         cpu.reset(0).unwrap();
         cpu.tracer().detail = Detail::Sets;
-        Layers { cpu, method, kind: None, shape, passes: 0 }
+        Layers { cpu, method, kind: None, hidden: 0..0, stores: true, rounds: vec![0], shape, passes: 0 }
+    }
+
+    /// Says where rounds begin, the first at 0.
+    pub fn rounds(&mut self, starts: Vec<u32>) {
+        let ends = starts[1..].iter().copied().chain([starts[starts.len() - 1] + 1]);
+        for (round, (&first, end)) in starts.iter().zip(ends).enumerate() {
+            self.cpu.tag(first, &vec![Tag { round: round as u16, picture: 0 }; (end - first) as usize]);
+        }
+        self.rounds = starts;
     }
 
     /// Begins a pass of `rows` rows at position `first`.
@@ -45,6 +60,7 @@ impl Layers {
     }
 
     fn site(&self, layer: u32, first: u32, rows: u32) -> Site {
+        let round = self.rounds.partition_point(|&start| start < first + rows) - 1;
         Site {
             layer,
             layers: self.shape.layers as u32,
@@ -55,6 +71,8 @@ impl Layers {
             step: self.passes - 1,
             live: self.cpu.live(Kv(layer)),
             quantised: self.cpu.quantised(Kv(layer)),
+            round: round as u32,
+            question: (first + rows - self.rounds[round]).min(rows),
         }
     }
 
@@ -66,24 +84,38 @@ impl Layers {
 
     /// One layer of the pass; returns the attention output, `[rows, query_heads * head_dim]`.
     pub fn layer(&mut self, layer: u32, first: u32, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+        self.layer_part(layer, first, q, k, v).0
+    }
+
+    /// The same, and for each piece of the rows what other hosts would get.
+    pub fn layer_part(
+        &mut self,
+        layer: u32,
+        first: u32,
+        q: &[f32],
+        k: &[f32],
+        v: &[f32],
+    ) -> (Vec<f32>, Vec<Option<Part>>) {
         let rows = (q.len() / (self.shape.query_heads * self.shape.head_dim)) as u32;
         self.make_room(layer, first, rows);
         self.store(layer, q, k, v);
         let site = self.site(layer, first, rows);
-        let run = LayerRun::begin(&mut self.method, &mut self.cpu, site).unwrap();
-        let mut out = Vec::new();
+        let run = LayerRun::begin(&mut self.method, &mut self.cpu, site, &self.hidden).unwrap();
+        let (mut out, mut parts) = (Vec::new(), Vec::new());
         for first in (0..rows).step_by(engine::CHUNK as usize) {
             run.attend(first..rows.min(first + engine::CHUNK), &mut self.cpu).unwrap();
             out.extend_from_slice(self.cpu.output());
+            parts.push(self.cpu.part().ok());
         }
         run.settle(&mut self.method, &mut self.cpu).unwrap();
-        out
+        (out, parts)
     }
 
     /// Only stores rows: a cache that was there before.
     pub fn store(&mut self, layer: u32, q: &[f32], k: &[f32], v: &[f32]) {
         let rows = (q.len() / (self.shape.query_heads * self.shape.head_dim)) as u32;
-        self.cpu.store(Kv(layer), q, &mut k.to_vec(), v, 0..rows).unwrap();
+        let mut k = k.to_vec();
+        self.cpu.store(Kv(layer), q, self.stores.then_some((&mut k, v)), 0..rows).unwrap();
     }
 
     /// Positions a KV head keeps.

@@ -11,7 +11,10 @@ mod prompt;
 mod quant_spec;
 mod quest;
 mod real_model;
+mod round_attention;
 mod scope;
+mod speculation;
+mod star_attention;
 mod streaming_llm;
 mod tidal_decode;
 
@@ -31,6 +34,8 @@ pub type Runner = fn(&Case);
 /// The runner of a folder.
 pub fn find(folder: &str) -> Option<Runner> {
     Some(match folder {
+        "round_attention" => round_attention::run,
+        "star_attention" => star_attention::run,
         "tidaldecode" => tidal_decode::run,
         "streamingllm_decode" => streaming_llm::decode,
         "streamingllm_space" => streaming_llm::space,
@@ -53,6 +58,7 @@ pub fn find(folder: &str) -> Option<Runner> {
         "quantspec_cache" => quant_spec::cache,
         "quantspec_attn" => quant_spec::attend,
         "quantspec_accept" => quant_spec::accept,
+        "quantspec_spec" => speculation::run,
         "flexprefill" => flex_prefill::run,
         "quest_pages" => quest::run,
         "metrics" => metrics::run,
@@ -155,7 +161,7 @@ pub struct Watched<F> {
     pub look: F,
 }
 
-impl<F: FnMut(&mut LayerCx, Option<Scores>)> Retain for Watched<F> {
+impl<F: FnMut(&mut LayerCx, Option<Scores>) + 'static> Retain for Watched<F> {
     fn positions(&self) -> Positions {
         self.retain.positions()
     }

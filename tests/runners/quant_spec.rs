@@ -41,10 +41,10 @@ pub fn quant(case: &Case) {
         let at = |row: usize, channel: usize| {
             head * rows * width + if by_channel { channel * rows + row } else { row * width + channel }
         };
-        let grids = plane.grids().iter().enumerate().map(|(i, grid)| {
+        let grids = plane.grids().enumerate().map(|(i, grid)| {
             let (outer, inner) = if by_channel { (i % groups_along, i / groups_along) } else { (i / width, i % width) };
             let inners = if by_channel { rows } else { width };
-            ((head * groups_along + outer) * inners + inner, *grid)
+            ((head * groups_along + outer) * inners + inner, grid)
         });
         let (scale, zero) = (case.floats("scale"), case.floats("zero"));
         for (i, grid) in grids {
@@ -140,10 +140,9 @@ pub fn cache(case: &Case) {
                 let want = (upper[at], lower[at].cast_signed());
                 assert_eq!(plane.codes(slot, width, channel), want, "{} {part} codes {slot} {channel}", case.name);
             }
-            let grids = plane.grids();
-            let part_of =
-                |name: &str| case.floats(&format!("{part}_{name}"))[h * grids.len()..][..grids.len()].to_vec();
-            let (steps, zeros): (Vec<f32>, Vec<f32>) = grids.iter().map(|grid| (grid.step, grid.zero)).unzip();
+            let grids = plane.grids().len();
+            let part_of = |name: &str| case.floats(&format!("{part}_{name}"))[h * grids..][..grids].to_vec();
+            let (steps, zeros): (Vec<f32>, Vec<f32>) = plane.grids().map(|grid| (grid.step, grid.zero)).unzip();
             case.close(&format!("{part}_scale"), &steps, &part_of("scale"), 2e-7);
             case.close(&format!("{part}_zero"), &zeros, &part_of("zero"), 2e-7);
         }

@@ -21,7 +21,7 @@ pub fn model() -> &'static Loaded {
 pub fn step(engine: &mut Engine) -> u32 {
     loop {
         match engine.advance().unwrap() {
-            Progress::Working => {}
+            Progress::Working | Progress::Exchange => {}
             Progress::Step(step) => return step.id,
             Progress::Done => panic!("ended early"),
         }

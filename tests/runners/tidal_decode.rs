@@ -4,7 +4,7 @@ use super::{Case, Layers, by_row};
 use attnscope::{
     method::{LayerCx, Method, Select, Site},
     methods::{self, TidalDecode},
-    ops::{Mass, Read, Scores, Set},
+    ops::{Mass, Pins, Read, Scores, Set},
 };
 use std::{cell::Cell, rc::Rc};
 
@@ -38,6 +38,7 @@ pub fn run(case: &Case) {
         start: start as u32,
         reselect: vec![corr as u32],
         top_k: top_k as u32,
+        pins: Pins::default(),
         share: methods::Share::QueryHead,
         held: None,
     };

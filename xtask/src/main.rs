@@ -4,6 +4,7 @@ mod bench;
 mod browser;
 mod build;
 mod demo;
+mod eval;
 mod generate;
 mod model;
 mod setup;
@@ -26,6 +27,7 @@ use clap::{Parser, Subcommand};
         cargo xtask demo --open        build everything and open the page\n  \
         cargo xtask test               everything CI runs\n  \
         cargo xtask test rust          only the native part of it\n  \
+        cargo xtask eval               measure all methods and bring the README's table up to date\n  \
         cargo xtask size               bytes of the .wasm by crate, against the limits\n  \
         MODEL=$(cargo xtask model | tail -n 1)\n\n\
         Environment:\n  \
@@ -56,6 +58,8 @@ enum Task {
     Size,
     /// Measure against other runtimes
     Bench(bench::Args),
+    /// Measure all methods against full attention and write the README's table and charts
+    Eval(eval::Args),
 }
 
 fn main() -> ExitCode {
@@ -79,6 +83,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Test(args) => return test::run(&args),
         Task::Size => size::run()?,
         Task::Bench(args) => bench::run(&args)?,
+        Task::Eval(args) => eval::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

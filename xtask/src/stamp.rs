@@ -22,12 +22,7 @@ impl Stamp {
     /// Hashes files and folders (missing ones count as empty) and a text of settings. `result` is what the step makes.
     /// All paths are taken from the root.
     pub fn new(name: &str, result: &str, inputs: &[&str], settings: &str) -> Result<Self> {
-        let mut sha = Sha256::new();
-        sha.update(settings);
-        for input in inputs {
-            add(&mut sha, &sh::root().join(input))?;
-        }
-        let now = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let now = hash(inputs, settings)?;
         let folder = sh::target_dir()?.join("xtask-stamps");
         fs::create_dir_all(&folder)?;
         Ok(Self { file: folder.join(name), result: sh::root().join(result), now })
@@ -42,6 +37,16 @@ impl Stamp {
     pub fn write(&self) -> Result<()> {
         fs::write(&self.file, &self.now).with_context(|| self.file.display().to_string())
     }
+}
+
+/// The hash of files, folders and settings, as [`Stamp::new`] takes them.
+pub fn hash(inputs: &[&str], settings: &str) -> Result<String> {
+    let mut sha = Sha256::new();
+    sha.update(settings);
+    for input in inputs {
+        add(&mut sha, &sh::root().join(input))?;
+    }
+    Ok(sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn add(sha: &mut Sha256, path: &Path) -> Result<()> {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::browser::{self, Browser};
-use crate::{build, generate, model, setup, sh, size};
+use crate::{build, eval, generate, model, setup, sh, size};
 
 /// What to run.
 #[derive(clap::Args)]
@@ -62,6 +62,7 @@ const CHECKS: &[Check] = &[
         sh::run(sh::cargo().args(check).arg(target))
     }),
     Check(Rust, "generated files", &["examples/gen.rs"], |_| generate::check()),
+    Check(Rust, "evaluation's table", &["docs/evaluation/claims.json"], |_| eval::check()),
     Check(Wasm, "build the .wasm", &[], |_| build::wasm(false)),
     Check(Wasm, "tests in the browser", &["tests/web.rs"], wasm_pack),
     Check(Page, "build the page", &["pkg/package.json", "www/package.json"], |_| build::run(&build::Args::default())),

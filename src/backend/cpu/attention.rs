@@ -1,15 +1,16 @@
 //! Attention of one layer: per KV head, its group of query heads together.
 
-use super::Cpu;
+use super::{Cpu, rounded::round_rows};
 use crate::{
     Error, Result,
     cache::{Head, Planes},
     kernels::{
-        AttendScratch, Blocks, Element, Keys, MassOut, Queries, Rope, Span, attend_blocks, attend_listed, attend_span,
+        AttendScratch, Blocks, Element, Keys, MassOut, Queries, Rope, Span, attend_blocks, attend_listed,
+        attend_planes, attend_span, planes_serve,
     },
     method::Positions,
     model::MAX_GROUP,
-    ops::{Group, Kv, Mass, Read, Scores},
+    ops::{Group, Kv, Mass, Read, Scores, Set},
     trace::{ALL_HEADS, Detail, Kind},
 };
 use std::ops::Range;
@@ -25,14 +26,22 @@ enum Reads<'a> {
 /// Runs the same code on the keys and values of a head, however they are stored.
 macro_rules! each_store {
     ($head:expr, |$k:ident, $v:ident| $body:expr) => {
-        match (&$head.k, &$head.v) {
+        crate::backend::cpu::attention::each_rows!(&$head.k, &$head.v, |$k, $v| $body)
+    };
+}
+pub(super) use each_store;
+
+/// The same of any keys and values.
+macro_rules! each_rows {
+    ($keys:expr, $values:expr, |$k:ident, $v:ident| $body:expr) => {
+        match ($keys, $values) {
             (crate::cache::Rows::F16($k), crate::cache::Rows::F16($v)) => $body,
             (crate::cache::Rows::F32($k), crate::cache::Rows::F32($v)) => $body,
             _ => return Err(crate::Error::State("keys and values are stored alike")),
         }
     };
 }
-pub(super) use each_store;
+pub(super) use each_rows;
 
 /// Query heads that may share a KV head.
 const MOST: usize = MAX_GROUP as usize;
@@ -55,13 +64,18 @@ impl Cpu {
             let (want, got) = (format!("at most {MOST} query heads a KV head"), group.to_string());
             return Err(Error::Shape { op: "attend", want, got });
         }
-        if matches!(read, Read::Slots(_)) && self.pass.rows != 1 {
-            let (want, got) = ("a pass of one row for a read by slots".to_owned(), format!("{} rows", self.pass.rows));
-            return Err(Error::Shape { op: "attend", want, got });
+        if let Read::Slots(set) = read
+            && self.pass.rows > 1
+        {
+            self.check_gathered(kv, set)?;
         }
         let width = self.shape.query_heads * dim;
         self.output.clear();
         self.output.resize(n * width, 0.0);
+        self.lse.clear();
+        if matches!(read, Read::All | Read::BottomRight) {
+            self.lse.resize(n * self.shape.query_heads, f32::NEG_INFINITY);
+        }
         // What the first call leaves is shared by requests for the same rows.
         let [a, b] = *leave;
         let same = matches!((a, b), (Some((a, _)), Some((b, _))) if a.rows == b.rows);
@@ -79,7 +93,7 @@ impl Cpu {
         Ok(())
     }
 
-    fn attend_head(
+    pub(super) fn attend_head(
         &mut self,
         kv: Kv,
         head: usize,
@@ -93,11 +107,23 @@ impl Cpu {
         let width = query_heads * dim;
         let cached = &self.cache.layer(kv)[head];
         let live = cached.len();
-        let before = live - (self.pass.rows - rows.start) as usize;
+        let before = self.pass.before(live, rows.start);
+        let mut gathered = std::mem::take(&mut self.slots);
+        gathered.clear();
         let mut lists: [&[u32]; MOST] = [&[]; MOST];
         let reads = match read {
-            Read::All | Read::Coarse => Reads::Span(Span { sees: before + 1, window: usize::MAX }),
-            Read::Window(w) => Reads::Span(Span { sees: before + 1, window: w as usize }),
+            Read::All if self.pass.elsewhere => Reads::Span(Span { fixed: true, ..Span::causal(live) }),
+            Read::All | Read::Coarse | Read::Rounded(_) => Reads::Span(Span::causal(before + 1)),
+            Read::BottomRight => {
+                Reads::Span(Span::causal((live + 1).saturating_sub((self.pass.rows - rows.start) as usize)))
+            }
+            Read::Window(w) => Reads::Span(Span { window: w as usize, ..Span::causal(before + 1) }),
+            Read::Slots(set) if self.pass.rows > 1 => {
+                let set = self.tables.set(set)?;
+                let list = set.list(head * set.groups() / self.shape.kv_heads);
+                gathered.extend_from_slice(&list[..list.len() - (self.pass.rows - rows.end) as usize]);
+                Reads::Span(Span::causal(gathered.len() + 1 - rows.len()))
+            }
             Read::Slots(set) => {
                 let set = self.tables.set(set)?;
                 for (g, list) in lists[..group].iter_mut().enumerate() {
@@ -125,18 +151,40 @@ impl Cpu {
         let rotate = at_read(self.rope.as_ref(), self.positions);
         let out = &mut self.output[head * group * dim..];
         let mut columns = std::mem::take(&mut self.columns);
+        // Of gathered slots, a column each; of all others a column a slot.
+        let read_slots = if gathered.is_empty() { live } else { gathered.len() };
         if leave.is_some() {
             columns.clear();
-            columns.resize(group * live, 0.0);
+            columns.resize(group * read_slots, 0.0);
         }
         let mass = leave.map(|(mass, _)| MassOut {
             columns: &mut columns,
-            stride: live,
+            stride: read_slots,
             first_row: self.pass.rows.saturating_sub(mass.rows).saturating_sub(rows.start) as usize,
         });
         let scratch = &mut self.attend;
-        if let Some(planes) = &cached.planes {
-            whole(cached, planes, matches!(read, Read::Coarse), dim, &mut self.whole);
+        scratch.lse.clear();
+        let in_planes = cached.planes.as_ref().filter(|planes| planes.rows > 0);
+        if !gathered.is_empty() {
+            let [k, v] = &mut self.gathered;
+            k.gather(&cached.k, &gathered, dim);
+            v.gather(&cached.v, &gathered, dim);
+            each_rows!(&self.gathered[0], &self.gathered[1], |k, v| run(
+                &q, k, v, rotate, reads, out, width, mass, scratch
+            ));
+        } else if let (Some(planes), Read::All | Read::Coarse) = (in_planes, read)
+            && planes_serve(&q, planes.groups.channels as usize)
+        {
+            let planes = planes.to_read(matches!(read, Read::Coarse));
+            each_store!(cached, |k, v| {
+                let tail = Keys { k, v, rotate };
+                attend_planes(&q, &planes, &tail, before + 1, out, width, mass, scratch);
+            });
+        } else if in_planes.is_some() || matches!(read, Read::Rounded(_)) {
+            whole(cached, in_planes, matches!(read, Read::Coarse), dim, &mut self.whole);
+            if let Read::Rounded(bits) = read {
+                self.whole.iter_mut().for_each(|part| round_rows(part, dim, bits));
+            }
             let [k, v] = &self.whole;
             run(&q, k, v, rotate, reads, out, width, mass, scratch);
         } else {
@@ -144,16 +192,42 @@ impl Cpu {
         }
         for (mass, scores) in leave.into_iter().chain(also) {
             let table = self.tables.table_mut(scores)?;
-            for (g, column) in columns.chunks_exact(live).enumerate() {
+            for (g, column) in columns.chunks_exact(read_slots).enumerate() {
                 let to = match mass.per {
                     Group::Query => head * group + g,
                     Group::Kv => head,
                     Group::All => 0,
                 };
-                table.data[to * table.stride..][..live].iter_mut().zip(column).for_each(|(t, c)| *t += c);
+                let to = &mut table.data[to * table.stride..][..live];
+                if gathered.is_empty() {
+                    to.iter_mut().zip(column).for_each(|(t, c)| *t += c);
+                } else {
+                    gathered.iter().zip(column).for_each(|(&slot, c)| to[slot as usize] += c);
+                }
             }
         }
-        self.columns = columns;
+        (self.columns, self.slots) = (columns, gathered);
+        let query_heads = self.shape.query_heads;
+        for (row, own) in self.lse.chunks_exact_mut(query_heads).zip(self.attend.lse.chunks_exact(group)) {
+            row[head * group..][..group].copy_from_slice(own);
+        }
+        Ok(())
+    }
+
+    /// What several rows read as one list must hold their own slots, in KV heads that are whole and keep rotated keys.
+    fn check_gathered(&self, kv: Kv, set: Set) -> Result<()> {
+        let refuse = |want: &str, got: String| Err(Error::Shape { op: "attend", want: want.to_owned(), got });
+        let (groups, heads, rows) = (self.tables.set(set)?.groups(), self.shape.kv_heads, self.pass.rows as usize);
+        self.check_unquantised(kv)?;
+        if groups == 0 || !heads.is_multiple_of(groups) || self.positions != Positions::Text || self.pass.elsewhere {
+            return refuse("slots by KV head of stored rows with keys rotated by position", format!("{groups} groups"));
+        }
+        for head in 0..heads {
+            let (list, live) = (self.list_of(set, head, heads)?, self.cache.layer(kv)[head].len());
+            if list.len() < rows || list[list.len() - rows] as usize != live - rows {
+                return refuse("slots that end with those of the pass", format!("{} slots", list.len()));
+            }
+        }
         Ok(())
     }
 
@@ -164,9 +238,10 @@ impl Cpu {
         let watch = self.tracer.detail >= Detail::Sets;
         if watch {
             match read {
-                Read::All | Read::Coarse => {
-                    let coarse = u8::from(matches!(read, Read::Coarse));
-                    self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), coarse, 0, 0);
+                Read::All | Read::BottomRight => self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 0, 0, 0),
+                Read::Coarse => self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 1, 0, 0),
+                Read::Rounded(bits) => {
+                    self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 2, bits.into(), 0);
                 }
                 Read::Window(w) => self.tracer.record(Kind::ReadWindow, kv.0, u32::from(ALL_HEADS), 0, w, 0),
                 Read::Slots(_) | Read::Blocks { .. } => {}
@@ -176,7 +251,7 @@ impl Cpu {
             let head = &self.cache.layer(kv)[h];
             let (live, rows) = (head.len() as u64, u64::from(self.pass.rows - first));
             let unique = match read {
-                Read::All | Read::Coarse => live,
+                Read::All | Read::Coarse | Read::BottomRight | Read::Rounded(_) => live,
                 Read::Window(w) => live.min(u64::from(w) + rows - 1),
                 Read::Slots(set) => {
                     let set = self.tables.set(set)?;
@@ -206,14 +281,14 @@ impl Cpu {
             let head = &self.cache.layer(kv)[h];
             let quantised = head.quantised() as u64;
             self.read.bytes += match read {
-                Read::All | Read::Coarse if quantised > 0 => {
+                Read::All | Read::Coarse | Read::BottomRight if quantised > 0 => {
                     let planes = self.cache.plane_bytes(head, matches!(read, Read::Coarse));
                     planes + (unique - quantised) * row_bytes
                 }
                 _ => unique * row_bytes,
             };
             self.read.rows += match read {
-                Read::All | Read::Coarse => live * group as u64,
+                Read::All | Read::Coarse | Read::BottomRight | Read::Rounded(_) => live * group as u64,
                 Read::Window(w) => live.min(u64::from(w)) * group as u64,
                 Read::Slots(_) | Read::Blocks { .. } => 0,
             };
@@ -222,12 +297,13 @@ impl Cpu {
     }
 }
 
-/// Keys and values of a head with quantised rows, as f32.
-fn whole(head: &Head, planes: &Planes, coarse: bool, dim: usize, out: &mut [Vec<f32>; 2]) {
+/// Keys and values of a head as f32, quantised rows too: for the many rows of a prompt, which share the conversion.
+fn whole(head: &Head, planes: Option<&Planes>, coarse: bool, dim: usize, out: &mut [Vec<f32>; 2]) {
     for (part, rows) in out.iter_mut().zip([&head.k, &head.v]) {
         part.resize(head.len() * dim, 0.0);
-        rows.fetch_into(0, &mut part[planes.rows * dim..]);
+        rows.fetch_into(0, &mut part[head.quantised() * dim..]);
     }
+    let Some(planes) = planes else { return };
     let [keys, values] = out;
     for (row, (key, value)) in
         keys.chunks_exact_mut(dim).zip(values.chunks_exact_mut(dim)).take(planes.rows).enumerate()

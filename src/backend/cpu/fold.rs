@@ -19,7 +19,8 @@ struct Move {
 impl Cpu {
     pub(super) fn tag_tokens(&mut self, first: usize, tags: &[Tag]) {
         let end = first + tags.len();
-        self.tags.resize(end.max(self.tags.len()), Tag::default());
+        let before = Tag { picture: 0, ..self.tags.last().copied().unwrap_or_default() };
+        self.tags.resize(end.max(self.tags.len()), before);
         self.tags[first..end].copy_from_slice(tags);
     }
 

@@ -46,6 +46,12 @@ impl Ops for Cpu {
             list.extend((0..heads[h].len() as u32).filter(|slot| !gone.contains(slot)));
         }))
     }
+    fn outside(&mut self, kv: Kv, gone: Range<u32>) -> Result<Set> {
+        let heads = self.cache.layer(kv);
+        Ok(self.tables.new_set(heads.len(), |h, list| {
+            list.extend((0..).zip(&heads[h].position).filter(|(_, at)| !gone.contains(at)).map(|(slot, _)| slot));
+        }))
+    }
     fn regroup(&mut self, scores: Scores, to: Group, how: Reduce) -> Result<Scores> {
         self.reduce(scores, to, how)
     }
@@ -69,6 +75,18 @@ impl Ops for Cpu {
     }
     fn pictures(&mut self, kv: Kv, inside: f32, outside: f32) -> Result<Scores> {
         self.picture_slots(kv, inside, outside)
+    }
+    fn by_round(&mut self, scores: Scores) -> Result<Scores> {
+        self.round_sums(scores)
+    }
+    fn rounds(&mut self, kv: Kv, listed: Set, inside: f32, outside: f32) -> Result<Scores> {
+        self.round_slots(kv, listed, inside, outside)
+    }
+    fn tilt(&mut self, scores: Scores, rate: f32) -> Result<Scores> {
+        self.tilted(scores, rate)
+    }
+    fn note(&mut self, what: u8, scores: Scores) -> Result<()> {
+        self.note_scores(what, scores)
     }
     fn has_pictures(&self, from: u32) -> bool {
         self.tags.iter().skip(from as usize).any(|tag| tag.picture > 0)
@@ -102,6 +120,12 @@ impl Ops for Cpu {
     }
     fn choose(&mut self, scores: Scores, cut: f32, yes: Set, no: Set) -> Result<Set> {
         self.chosen(scores, cut, yes, no)
+    }
+    fn positions(&mut self, kv: Kv, set: Set) -> Result<Set> {
+        self.positions_of(kv, set)
+    }
+    fn at_positions(&mut self, kv: Kv, positions: Set) -> Result<Set> {
+        self.slots_at(kv, positions)
     }
     fn union(&mut self, a: Set, b: Set) -> Result<Set> {
         self.either(a, b)

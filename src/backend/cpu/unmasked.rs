@@ -34,7 +34,7 @@ impl Cpu {
                     scale: 1.0 / (dim as f32).sqrt(),
                 };
                 each_store!(cached, |k, v| {
-                    let (keys, span) = (Keys { k, v, rotate }, Span { sees, window: usize::MAX });
+                    let (keys, span) = (Keys { k, v, rotate }, Span::causal(sees));
                     let mass = MassOut { columns: &mut columns, stride: live, first_row: 0 };
                     attend_span(&q, &keys, span, &mut unread, group * dim, Some(mass), &mut self.attend);
                 });

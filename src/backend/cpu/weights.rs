@@ -1,12 +1,15 @@
 //! The numbers of a model on the CPU.
 
 use crate::{Error, Result, kernels::Matrix, ops::Weight};
+use std::sync::OnceLock;
 
 /// The numbers of a model, shared by every session on it.
 #[derive(Default)]
 pub struct Weights {
     /// Matrices and norms, in the order of the model's [`Weight`] handles.
     pub list: Vec<WeightData>,
+    /// Narrower copies of some matrices, by the same handles; made at first need.
+    pub narrow: OnceLock<Vec<Option<Matrix>>>,
 }
 
 /// One weight.
@@ -18,14 +21,15 @@ pub enum WeightData {
 }
 
 impl Weights {
-    /// Bytes of all weights.
+    /// Bytes of all weights, copies included.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let each = |w: &WeightData| match w {
             WeightData::Matrix(m) => m.bytes(),
             WeightData::Vector(v) => size_of_val(v.as_slice()),
         };
-        self.list.iter().map(each).sum()
+        let copies = self.narrow.get().into_iter().flatten().flatten().map(Matrix::bytes);
+        self.list.iter().map(each).chain(copies).sum()
     }
 
     pub(super) fn matrix(&self, w: Weight) -> Result<&Matrix> {
@@ -33,6 +37,12 @@ impl Weights {
             Some(WeightData::Matrix(m)) => Ok(m),
             _ => Err(Error::State("the back end has no matrix at this handle")),
         }
+    }
+
+    /// The narrower copy, if there is one; else the matrix.
+    pub(super) fn narrowed(&self, w: Weight) -> Result<&Matrix> {
+        let copy = self.narrow.get().and_then(|copies| copies.get(w.0 as usize));
+        copy.and_then(Option::as_ref).map_or_else(|| self.matrix(w), Ok)
     }
 
     pub(super) fn vector(&self, w: Weight) -> Result<&[f32]> {

@@ -5,9 +5,11 @@ use attnscope::{
     Error,
     chat::ChatMessage,
     engine::{Options, Progress, Step},
+    guard::{Limits, Monitor},
     loader::Loaded,
     sampler::Sampling,
     tokenizer::Detokenizer,
+    trace::{Kind, records},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
@@ -20,7 +22,11 @@ use std::{
 const EXAMPLES: &str = "Examples:
   attnscope generate --model smollm2.gguf --prompt 'The sea is' --method h2o --param heavy=64 --param recent=64
   attnscope generate --model smollm2.gguf --chat 'Why is the sky blue?' --temperature 0.7 --seed 1
-  attnscope generate --model smollm2.gguf --prompt-file story.txt --method tidal_decode --max-tokens 8 --json";
+  attnscope generate --model smollm2.gguf --prompt-file story.txt --method tidal_decode --max-tokens 8 --json
+  attnscope generate --model smollm2.gguf --prompt-file story.txt --retain snap_kv --select quest --param select.budget=64
+  attnscope generate --model smollm2.gguf --prompt-file story.txt --prefill flex_prefill --schedule quant_spec
+  attnscope generate --model smollm2.gguf --prompt-file story.txt --retain snap_kv --memory 16MB --context 2000
+  attnscope generate --model smollm2.gguf --prompt-file story.txt --method quest --shadow 8 --guard=recall=0.9";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -41,6 +47,12 @@ pub struct Args {
     /// Go on after the model has ended its text
     #[arg(long)]
     ignore_eos: bool,
+    /// Every so many tokens, compare what is read sparsely with dense attention; 0: never
+    #[arg(long, value_name = "TOKENS", default_value_t = 0)]
+    shadow: u32,
+    /// Go on along the safe path when a monitor is past its limit, e.g. recall=0.9,error=off,acceptance=0.4
+    #[arg(long, value_name = "LIMITS", num_args = 0..=1, default_missing_value = "", require_equals = true)]
+    guard: Option<Limits>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -97,14 +109,24 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let mut engine = args.model.engine(&loaded)?;
     let eos = if args.ignore_eos { Vec::new() } else { loaded.tokenizer.eos().to_vec() };
     let sampling = Sampling { temperature: args.temperature, seed: args.seed, ..Sampling::default() };
-    engine.start(&prompt, Options { max_tokens: args.max_tokens, sampling, eos, ..Options::default() })?;
+    engine.start(
+        &prompt,
+        Options {
+            max_tokens: args.max_tokens,
+            sampling,
+            eos,
+            shadow: args.shadow,
+            guard: args.guard,
+            ..Options::default()
+        },
+    )?;
 
     let bar = ProgressBar::new(1).with_style(
         ProgressStyle::with_template("reading the prompt {bar:32} {percent}%")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     let (mut text, mut steps, mut ids) = (Detokenizer::default(), Vec::new(), Vec::new());
-    let mut answer = String::new();
+    let (mut answer, mut watched) = (String::new(), Watched::default());
     let begun = Instant::now();
     let mut first = None;
     loop {
@@ -115,7 +137,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 bar.set_length(total.into());
                 bar.set_position(done.into());
             }
-            Progress::Working => {}
+            Progress::Working | Progress::Exchange => {}
             Progress::Step(step) => {
                 first.get_or_insert_with(Instant::now);
                 bar.finish_and_clear();
@@ -131,7 +153,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 answer.push_str(&piece);
                 ids.push(step.id);
                 steps.push(counts(&step, engine.model()));
-                engine.tracer().take(|_| ());
+                engine.tracer().take(|block| watched.take(block));
             }
         }
     }
@@ -142,20 +164,56 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let decoded = ids.len().saturating_sub(1);
     let decode_tps = (decoded > 0).then(|| decoded as f64 / (ended - prefilled).as_secs_f64());
     if args.json {
-        let all = serde_json::json!({ "ids": ids, "text": answer, "steps": steps, "prefill_tps": prefill_tps, "decode_tps": decode_tps });
+        let all = serde_json::json!({ "method": args.model.spec(&loaded.model.config)?, "ids": ids, "text": answer, "steps": steps, "prefill_tps": prefill_tps, "decode_tps": decode_tps, "missed": watched.missed(), "guard": watched.trips });
         writeln!(out, "{all}")?;
     } else {
         writeln!(out, "{tail}")?;
         let kept = engine.kept();
         eprintln!(
             "{}: {} prompt tokens at {prefill_tps:.1}/s, {decoded} decoded at {:.1}/s; KV cache {:.1} MB",
-            args.model.method(),
+            args.model.spec(&loaded.model.config)?,
             prompt.len(),
             decode_tps.unwrap_or(0.0),
             kept.bytes as f64 / 1e6
         );
+        if let Some([recall, error]) = watched.missed() {
+            eprintln!("sparse reads: {:.1} % of the attention, output off by {:.1} %", 100.0 * recall, 100.0 * error);
+        }
+        for (step, monitor, value, limit) in &watched.trips {
+            eprintln!("guard, after {step} tokens: {monitor} {value} is past {limit}; the safe path from there on");
+        }
     }
     Ok(())
+}
+
+/// What shadow evaluation and the guard left in the trace.
+#[derive(Default)]
+struct Watched {
+    /// Sums of recall and error, and of how many.
+    sums: [f64; 2],
+    heads: u32,
+    /// Tokens generated before, monitor, what it saw and its limit.
+    trips: Vec<(u32, &'static str, f32, f32)>,
+}
+
+impl Watched {
+    fn take(&mut self, block: &[u8]) {
+        for r in records(block) {
+            let [a, b] = [r.a, r.b].map(f32::from_bits);
+            if r.kind == Kind::Shadow as u8 {
+                self.sums = [self.sums[0] + f64::from(a), self.sums[1] + f64::from(b)];
+                self.heads += 1;
+            } else if r.kind == Kind::Guard as u8 {
+                let monitor = Monitor::ALL.get(usize::from(r.aux)).map_or("", |monitor| monitor.name());
+                self.trips.push((r.step, monitor, a, b));
+            }
+        }
+    }
+
+    /// Mean recall and error.
+    fn missed(&self) -> Option<[f64; 2]> {
+        (self.heads > 0).then(|| self.sums.map(|sum| sum / f64::from(self.heads)))
+    }
 }
 
 fn counts(step: &Step, model: &attnscope::model::Model) -> serde_json::Value {

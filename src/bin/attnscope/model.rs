@@ -1,79 +1,130 @@
 //! What several commands share: loading a model file and choosing a method.
 
+use crate::spec::SpecArgs;
 use attnscope::{
     Error, Result,
+    advisor::{self, Text},
     cache::Store,
     engine::Engine,
+    gguf::{Header, Sink, Stream},
+    kernels::Precision,
     loader::{Loaded, Loader},
-    methods::{self, Value},
+    methods::{Profile, Spec},
+    model::Config,
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 /// Bytes handed to the loader at once.
 const PORTION: usize = 1 << 20;
 
-/// The model file and the method to run on it.
+/// The model file.
 #[derive(clap::Args)]
-pub struct ModelArgs {
+pub struct FileArgs {
     /// GGUF file of a llama model
     #[arg(long, value_name = "FILE", env = "ATTNSCOPE_MODEL")]
     model: PathBuf,
-    /// Method; `attnscope methods` lists them
-    #[arg(long, default_value = "full")]
-    method: String,
-    /// A parameter of the method; may be given several times
-    #[arg(long, value_name = "NAME=VALUE")]
-    param: Vec<String>,
+    /// File with calibrated parameters (`attnscope calibrate`), in place of those that come with the model
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+}
+
+/// The model file and the method to run on it.
+#[derive(clap::Args)]
+pub struct ModelArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    #[command(flatten)]
+    spec: SpecArgs,
     /// Most tokens of prompt and answer together [default: the model's]
     #[arg(long, value_name = "TOKENS")]
     context: Option<u32>,
+    /// Memory for the KV cache, e.g. 64MB: budgets that are not given become the largest that fit it at --context
+    #[arg(long, value_name = "BYTES", value_parser = advisor::bytes)]
+    memory: Option<u64>,
+}
+
+/// Takes the shape of a model and none of its numbers.
+struct ShapeOnly(Option<Config>);
+
+impl Sink for ShapeOnly {
+    fn header(&mut self, header: Header) -> Result<()> {
+        self.0 = Some(Config::from_header(&header)?);
+        Ok(())
+    }
+    fn row(&mut self, _: usize, _: u64, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Hands a file out in portions, with its size, until `more` has enough; the size.
+fn portions(path: &Path, mut more: impl FnMut(&[u8], u64) -> Result<bool>) -> Result<u64> {
+    let fail = |e: std::io::Error| Error::File { what: path.display().to_string(), why: e.to_string() };
+    let mut file = File::open(path).map_err(fail)?;
+    let size = file.metadata().map_err(fail)?.len();
+    let mut portion = vec![0; PORTION];
+    loop {
+        let n = file.read(&mut portion).map_err(fail)?;
+        if n == 0 || !more(&portion[..n], size)? {
+            return Ok(size);
+        }
+    }
+}
+
+/// Loads a model file; `see` gets its bytes on the way.
+pub fn load(path: &Path, mut see: impl FnMut(&[u8])) -> Result<Loaded> {
+    let bar = ProgressBar::new(1).with_style(
+        ProgressStyle::with_template("loading {bar:32} {bytes}/{total_bytes}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let mut loader = None;
+    portions(path, |portion, size| {
+        bar.set_length(size);
+        bar.inc(portion.len() as u64);
+        see(portion);
+        loader.get_or_insert_with(|| Loader::new(Some(size))).push(portion).map(|()| true)
+    })?;
+    bar.finish_and_clear();
+    loader.unwrap_or_default().finish()
+}
+
+impl FileArgs {
+    pub fn load(&self) -> Result<Loaded> {
+        let mut loaded = load(&self.model, |_| ())?;
+        if let Some(path) = &self.profile {
+            let fail = |why: String| Error::File { what: path.display().to_string(), why };
+            let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
+            loaded.profile = Profile::parse(&text).map_err(|e| fail(e.to_string()))?;
+        }
+        Ok(loaded)
+    }
+
+    /// The model's shape and the bytes of its file.
+    pub fn config(&self) -> Result<(Config, u64)> {
+        let (mut stream, mut shape) = (Stream::new(), ShapeOnly(None));
+        let size = portions(&self.model, |portion, _| stream.push(portion, &mut shape).map(|()| shape.0.is_none()))?;
+        let cut = || Error::Truncated { what: "the header".to_owned(), want: size + 1, got: size };
+        Ok((shape.0.ok_or_else(cut)?, size))
+    }
 }
 
 impl ModelArgs {
     pub fn load(&self) -> Result<Loaded> {
-        let what = || self.model.display().to_string();
-        let fail = |e: std::io::Error| Error::File { what: what(), why: e.to_string() };
-        let mut file = File::open(&self.model).map_err(fail)?;
-        let size = file.metadata().map_err(fail)?.len();
-        let bar = ProgressBar::new(size).with_style(
-            ProgressStyle::with_template("loading {bar:32} {bytes}/{total_bytes}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
-        let mut loader = Loader::new(Some(size));
-        let mut portion = vec![0; PORTION];
-        loop {
-            let n = file.read(&mut portion).map_err(fail)?;
-            if n == 0 {
-                break;
-            }
-            loader.push(&portion[..n])?;
-            bar.inc(n as u64);
-        }
-        bar.finish_and_clear();
-        loader.finish()
+        self.file.load()
     }
 
     pub fn engine(&self, loaded: &Loaded) -> Result<Engine> {
-        let row = methods::find(&self.method)?;
-        let pairs = self.param.iter().map(|text| {
-            let (name, value) = text.split_once('=').ok_or_else(|| Error::Param {
-                name: "--param".to_owned(),
-                got: text.clone(),
-                allowed: "NAME=VALUE, e.g. --param recent=64".to_owned(),
-            })?;
-            // A name the method does not have is refused, with those it has, when the method is built.
-            let value = row
-                .params
-                .iter()
-                .find(|p| p.name == name)
-                .map_or(Value::Word(value.to_owned()), |p| Value::parse(value, p));
-            Ok((name.to_owned(), value))
-        });
-        loaded.engine(&self.method, &pairs.collect::<Result<Vec<_>>>()?, self.context, Store::F16)
+        loaded.compose(&self.spec(&loaded.model.config)?, self.context, Store::F16, Precision::Fast)
     }
 
-    pub fn method(&self) -> &str {
-        &self.method
+    pub fn spec(&self, config: &Config) -> Result<Spec> {
+        let spec = self.spec.spec()?;
+        let Some(memory) = self.memory else { return Ok(spec) };
+        let text = Text::of(self.context.unwrap_or(config.context), None, 0)?;
+        advisor::fit(&spec, config, &text, memory)
     }
 }

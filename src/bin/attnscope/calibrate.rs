@@ -1,0 +1,176 @@
+//! `attnscope calibrate`: the layer at which TidalDecode selects again, by what each candidate loses against full
+//! attention on given texts, and the watershed layer of Round Attention, by conversations.
+
+use crate::{Failure, model::ModelArgs};
+use attnscope::{
+    Error,
+    cache::Store,
+    calibrate::{RoundMass, round_masses, shares, similarity, watershed},
+    chat::ChatMessage,
+    engine::{Engine, Options, Progress},
+    kernels::Precision,
+    loader::Loaded,
+    methods::{Spec, Value},
+    metrics,
+    trace::Detail,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+const EXAMPLES: &str = "Examples:
+  attnscope calibrate --model smollm2.gguf --text prose.txt --chats data/calibration/chats.json --out profile.json
+  attnscope generate --model smollm2.gguf --profile profile.json --prompt 'The sea is' --method tidal_decode
+
+A file of conversations is a JSON array of arrays of {\"role\", \"content\"}, each ending with a question.";
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Text to decode with each candidate layer; may be given several times
+    #[arg(long, value_name = "FILE")]
+    text: Vec<PathBuf>,
+    /// Tokens of a text that are read before
+    #[arg(long, default_value_t = 1024)]
+    prompt_tokens: u32,
+    /// Tokens of a text that are compared
+    #[arg(long, default_value_t = 64)]
+    tokens: u32,
+    /// Conversations with several rounds
+    #[arg(long, value_name = "FILE")]
+    chats: Option<PathBuf>,
+    /// Least cosine between the rounds' shares at the watershed and at every layer above
+    #[arg(long, default_value_t = 0.9)]
+    similarity: f32,
+    /// Where the profile goes [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub fn run(args: &Args) -> Result<(), Failure> {
+    if args.text.is_empty() && args.chats.is_none() {
+        let (name, allowed) = ("--text".to_owned(), "at least one --text FILE or --chats FILE".to_owned());
+        return Err(Error::Param { name, got: "none".to_owned(), allowed }.into());
+    }
+    let loaded = args.model.load()?;
+    let mut profile = loaded.profile.clone();
+    let mut put = |method: &str, param: &str, value: Value| {
+        profile.params.entry(method.to_owned()).or_default().insert(param.to_owned(), value);
+    };
+    if !args.text.is_empty() {
+        let layer = reselection(&loaded, args)?;
+        put("tidal_decode", "reselect_layers", Value::List(vec![layer.into()]));
+    }
+    if let Some(path) = &args.chats {
+        put("round_attention", "watershed_layer", Value::Number(watershed_of(&loaded, path, args.similarity)?.into()));
+    }
+    let text = serde_json::to_string_pretty(&profile).map_err(io::Error::from)?;
+    match &args.out {
+        Some(path) => {
+            let fail = |e: io::Error| Error::File { what: path.display().to_string(), why: e.to_string() };
+            fs::write(path, text + "\n").map_err(fail)?;
+        }
+        None => writeln!(io::stdout().lock(), "{text}")?,
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|e| Error::File { what: path.display().to_string(), why: e.to_string() })
+}
+
+fn bar(length: u64, what: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(&format!("{what} {{bar:32}} {{pos}}/{{len}}, {{eta}} left"));
+    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Logits after the prompt and after each token but the last, the tokens being given.
+fn logits(mut engine: Engine, ids: &[u32], prompt: usize) -> Result<Vec<Vec<f32>>, Error> {
+    let answer = &ids[prompt..];
+    engine.start(&ids[..prompt], Options { max_tokens: answer.len() as u32, ..Options::default() })?;
+    let mut all = Vec::new();
+    for &id in answer {
+        while !matches!(engine.advance()?, Progress::Step(_)) {}
+        engine.tracer().take(|_| ());
+        all.push(engine.logits()?.to_vec());
+        engine.choose(id)?;
+    }
+    Ok(all)
+}
+
+/// The layer with the least mean next-token KL over all texts.
+fn reselection(loaded: &Loaded, args: &Args) -> Result<u32, Failure> {
+    let (first, end) = (3, loaded.model.config.layers);
+    let bar = bar(args.text.len() as u64 * u64::from(end - first + 1), "trying layers");
+    let mut lost = vec![0.0; end as usize];
+    for path in &args.text {
+        let ids = loaded.tokenizer.encode_prompt(&read(path)?)?;
+        let wanted = (args.prompt_tokens + args.tokens) as usize;
+        let Some(ids) = ids.get(..wanted) else {
+            let why = format!("{} tokens, {wanted} are needed (--prompt-tokens, --tokens)", ids.len());
+            return Err(Error::File { what: path.display().to_string(), why }.into());
+        };
+        let run = |method: &str, given: &[(String, Value)]| {
+            logits(loaded.compose(&Spec::method(method, given), None, Store::F16, Precision::Exact)?, ids, args.prompt_tokens as usize)
+        };
+        let full = run("full", &[])?;
+        bar.inc(1);
+        for layer in first..end {
+            let given = [
+                ("reselect_layers".to_owned(), Value::List(vec![layer.into()])),
+                ("share".to_owned(), Value::Word("all_heads".to_owned())),
+                ("top_k".to_owned(), Value::Number(f64::from(args.prompt_tokens / 8))),
+            ];
+            let own = run("tidal_decode", &given)?;
+            lost[layer as usize] += full.iter().zip(&own).map(|(f, c)| metrics::kl(f, c)).sum::<f64>();
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    let compared = f64::from(args.tokens) * args.text.len() as f64;
+    let mut err = io::stderr().lock();
+    for layer in first..end {
+        writeln!(err, "layer {layer:2}: KL {:.4}", lost[layer as usize] / compared)?;
+    }
+    let best = (first..end).min_by(|&a, &b| lost[a as usize].total_cmp(&lost[b as usize]));
+    Ok(best.unwrap_or(first))
+}
+
+/// The median of the conversations' watersheds. A system prompt is no round: its first token draws attention everywhere.
+fn watershed_of(loaded: &Loaded, path: &Path, threshold: f32) -> Result<u32, Failure> {
+    let wrong = |why: String| Error::File { what: path.display().to_string(), why };
+    let chats: Vec<Vec<ChatMessage>> = serde_json::from_str(&read(path)?).map_err(|e| wrong(e.to_string()))?;
+    let layers = loaded.model.config.layers;
+    let mut found = Vec::new();
+    let bar = bar(chats.len() as u64, "reading conversations");
+    for chat in &chats {
+        let prompt = loaded.chat_prompt(chat)?;
+        let question = prompt.rounds().last().copied().unwrap_or(0);
+        // The rounds before in one piece, so that the newest pass is the question.
+        let mut engine = loaded.with(RoundMass::default().method(), None, Store::F16, Precision::Exact)?;
+        let (before, asked) = prompt.split(question);
+        engine.start(before, Options { max_tokens: 1, ..Options::default() })?;
+        while engine.advance()? != Progress::Done {}
+        engine.tracer().take(|_| ());
+        engine.extend(asked, Options { max_tokens: 1, trace: Detail::Sets, ..Options::default() })?;
+        while engine.advance()? != Progress::Done {}
+        let mut masses = engine.tracer().take(|block| round_masses(block, layers));
+        if chat.first().is_some_and(|message| message.role == "system") {
+            masses.iter_mut().for_each(|layer| drop(layer.drain(..1.min(layer.len()))));
+        }
+        if masses.iter().any(|layer| layer.len() < 2) {
+            return Err(wrong("a conversation needs at least two rounds before its last question".to_owned()).into());
+        }
+        found.push(watershed(&similarity(&shares(&masses)), threshold));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    writeln!(io::stderr().lock(), "watershed layers: {found:?}")?;
+    found.sort_unstable();
+    found.get(found.len() / 2).copied().ok_or_else(|| wrong("there is no conversation".to_owned()).into())
+}

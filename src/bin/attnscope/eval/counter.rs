@@ -1,0 +1,203 @@
+//! What a run costs, read off the trace and the cache's counters.
+
+use attnscope::{
+    engine::Engine,
+    loader::Loaded,
+    method::PassKind,
+    trace::{ALL_HEADS, Kind, Record, records},
+};
+use serde::{Deserialize, Serialize};
+
+/// How the ceilings are computed; printed beside them.
+pub const FORMULA: &str = "ceiling = (W + F) / (W * passes + R): W bytes of the weights a pass reads, F and R bytes of \
+    keys and values that full attention and the method read for a token made (a row counts once for all heads that \
+    read it), passes per token made. ceiling_attention = F / R. ceiling_prefill = (M + A) / (M + A * density): M and A \
+    multiplications of the matrices and of full causal attention over the prompt, density the share of attention's \
+    pairs that is computed, all layers but the last. F, M and A follow from the model's shape.";
+
+/// What a run cost. Bytes are those of keys and values.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Cost {
+    /// Held at the end.
+    pub stored: f64,
+    /// Held at most, within passes too.
+    pub peak: f64,
+    /// Read for a token made.
+    pub read: f64,
+    /// What full attention holds at the end.
+    pub stored_full: f64,
+    /// What full attention reads for a token made.
+    pub read_full: f64,
+    /// `stored / stored_full`.
+    pub stored_share: f64,
+    /// `read / read_full`.
+    pub read_share: f64,
+    /// Of all the bytes of [`FORMULA`].
+    pub ceiling: f64,
+    /// Of the bytes of attention alone.
+    pub ceiling_attention: f64,
+    /// Share of attention's pairs that was computed in the prompt.
+    pub density: f64,
+    /// Of the prompt.
+    pub ceiling_prefill: f64,
+    /// Guesses made.
+    pub guesses: f64,
+    /// Guesses that held.
+    pub held: f64,
+    /// Tokens of a round of guesses; 0 without guesses.
+    pub per_round: f64,
+}
+
+/// Counts while a run goes on.
+#[derive(Default)]
+pub struct Counter {
+    running: Option<Begun>,
+    passes: u64,
+    guesses: u64,
+    checks: u64,
+    made: u64,
+    checked_tokens: u64,
+    read: u64,
+    peak: u64,
+    /// Rows full attention would have read, and would hold.
+    full_rows: u64,
+    length: u64,
+    prompt: u64,
+    /// Shares of pairs computed in prompts, and of how many heads.
+    pairs: [f64; 2],
+}
+
+/// A pass that has begun.
+#[derive(Clone, Copy)]
+struct Begun {
+    kind: u8,
+    rows: u32,
+}
+
+impl Begun {
+    fn is(self, kind: PassKind) -> bool {
+        self.kind == kind as u8
+    }
+}
+
+impl Counter {
+    /// To be called after every piece of work of the engine.
+    pub fn after(&mut self, engine: &mut Engine) {
+        let (heads, layers) = (engine.model().config.query_heads, engine.model().config.layers);
+        engine.tracer().take(|block| {
+            for record in records(block) {
+                self.record(&record, heads, layers);
+            }
+        });
+        let kept = engine.kept();
+        self.peak = self.peak.max(kept.bytes);
+        if engine.progress() != (0, 0) {
+            return;
+        }
+        let Some(ended) = self.running.take() else { return };
+        if ended.is(PassKind::Prefill) {
+            self.prompt = self.prompt.max(u64::from(ended.rows));
+            return;
+        }
+        self.passes += 1;
+        self.read += kept.bytes_read;
+        self.guesses += u64::from(ended.is(PassKind::Draft));
+        self.checks += u64::from(ended.is(PassKind::Verify));
+    }
+
+    fn record(&mut self, record: &Record, heads: u32, layers: u32) {
+        let is = |kind: Kind| record.kind == kind as u8;
+        if is(Kind::Pass) {
+            self.running = Some(Begun { kind: record.aux, rows: record.b });
+        }
+        let Some(pass) = self.running else { return };
+        let prefill = pass.is(PassKind::Prefill);
+        if is(Kind::Token) && record.aux == 0 {
+            self.length = u64::from(record.b);
+            if !prefill {
+                self.made += 1;
+                self.full_rows += u64::from(record.b);
+                self.checked_tokens += u64::from(pass.is(PassKind::Verify));
+            }
+        }
+        // The last layer computes only what the newest row needs.
+        if prefill && u32::from(record.layer) + 1 < layers {
+            let share = if is(Kind::ReadAll) {
+                Some(1.0)
+            } else if is(Kind::ReadWindow) {
+                Some(window_share(record.a, pass.rows))
+            } else if is(Kind::ReadBlocks) {
+                let blocks = u64::from(record.a >> 16);
+                let read: u32 = record.payload.iter().map(|byte| byte.count_ones()).sum();
+                Some(f64::from(read) / (blocks * (blocks + 1) / 2).max(1) as f64)
+            } else {
+                None
+            };
+            let heads = if record.head == ALL_HEADS { f64::from(heads) } else { 1.0 };
+            self.pairs[0] += share.unwrap_or(0.0) * heads;
+            self.pairs[1] += share.map_or(0.0, |_| heads);
+        }
+    }
+
+    /// The sums.
+    pub fn cost(&self, engine: &Engine, loaded: &Loaded) -> Cost {
+        let c = &loaded.model.config;
+        let row = f64::from(c.layers * c.kv_heads * c.head_dim * 2 * 2);
+        let weights = pass_bytes(loaded);
+        let each = |sum: u64| if self.made == 0 { 0.0 } else { sum as f64 / self.made as f64 };
+        let ratio = |full: f64, own: f64| if own > 0.0 { full / own } else { 0.0 };
+        let (read, read_full) = (each(self.read), each(self.full_rows) * row);
+        let (stored, stored_full) = (engine.kept().bytes as f64, self.length as f64 * row);
+        let density = if self.pairs[1] > 0.0 { self.pairs[0] / self.pairs[1] } else { 1.0 };
+        let (n, q) = (self.prompt as f64, f64::from(c.query_heads * c.head_dim));
+        let kv = f64::from(c.kv_heads * c.head_dim);
+        let (width, hidden) = (f64::from(c.width), f64::from(c.hidden));
+        let matrices = n * f64::from(c.layers) * (width * 2.0 * (q + kv) + 3.0 * width * hidden);
+        let attention = f64::from(c.layers) * q * n * (n + 1.0);
+        Cost {
+            stored,
+            peak: self.peak as f64,
+            read,
+            stored_full,
+            read_full,
+            stored_share: ratio(stored, stored_full),
+            read_share: ratio(read, read_full),
+            ceiling: ratio(weights + read_full, weights * each(self.passes) + read),
+            ceiling_attention: ratio(read_full, read),
+            density,
+            ceiling_prefill: ratio(matrices + attention, matrices + attention * density),
+            guesses: self.guesses as f64,
+            held: self.checked_tokens.saturating_sub(self.checks) as f64,
+            per_round: if self.checks == 0 { 0.0 } else { self.checked_tokens as f64 / self.checks as f64 },
+        }
+    }
+}
+
+/// Share of the causal pairs of a prompt that a window covers.
+fn window_share(window: u32, rows: u32) -> f64 {
+    let (w, n) = (f64::from(window.min(rows)), f64::from(rows));
+    (w * (w + 1.0) / 2.0 + (n - w) * w) / (n * (n + 1.0) / 2.0).max(1.0)
+}
+
+/// Bytes of weights that a pass of one row reads: all but the embedding table, unless that is the output matrix too.
+fn pass_bytes(loaded: &Loaded) -> f64 {
+    use attnscope::backend::WeightData;
+    let (embedding, head) = (loaded.model.embedding, loaded.model.head);
+    let table = match loaded.weights.list.get(embedding.0 as usize) {
+        Some(WeightData::Matrix(matrix)) if embedding != head => matrix.bytes(),
+        _ => 0,
+    };
+    (loaded.weights.bytes() - table) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_as_long_as_the_prompt_covers_all_pairs() {
+        assert_eq!((window_share(5, 5), window_share(9, 5)), (1.0, 1.0));
+        // Of 1 + 2 + 3 + 4 pairs the window of two has 1 + 2 + 2 + 2.
+        assert_eq!(window_share(2, 4), 0.7);
+    }
+}

@@ -1,0 +1,132 @@
+//! Reports as files, as a table, as JSON and as comma-separated values.
+
+use super::{
+    chart,
+    report::{Report, Row, fields},
+    suite::Suite,
+};
+use crate::Failure;
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, Write},
+    path::Path,
+};
+
+/// Writes `<suite>.json` for every report, and the charts that it gives. A chart names the hash of the report it was
+/// drawn from, so that a check finds charts of another.
+///
+/// # Errors
+/// [`Failure::File`].
+pub fn write(reports: &[Report], folder: &Path) -> Result<(), Failure> {
+    let put = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).map_err(|why| Failure::file(path.display(), why))
+    };
+    for report in reports {
+        let name = format!("{}.json", report.suite.name());
+        let json = serde_json::to_string_pretty(report).map_err(|why| Failure::file(&name, why))? + "\n";
+        put(&name, &json)?;
+        let from = format!("{name}, sha256 {}", super::hex(&Sha256::digest(&json)));
+        for (name, svg) in chart::of(report, &from) {
+            put(&name, &svg)?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints reports.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn print(reports: &[Report], json: bool, csv: bool) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::json!(reports))?;
+    } else if csv {
+        lines(reports, &mut out)?;
+    } else {
+        reports.iter().try_for_each(|report| table(report, &mut out))?;
+    }
+    Ok(())
+}
+
+/// The columns of a suite's table: heading, and the figure as a number of digits after the point.
+type Column = (&'static str, fn(&Row) -> Option<f64>, usize);
+
+fn columns(suite: Suite) -> Vec<Column> {
+    fn metric(row: &Row, name: &str) -> Option<f64> {
+        row.metrics.get(name).map(|stat| stat.mean)
+    }
+    let mut columns: Vec<Column> = match suite {
+        Suite::Passkey | Suite::Keys | Suite::Chat => vec![
+            ("found", |r| metric(r, "exact"), 3),
+            ("of full's", |r| metric(r, "exact_given_full"), 3),
+            ("nll", |r| metric(r, "nll"), 3),
+        ],
+        Suite::Text => vec![
+            ("KL", |r| metric(r, "kl"), 5),
+            ("p95", |r| Some(r.metrics.get("kl")?.p95), 4),
+            ("top-1", |r| metric(r, "top1"), 3),
+            ("top-5", |r| metric(r, "top5"), 3),
+            ("ppl +", |r| metric(r, "perplexity_delta"), 3),
+        ],
+        Suite::Speed => vec![
+            ("prefill/s", |r| Some(r.speed.prefill), 1),
+            ("decode/s", |r| Some(r.speed.decode), 1),
+            ("ceiling", |r| r.cost.get("ceiling").copied(), 2),
+            ("accepted", |r| metric(r, "acceptance"), 3),
+        ],
+    };
+    let cost: [Column; 4] = [
+        ("stored", |r| r.cost.get("stored_share").copied(), 3),
+        ("read", |r| r.cost.get("read_share").copied(), 3),
+        ("density", |r| r.cost.get("density").copied(), 3),
+        ("peak MB", |r| Some(r.cost.get("peak")? / 1e6), 2),
+    ];
+    columns.extend(cost);
+    columns
+}
+
+fn table(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let columns = columns(report.suite);
+    let width = report.settings.iter().map(|row| row.label.chars().count()).max().unwrap_or(0);
+    write!(out, "{:width$} cases", report.suite.name())?;
+    columns.iter().try_for_each(|(heading, ..)| write!(out, " {heading:>9}"))?;
+    writeln!(out)?;
+    for row in &report.settings {
+        write!(out, "{:width$} {:>5}", row.label, row.cases)?;
+        for (_, figure, digits) in &columns {
+            let figure = figure(row).map_or_else(|| "–".to_owned(), |x| format!("{x:.digits$}"));
+            write!(out, " {figure:>9}")?;
+        }
+        writeln!(out)?;
+    }
+    writeln!(out)
+}
+
+/// A line a case, with all columns that any suite has.
+fn lines(reports: &[Report], out: &mut impl Write) -> io::Result<()> {
+    let rows = || reports.iter().flat_map(|report| report.settings.iter().map(move |row| (report.suite, row)));
+    let all = || rows().flat_map(|(_, row)| &row.by_case);
+    let metrics: BTreeSet<&String> = all().flat_map(|line| line.metrics.keys()).collect();
+    let costs: BTreeSet<String> = all().flat_map(|line| fields(&line.cost)).map(|(name, _)| name).collect();
+    write!(out, "suite,setting,case,length,depth,prompt_tokens")?;
+    metrics.iter().copied().chain(&costs).try_for_each(|name| write!(out, ",{name}"))?;
+    writeln!(out, ",prefill_tps,decode_tps")?;
+    for (suite, row) in rows() {
+        for line in &row.by_case {
+            let label = row.label.replace('"', "\"\"");
+            let depth = line.depth.map_or_else(String::new, |depth| depth.to_string());
+            write!(out, "{},\"{label}\",{},{},{depth},{}", suite.name(), line.case, line.length, line.prompt_tokens)?;
+            let cost = fields(&line.cost);
+            let cost = costs.iter().map(|name| cost.iter().find(|field| field.0 == *name).map(|field| field.1));
+            for figure in metrics.iter().map(|name| line.metrics.get(*name).copied()).chain(cost) {
+                write!(out, ",{}", figure.map_or_else(String::new, |x| x.to_string()))?;
+            }
+            writeln!(out, ",{},{}", line.speed.prefill, line.speed.decode)?;
+        }
+    }
+    Ok(())
+}

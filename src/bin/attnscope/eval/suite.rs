@@ -1,0 +1,126 @@
+//! The suites: what is asked, and as which cases.
+
+use super::{
+    chat,
+    material::Material,
+    plan::Sizes,
+    prompts::{self, Ask},
+};
+use attnscope::{Result, kernels::Precision, loader::Loaded};
+use serde::{Deserialize, Serialize};
+
+/// A kind of question.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Suite {
+    /// A number hidden in a text, by length and depth
+    Passkey,
+    /// One of several hidden numbers
+    Keys,
+    /// What was said in an early round of a chat
+    Chat,
+    /// Teacher-forced text against full attention
+    Text,
+    /// Free text: speed, bytes, accepted guesses
+    Speed,
+}
+
+impl Suite {
+    /// All of them, in the order in which they are run.
+    pub const ALL: [Suite; 5] = [Suite::Passkey, Suite::Keys, Suite::Chat, Suite::Text, Suite::Speed];
+    /// Those a setting runs when it names none.
+    pub const QUALITY: [Suite; 4] = [Suite::Passkey, Suite::Keys, Suite::Chat, Suite::Text];
+
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Suite::Passkey => "passkey",
+            Suite::Keys => "keys",
+            Suite::Chat => "chat",
+            Suite::Text => "text",
+            Suite::Speed => "speed",
+        }
+    }
+
+    /// Speeds are those of the fast products, all else is measured without their rounding unless `fast` is asked for.
+    pub fn precision(self, fast: bool) -> Precision {
+        if fast || self == Suite::Speed { Precision::Fast } else { Precision::Exact }
+    }
+
+    /// Its cases, at most `most` for a length.
+    ///
+    /// # Errors
+    /// From the tokenizer and the chat template; [`Error::Param`](attnscope::Error::Param) for a text that is too short.
+    pub fn cases(self, sizes: &Sizes, material: &Material, most: Option<u32>, loaded: &Loaded) -> Result<Vec<Case>> {
+        let cases = sizes.cases.min(most.unwrap_or(u32::MAX));
+        let texts = material.texts.iter().take(most.unwrap_or(u32::MAX) as usize);
+        let ask = Ask { material, tokenizer: &loaded.tokenizer };
+        match self {
+            Suite::Passkey => {
+                let grid = sizes.lengths.iter().flat_map(|&length| (0..cases).map(move |n| (length, n)));
+                grid.map(|(length, n)| prompts::passkey(ask, length, n, sizes.cases)).collect()
+            }
+            Suite::Keys => (0..cases).map(|n| prompts::keys(ask, sizes.prompt, n)).collect(),
+            Suite::Chat => {
+                let template = loaded.chat()?;
+                (0..cases).map(|n| chat::chat(ask, template, sizes.rounds, n)).collect()
+            }
+            Suite::Text => {
+                texts.map(|name| prompts::text(ask, name, sizes.prompt, Answer::Forced, sizes.answer)).collect()
+            }
+            Suite::Speed => {
+                let long = sizes.long.iter().map(|&prompt| (&material.texts[0], prompt));
+                let asked = texts.map(|name| (name, sizes.prompt)).chain(long);
+                asked.map(|(name, prompt)| prompts::text(ask, name, prompt, Answer::Free, sizes.answer)).collect()
+            }
+        }
+    }
+}
+
+/// One question.
+#[derive(Debug, Serialize)]
+pub struct Case {
+    /// Its suite.
+    pub suite: Suite,
+    /// Its name within the suite.
+    pub name: String,
+    /// Tokens asked for, by which cases are put together.
+    pub length: u32,
+    /// Where the answer is in the prompt, 0 to 1.
+    pub depth: Option<f64>,
+    /// What is fed, in order; the last answer is what is measured.
+    pub turns: Vec<Turn>,
+}
+
+impl Case {
+    /// Tokens before the last answer.
+    pub fn prompt_tokens(&self) -> u32 {
+        let before: usize = self.turns.iter().map(|turn| turn.prompt.len() + turn.answer.len()).sum();
+        (before - self.turns.last().map_or(0, |turn| turn.answer.len())) as u32
+    }
+
+    /// Tokens fed or made in all.
+    pub fn tokens(&self) -> u64 {
+        self.turns.iter().map(|turn| (turn.prompt.len() + turn.answer.len()) as u64).sum()
+    }
+}
+
+/// A prompt and the tokens after it.
+#[derive(Debug, Serialize)]
+pub struct Turn {
+    /// Token ids that are read as a prompt.
+    pub prompt: Vec<u32>,
+    /// Token ids that come one by one; of a free answer only their number counts.
+    pub answer: Vec<u32>,
+    /// Whether they are forced on the model.
+    pub how: Answer,
+}
+
+/// Who chooses the tokens of an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub enum Answer {
+    /// The case does, whatever the model proposes.
+    Forced,
+    /// The model does.
+    Free,
+}

@@ -1,0 +1,67 @@
+//! The far tier: slots that are stored but parked where attention does not look, until they are fetched. A machine with
+//! one memory only counts what a second one would hold and move.
+
+use super::Cache;
+use crate::{
+    ops::Kv,
+    trace::{Detail, Kind, Tracer},
+};
+
+/// Which slots of a KV head are in the far tier; those beyond its end are near.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Far(Vec<bool>);
+
+impl Far {
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+    /// Slots in the far tier.
+    pub fn count(&self) -> usize {
+        self.0.iter().filter(|far| **far).count()
+    }
+    pub fn truncate(&mut self, slots: usize) {
+        self.0.truncate(slots);
+    }
+    pub fn compact(&mut self, kept: &[u32]) {
+        let within = kept.partition_point(|&slot| (slot as usize) < self.0.len());
+        for (to, &from) in kept[..within].iter().enumerate() {
+            self.0[to] = self.0[from as usize];
+        }
+        self.0.truncate(within);
+    }
+    fn swap(&mut self, slot: usize, far: bool) -> bool {
+        if slot >= self.0.len() {
+            if !far {
+                return false;
+            }
+            self.0.resize(slot + 1, false);
+        }
+        std::mem::replace(&mut self.0[slot], far)
+    }
+}
+
+impl Cache {
+    /// Moves the slots of `near`, one ascending list a KV head, to the near tier and all others to the far one; records
+    /// what moved and returns its bytes.
+    pub fn place<'a>(&mut self, kv: Kv, near: impl Fn(usize) -> &'a [u32], tracer: &mut Tracer) -> u64 {
+        let (row_bytes, mut moved) = (self.row_bytes(), 0);
+        for (h, head) in self.heads[kv.0 as usize * self.kv_heads..][..self.kv_heads].iter_mut().enumerate() {
+            let (mut near, mut parked, mut fetched) = (near(h), Vec::new(), Vec::new());
+            for (slot, &position) in head.position.iter().enumerate() {
+                let stays = near.first() == Some(&(slot as u32));
+                near = &near[usize::from(stays)..];
+                match (head.far.swap(slot, !stays), stays) {
+                    (true, true) => fetched.push(position),
+                    (false, false) => parked.push(position),
+                    _ => {}
+                }
+            }
+            moved += (parked.len() + fetched.len()) as u64 * row_bytes;
+            if tracer.detail >= Detail::Sets {
+                tracer.runs(Kind::Park, kv.0, h as u32, parked.into_iter());
+                tracer.runs(Kind::Fetch, kv.0, h as u32, fetched.into_iter());
+            }
+        }
+        moved
+    }
+}

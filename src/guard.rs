@@ -1,0 +1,227 @@
+//! Watches a run and says when to leave a method's path for the safe one. A monitor trips once a text; the engine then
+//! puts the default in place of the roles it names (read everything, keep everything, no drafting) and the run goes on.
+//! Rows that were dropped are gone: the safe path spares what comes after.
+
+use crate::{Error, Result, methods::Role, ops::Missed};
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+
+/// What may go wrong; the number is `aux` of the trace record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Monitor {
+    /// A sparse read missed too much of the attention.
+    Recall = 0,
+    /// Its output was too far from that of a dense one.
+    Error = 1,
+    /// Too few guesses held.
+    Acceptance = 2,
+    /// Logits were not numbers.
+    Finite = 3,
+}
+
+impl Monitor {
+    /// All monitors.
+    pub const ALL: [Monitor; 4] = [Monitor::Recall, Monitor::Error, Monitor::Acceptance, Monitor::Finite];
+
+    /// Its name in options.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Monitor::Recall => "recall",
+            Monitor::Error => "error",
+            Monitor::Acceptance => "acceptance",
+            Monitor::Finite => "finite",
+        }
+    }
+
+    /// The roles that take their default when it trips. What is kept need not be wrong because too little of it was
+    /// read; numbers that are none may have reached the scores by which rows are kept.
+    #[must_use]
+    pub fn leaves(self) -> &'static [Role] {
+        match self {
+            Monitor::Recall | Monitor::Error => &[Role::Select],
+            Monitor::Acceptance => &[Role::Schedule],
+            Monitor::Finite => &[Role::Select, Role::Retain, Role::Schedule],
+        }
+    }
+}
+
+/// Limits of the monitors; `None`: not watched.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(target_arch = "wasm32", derive(tsify::Tsify))]
+pub struct Limits {
+    /// Least share of the full attention that falls on what was read, mean over the sparse layers of a step.
+    #[cfg_attr(target_arch = "wasm32", tsify(type = "number | null"))]
+    pub recall: Option<f32>,
+    /// Largest relative error of the attention output, mean over the sparse layers of a step.
+    #[cfg_attr(target_arch = "wasm32", tsify(type = "number | null"))]
+    pub error: Option<f32>,
+    /// Least share of guesses that hold.
+    #[cfg_attr(target_arch = "wasm32", tsify(type = "number | null"))]
+    pub acceptance: Option<f32>,
+    /// Guesses after which acceptance is judged, and again after as many more.
+    pub window: u32,
+    /// Logits must be numbers.
+    pub finite: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { recall: Some(0.8), error: Some(0.5), acceptance: Some(0.3), window: 64, finite: true }
+    }
+}
+
+/// `recall=0.9,acceptance=off`; what is not named has its default.
+impl FromStr for Limits {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Limits> {
+        let mut limits = Limits::default();
+        for pair in text.split(',').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let number = value.parse::<f32>().ok().filter(|x| *x >= 0.0);
+            let limit = if value == "off" { Some(None) } else { number.map(Some) };
+            match (name, limit, number) {
+                ("recall", Some(limit), _) => limits.recall = limit,
+                ("error", Some(limit), _) => limits.error = limit,
+                ("acceptance", Some(limit), _) => limits.acceptance = limit,
+                ("window", _, Some(window)) if window >= 1.0 => limits.window = window as u32,
+                ("finite", Some(None), _) => limits.finite = false,
+                _ => {
+                    return Err(Error::Param {
+                        name: "guard".to_owned(),
+                        got: pair.to_owned(),
+                        allowed:
+                            "recall, error or acceptance = a number from 0 or off; window = guesses, from 1; finite = \
+                                  off"
+                            .to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(limits)
+    }
+}
+
+/// A monitor past its limit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trip {
+    /// Which.
+    pub monitor: Monitor,
+    /// What it saw.
+    pub value: f32,
+    /// What was allowed.
+    pub limit: f32,
+}
+
+/// The monitors of one text.
+#[derive(Debug)]
+pub struct Guard {
+    limits: Limits,
+    tripped: [bool; Monitor::ALL.len()],
+    /// Sums over the sparse layers of the running pass, and how many they are.
+    missed: (f32, f32, u32),
+    /// Guesses since acceptance was judged last, and those that held.
+    guesses: (u32, u32),
+    finite: bool,
+}
+
+impl Guard {
+    /// Watches a new text.
+    #[must_use]
+    pub fn new(limits: Limits) -> Guard {
+        Guard { limits, tripped: Default::default(), missed: Default::default(), guesses: (0, 0), finite: true }
+    }
+
+    /// What a layer's sparse read missed.
+    pub fn missed(&mut self, missed: Missed) {
+        let (recall, error, layers) = self.missed;
+        self.missed = (recall + missed.recall, error + missed.error, layers + 1);
+    }
+
+    /// How many guesses of a round held.
+    pub fn round(&mut self, guessed: u32, held: u32) {
+        self.guesses = (self.guesses.0 + guessed, self.guesses.1 + held);
+    }
+
+    /// The logits of a pass.
+    pub fn logits(&mut self, logits: &[f32]) {
+        self.finite = !self.limits.finite || logits.iter().all(|x| x.is_finite());
+    }
+
+    /// The next monitor that trips; asked until there is none, at the end of every pass.
+    pub fn trip(&mut self) -> Option<Trip> {
+        let (recall, error, layers) = self.missed;
+        let mean = |sum: f32| sum / layers as f32;
+        let (guessed, held) = self.guesses;
+        let judged = guessed >= self.limits.window;
+        let past = |monitor| {
+            let (value, limit, past) = match monitor {
+                Monitor::Recall => {
+                    (mean(recall), self.limits.recall?, layers > 0 && mean(recall) < self.limits.recall?)
+                }
+                Monitor::Error => (mean(error), self.limits.error?, layers > 0 && mean(error) > self.limits.error?),
+                Monitor::Acceptance => {
+                    let (share, limit) = (held as f32 / guessed.max(1) as f32, self.limits.acceptance?);
+                    (share, limit, judged && share < limit)
+                }
+                Monitor::Finite => (f32::from(u8::from(self.finite)), 1.0, !self.finite),
+            };
+            (past && !self.tripped[monitor as usize]).then_some(Trip { monitor, value, limit })
+        };
+        let trip = Monitor::ALL.into_iter().find_map(past);
+        match trip {
+            Some(trip) => self.tripped[trip.monitor as usize] = true,
+            None => {
+                self.missed = Default::default();
+                if judged {
+                    self.guesses = (0, 0);
+                }
+            }
+        }
+        trip
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_monitor_trips_once_past_its_limit() {
+        let mut guard = Guard::new("recall=0.5,error=off,window=8".parse().unwrap());
+        let miss = |guard: &mut Guard, recall| guard.missed(Missed { recall, error: 9.0 });
+        for recall in [0.9, 0.2] {
+            miss(&mut guard, recall);
+        }
+        assert_eq!(guard.trip(), None, "the mean counts");
+        for recall in [0.7, 0.2] {
+            miss(&mut guard, recall);
+        }
+        let trip = guard.trip().unwrap();
+        assert_eq!((trip.monitor, trip.limit), (Monitor::Recall, 0.5));
+        assert!((trip.value - 0.45).abs() < 1e-6);
+        miss(&mut guard, 0.1);
+        guard.round(7, 0);
+        assert_eq!(guard.trip(), None, "once, and a window is not full yet");
+        guard.round(1, 1);
+        let trip = guard.trip().unwrap();
+        assert_eq!((trip.monitor, trip.value), (Monitor::Acceptance, 0.125));
+        guard.logits(&[1.0, f32::NAN]);
+        assert_eq!(guard.trip().map(|trip| trip.monitor), Some(Monitor::Finite));
+        assert_eq!(guard.trip(), None);
+    }
+
+    #[test]
+    fn limits_are_read_and_refused() {
+        assert_eq!("".parse::<Limits>().unwrap(), Limits::default());
+        let limits: Limits = "finite=off,acceptance=0.25".parse().unwrap();
+        assert_eq!((limits.finite, limits.acceptance, limits.recall), (false, Some(0.25), Some(0.8)));
+        for bad in ["recall", "recall=-1", "recall=x", "window=0", "finite=1", "speed=3"] {
+            assert_eq!(bad.parse::<Limits>().unwrap_err().code(), "param", "{bad}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! `cargo xtask eval`: runs the published plan and brings the README's table and charts up to date with what came out.
+//! What is finished stays finished until the library changes: an interrupted run goes on where it was.
+
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{model, sh, stamp};
+
+const FOLDER: &str = "docs/evaluation";
+const SUITES: [&str; 6] = ["passkey", "keys", "chat", "text", "speed", "pictures"];
+const BEGIN: &str = "<!-- evaluation: made by `cargo xtask eval` from docs/evaluation; do not edit -->\n";
+const END: &str = "<!-- /evaluation -->";
+
+/// What to do.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask eval                 run the plan, hours on a small machine; resumes\n  \
+        cargo xtask eval --suite text    one suite of it\n  \
+        cargo xtask eval --table         only the README, from the reports that are there\n  \
+        cargo xtask eval --check         fail when the README and the reports disagree"
+)]
+pub struct Args {
+    /// Run nothing, change nothing; fail when the README or a chart is not what the reports give
+    #[arg(long, conflicts_with = "table")]
+    check: bool,
+    /// Run nothing; write the README's table from the reports that are there
+    #[arg(long)]
+    table: bool,
+    /// Suites to run [default: all]
+    #[arg(long, value_delimiter = ',')]
+    suite: Vec<String>,
+    /// Cases run side by side [default: one a core]
+    #[arg(long)]
+    threads: Option<u32>,
+}
+
+/// Runs the task.
+pub fn run(args: &Args) -> Result<()> {
+    if args.check {
+        return check();
+    }
+    if !args.table {
+        measure(args)?;
+    }
+    let path = sh::root().join("README.md");
+    let old = fs::read_to_string(&path)?;
+    let new = replaced(&old, &block(&sh::root().join(FOLDER))?)?;
+    if new == old {
+        println!("same     README.md");
+    } else {
+        fs::write(&path, new)?;
+        println!("written  README.md");
+    }
+    Ok(())
+}
+
+/// Fails when the README or a chart is not what the reports give.
+pub fn check() -> Result<()> {
+    let folder = sh::root().join(FOLDER);
+    // A checkout on Windows has other line ends.
+    let readme = fs::read_to_string(sh::root().join("README.md"))?.replace("\r\n", "\n");
+    compare(&readme, &folder)
+}
+
+fn compare(readme: &str, folder: &Path) -> Result<()> {
+    if replaced(readme, &block(folder)?)? != readme {
+        bail!(
+            "the README's evaluation is not what {FOLDER} gives: run `cargo xtask eval --table` and commit the result"
+        );
+    }
+    for file in charts(folder)? {
+        let svg = fs::read_to_string(folder.join(&file))?;
+        let from = svg.split("<!-- drawn from ").nth(1).and_then(|rest| rest.split_once(" -->"));
+        let Some((report, hash)) = from.and_then(|(from, _)| from.split_once(", sha256 ")) else {
+            bail!("{file} does not say what it was drawn from");
+        };
+        let bytes = fs::read_to_string(folder.join(report)).with_context(|| report.to_owned())?.replace("\r\n", "\n");
+        let now: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        if now != hash {
+            bail!("{file} was drawn from another {report}: run `cargo xtask eval` and commit the result");
+        }
+    }
+    Ok(())
+}
+
+/// Builds the command line and runs the plan with it.
+fn measure(args: &Args) -> Result<()> {
+    let model = model::ensure()?;
+    sh::step("Building the command line", || {
+        sh::run_aside(sh::cargo().args(["build", "--release", "--features", "cli", "--bin", "attnscope"]))
+    })?;
+    let cli = sh::target_dir()?.join("release").join(format!("attnscope{}", std::env::consts::EXE_SUFFIX));
+    let mut command = sh::in_root(cli);
+    command.args(["eval", "--plan", "docs/evaluation/plan.json", "--out", FOLDER]).arg("--model").arg(model);
+    command.args(["--build", &library()?]);
+    if let Ok(commit) = sh::capture(sh::in_root("git").args(["rev-parse", "HEAD"])) {
+        command.args(["--commit", &commit]);
+    }
+    if !args.suite.is_empty() {
+        command.args(["--suite", &args.suite.join(",")]);
+    }
+    if let Some(threads) = args.threads {
+        command.args(["--threads", &threads.to_string()]);
+    }
+    sh::run(&mut command)
+}
+
+/// Hash of the library's sources and of its dependencies: while it stays, so do results. The command line's own files
+/// are left out; what it measures has a number of its own.
+fn library() -> Result<String> {
+    let root = sh::root();
+    let mut inputs = vec!["Cargo.lock".to_owned()];
+    for entry in fs::read_dir(root.join("src"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if !["bin", "web", "web.rs"].contains(&name.as_str()) {
+            inputs.push(format!("src/{name}"));
+        }
+    }
+    inputs.sort();
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    stamp::hash(&inputs, "")
+}
+
+/// What stands between the markers.
+fn block(folder: &Path) -> Result<String> {
+    let read = |path: PathBuf| -> Result<Value> {
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        serde_json::from_str(&text).with_context(|| path.display().to_string())
+    };
+    let claims = serde_json::from_value(read(folder.join("claims.json"))?).context("claims.json")?;
+    let mut reports = Vec::new();
+    for suite in SUITES {
+        let path = folder.join(format!("{suite}.json"));
+        if path.exists() {
+            reports.push((suite, read(path)?));
+        }
+    }
+    table::markdown(&claims, &reports, &charts(folder)?)
+}
+
+/// The charts that are there.
+fn charts(folder: &Path) -> Result<Vec<String>> {
+    let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names: Vec<String> = names.collect::<Result<_>>()?;
+    names.retain(|name| name.ends_with(".svg"));
+    names.sort();
+    Ok(names)
+}
+
+/// The README with another text between the markers.
+fn replaced(readme: &str, block: &str) -> Result<String> {
+    let (before, rest) = readme.split_once(BEGIN).context("the README has no place for the evaluation")?;
+    let (_, after) = rest.split_once(END).context("the README's evaluation has no end")?;
+    Ok(format!("{before}{BEGIN}{block}{END}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with a report, a chart of it and claims, and the README they give.
+    fn evaluation() -> (PathBuf, String) {
+        let folder = std::env::temp_dir().join(format!("attnscope-evaluation-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let report =
+            r#"{"model": "tiny", "settings": [{"label": "A", "cases": 4, "metrics": {"kl": {"mean": 0.25}}}]}"#;
+        let claims = r#"{"charts": [{"file": "kl.svg", "alt": "KL"}], "rows": [{"method": "A", "setting": "A", "note": "",
+            "claims": [{"text": "2×", "source": "s"}], "ceiling": "3×", "measured": "KL {text:metrics.kl.mean:2}"}]}"#;
+        let hash: String = Sha256::digest(report).iter().map(|byte| format!("{byte:02x}")).collect();
+        fs::write(folder.join("text.json"), report).unwrap();
+        fs::write(folder.join("claims.json"), claims).unwrap();
+        fs::write(folder.join("kl.svg"), format!("<svg><!-- drawn from text.json, sha256 {hash} --></svg>")).unwrap();
+        let readme = replaced(&format!("before\n{BEGIN}{END}\nafter\n"), &block(&folder).unwrap()).unwrap();
+        (folder, readme)
+    }
+
+    #[test]
+    fn a_readme_or_a_chart_of_other_reports_is_found() {
+        let (folder, readme) = evaluation();
+        assert!(readme.contains("KL 0.25") && readme.ends_with("after\n"), "{readme}");
+        compare(&readme, &folder).unwrap();
+        assert!(compare(&readme.replace("0.25", "0.24"), &folder).is_err());
+        let report = fs::read_to_string(folder.join("text.json")).unwrap();
+        fs::write(folder.join("text.json"), report.replace("\"cases\": 4", "\"cases\": 5")).unwrap();
+        let why = compare(&readme, &folder).unwrap_err().to_string();
+        assert!(why.contains("kl.svg was drawn from another text.json"), "{why}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
