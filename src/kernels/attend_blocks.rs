@@ -58,6 +58,8 @@ struct Padded<'a> {
 }
 
 impl Slots for Padded<'_> {
+    const APART: bool = false;
+
     #[inline(always)]
     fn count(self) -> usize {
         self.blocks.len() * self.padded

@@ -3,6 +3,8 @@
 //! A tile laid out for block products pays off when many queries read it. Here a key serves one to four, so it is
 //! converted in registers and used at once.
 
+use std::{hint::black_box, ops::Range};
+
 use fearless_simd::{f32x4, prelude::*};
 
 use super::Element;
@@ -12,8 +14,10 @@ use super::tile::Slots;
 const PASS: usize = 4;
 /// Up to so many queries two passes beat a tile.
 const FEW: usize = 2 * PASS;
-/// Slots whose values are weighed before the next: they stay in the first-level cache while each part of them is read.
+/// Slots worked on before the next: their rows stay in the first-level cache.
 const NEAR: usize = 128;
+/// Bytes that memory hands over at once.
+const LINE: usize = 64;
 /// Part of [`Element::RAW`] that goes into the queries; the rest goes into the scores, lest a product overflow.
 const EARLY: f32 = f32::from_bits((127 + 96) << 23);
 /// Slots scored together, the lanes of one result.
@@ -57,7 +61,7 @@ pub(super) fn score<S: Simd, E: Element>(
     );
 }
 
-/// The sums `[queries, dim]` of the values of `slots`, weighted by `weights` `[queries, slots]`.
+/// Adds to the sums `[queries, dim]` the values of `slots`, weighted by `weights` `[queries, slots]`.
 pub(super) fn weigh<S: Simd, E: Element>(
     simd: S,
     dim: usize,
@@ -81,6 +85,19 @@ pub(super) fn weigh<S: Simd, E: Element>(
     );
 }
 
+/// Reads a number of every line of rows that lie apart. No machine foresees where they are, and the work on a row leaves
+/// few others under way at the same time; these reads wait for memory together.
+#[inline(always)]
+fn await_rows<E: Element, L: Slots>(dim: usize, rows: &[E], slots: L, indices: Range<usize>) {
+    if L::APART {
+        for index in indices {
+            for line in rows[slots.slot(index) * dim..][..dim].chunks(LINE / size_of::<E>()) {
+                black_box(line[0]);
+            }
+        }
+    }
+}
+
 /// `G` queries, `N` slots at a time.
 #[inline(always)]
 fn score_pass<S: Simd, E: Element, const G: usize, const N: usize>(
@@ -94,6 +111,9 @@ fn score_pass<S: Simd, E: Element, const G: usize, const N: usize>(
     let (count, late) = (slots.count(), E::RAW / E::RAW.min(EARLY));
     let q: [&[f32]; G] = std::array::from_fn(|g| &q[g * dim..][..dim]);
     for first in (0..count).step_by(N) {
+        if first % NEAR == 0 {
+            await_rows(dim, keys, slots, first..count.min(first + NEAR));
+        }
         // Past the end the last key again; its scores are dropped.
         let keys: [&[E]; N] = std::array::from_fn(|i| &keys[slots.slot((first + i).min(count - 1)) * dim..][..dim]);
         // Four sums a query make a vector; with fewer slots the others stay 0.
@@ -154,6 +174,7 @@ fn weigh_pass<S: Simd, E: Element, const G: usize>(
     let weights: [&[f32]; G] = std::array::from_fn(|g| &weights[g * count..][..count]);
     for first in (0..count).step_by(NEAR) {
         let near = NEAR.min(count - first);
+        await_rows(dim, values, slots, first..first + near);
         let mut scaled = [[0.0; NEAR]; G];
         for (scaled, weights) in scaled.iter_mut().zip(&weights) {
             for (scaled, weight) in scaled.iter_mut().zip(&weights[first..][..near]) {

@@ -11,6 +11,8 @@ pub(super) const TILE: usize = 128;
 
 /// The slots a pass reads, in ascending order.
 pub(super) trait Slots: Copy {
+    /// Whether they may lie far from each other.
+    const APART: bool;
     fn count(self) -> usize;
     /// The slot that is read `index`-th.
     fn slot(self, index: usize) -> usize;
@@ -24,6 +26,8 @@ pub(super) struct Run {
 }
 
 impl Slots for Run {
+    const APART: bool = false;
+
     #[inline(always)]
     fn count(self) -> usize {
         self.count
@@ -36,6 +40,8 @@ impl Slots for Run {
 }
 
 impl Slots for &[u32] {
+    const APART: bool = true;
+
     #[inline(always)]
     fn count(self) -> usize {
         self.len()
