@@ -13,7 +13,7 @@ use attnscope::{
     kernels::Precision,
     loader::Loaded,
     method::{LayerCx, Select},
-    methods::{Rule, Value},
+    methods::{Part, Rule, Spec, Value},
     ops::{Read, Tag},
 };
 use common::tiny;
@@ -152,4 +152,36 @@ fn more_hosts_than_blocks_are_refused() {
         error.to_string().contains("hosts = 9 is out of range; allowed: 1 to 8, the blocks of 20 tokens"),
         "{error}"
     );
+}
+
+#[test]
+fn the_real_model_writes_the_same_on_one_cache_and_on_hosts() {
+    let loaded = Arc::new(common::load_model());
+    let text = std::fs::read_to_string("docs/evaluation/texts/sherlock.txt").unwrap();
+    let ids = &loaded.tokenizer.encode_prompt(&text).unwrap()[..400];
+    let star = || Part::new("star_attention", &[]);
+    // Exact: the order of a sum moves no rounding of an activation, so that near-ties of two tokens stay what they are.
+    let spec = Spec::Method(star());
+    let mut engine = loaded.compose(&spec, None, Store::F32, Precision::Exact).unwrap();
+    engine.start(ids, options(16)).unwrap();
+    let mut want = Vec::new();
+    loop {
+        match engine.advance().unwrap() {
+            Progress::Step(step) => want.push(step.id),
+            Progress::Done => break,
+            Progress::Working | Progress::Exchange => {}
+        }
+    }
+    for hosts in 2..=3 {
+        let (loaded, prompt) = (loaded.clone(), Prompt::from(ids));
+        let (rounds, length) = (prompt.rounds(), prompt.len());
+        let build = move |number| {
+            let given: Vec<_> = star().params.into_iter().collect();
+            let plan = Rule::given(&given, &loaded.shape())?.plan(length, &rounds, hosts)?;
+            loaded.with(plan.method(number), None, Store::F32, Precision::Exact)
+        };
+        let mut cluster = Cluster::new(hosts, LIMIT, build).unwrap();
+        cluster.start(&prompt, &options(16)).unwrap();
+        assert_eq!(all(&mut cluster), want, "{hosts} hosts");
+    }
 }

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { load } from 'attnscope';
@@ -10,7 +9,10 @@ const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 const { CHROME, ATTNSCOPE_MODEL } = process.env;
 const missing = [!CHROME && 'CHROME', !ATTNSCOPE_MODEL && 'ATTNSCOPE_MODEL'].filter(Boolean).join(' and ');
 /** Some 400 tokens; the last 64 are the question. */
-const PROMPT = readFileSync(at('../../docs/evaluation/texts/sherlock.txt'), 'utf8').slice(0, 1750);
+// What follows is beyond doubt: 8-bit activations and f16 keys turn near-ties by the order of a sum. `tests/cluster.rs`
+// asks the same of prose, without either.
+const evening = (n) => `Evening ${n}: the lamp at the gate is lit, the lamp at the door is lit.`;
+const PROMPT = `The caretaker writes down which lamps are lit.\n${Array.from({ length: 20 }, (_, n) => evening(n + 1)).join('\n')}\nEvening 21: the lamp at`;
 const STAR = { method: 'star_attention', ignoreEos: true };
 
 describe('Star Attention on hosts, with the real model', {

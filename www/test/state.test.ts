@@ -34,6 +34,7 @@ const method = (...params: ParamInfo[]): MethodInfo => ({
   summary: '',
   paper: '2306.14048',
   roles: ['retain'],
+  whole: false,
   params,
 });
 
