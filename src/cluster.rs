@@ -1,13 +1,13 @@
 //! Star Attention on several hosts at once: each is a thread with an engine and its own share of the KV cache. They read
 //! the context without a word; then every layer of every token costs one exchange of `(output, log-sum-exp)`.
 //!
-//! The thread that asks for tokens passes the parts on. It waits for a host no longer than a limit, so one that dies or
+//! The thread that asks for tokens passes what the hosts found on. It waits for a host no longer than a limit, so one that dies or
 //! hangs ends the run with [`Error::Host`]; the others find their channel closed and end too.
 
 use crate::{
     Error, Result,
     engine::{Engine, Options, Progress, Prompt, Step},
-    ops::{Kept, Part},
+    ops::{Kept, Partial},
 };
 use std::{
     sync::{
@@ -23,7 +23,7 @@ enum Order {
     Extend(Prompt, Options),
     /// Work until a step, an exchange or the end.
     Go,
-    Merge(Arc<[Part]>),
+    Merge(Arc<[Partial]>),
 }
 
 enum Reply {
@@ -31,7 +31,7 @@ enum Reply {
     Working,
     /// An order is done.
     Ready,
-    Exchange(Part),
+    Exchange(Partial),
     Step(Step),
     Done,
     Failed(Error),
@@ -122,20 +122,20 @@ impl Cluster {
     fn run(&mut self) -> Result<Option<Step>> {
         self.send(|| Order::Go)?;
         loop {
-            let (mut parts, mut steps) = (Vec::new(), Vec::new());
+            let (mut partials, mut steps) = (Vec::new(), Vec::new());
             for reply in self.gather()? {
                 match reply {
-                    Reply::Exchange(part) => parts.push(part),
+                    Reply::Exchange(partial) => partials.push(partial),
                     Reply::Step(step) => steps.push(step),
                     Reply::Failed(error) => return Err(error),
                     Reply::Working | Reply::Ready | Reply::Done => {}
                 }
             }
-            match (parts.len(), steps.pop()) {
+            match (partials.len(), steps.pop()) {
                 (n, None) if n == self.hosts.len() => {
-                    self.exchanged += parts.iter().map(Part::bytes).sum::<u64>();
-                    let parts: Arc<[Part]> = parts.into();
-                    self.send(|| Order::Merge(parts.clone()))?;
+                    self.exchanged += partials.iter().map(Partial::bytes).sum::<u64>();
+                    let partials: Arc<[Partial]> = partials.into();
+                    self.send(|| Order::Merge(partials.clone()))?;
                 }
                 (0, Some(step)) if steps.len() + 1 == self.hosts.len() => return self.agree(step, &steps).map(Some),
                 (0, None) => return Ok(None),
@@ -203,7 +203,7 @@ fn serve(mut engine: Engine, orders: &Receiver<Order>, replies: &Sender<Reply>) 
             Order::Start(prompt, options) => engine.start(prompt, options).map(|()| Reply::Ready),
             Order::Extend(prompt, options) => engine.extend(prompt, options).map(|()| Reply::Ready),
             Order::Go => work(&mut engine, replies, None),
-            Order::Merge(parts) => work(&mut engine, replies, Some(&parts)),
+            Order::Merge(partials) => work(&mut engine, replies, Some(&partials)),
         };
         if replies.send(reply.unwrap_or_else(Reply::Failed)).is_err() {
             return;
@@ -211,14 +211,14 @@ fn serve(mut engine: Engine, orders: &Receiver<Order>, replies: &Sender<Reply>) 
     }
 }
 
-fn work(engine: &mut Engine, replies: &Sender<Reply>, parts: Option<&[Part]>) -> Result<Reply> {
-    let mut progress = match parts {
-        Some(parts) => engine.merge(parts)?,
+fn work(engine: &mut Engine, replies: &Sender<Reply>, partials: Option<&[Partial]>) -> Result<Reply> {
+    let mut progress = match partials {
+        Some(partials) => engine.merge(partials)?,
         None => engine.advance()?,
     };
     loop {
         progress = match progress {
-            Progress::Exchange => return engine.part().map(Reply::Exchange),
+            Progress::Exchange => return engine.partial().map(Reply::Exchange),
             Progress::Step(step) => return Ok(Reply::Step(step)),
             Progress::Done => return Ok(Reply::Done),
             Progress::Working if replies.send(Reply::Working).is_ok() => engine.advance()?,

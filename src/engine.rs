@@ -1,11 +1,13 @@
 //! The one loop: the schedule names a pass; in every layer the method says what is read, attention runs, the method
 //! says what is kept; a token is chosen. [`Engine::advance`] does one bounded piece of it.
 
+mod finish;
 mod layer;
 mod prompt;
 mod safe;
 mod step;
-mod watch;
+mod stopwatch;
+mod take;
 
 pub use layer::{LayerRun, make_room};
 pub use prompt::Prompt;
@@ -14,15 +16,15 @@ pub use step::{End, Options, Progress, Step, WATCHED};
 use crate::{
     Error, Result,
     guard::Guard,
-    method::{Extent, Method, Pass, PassKind, Positions, Retain, Site, Text},
+    method::{Extent, Method, Pass, PassKind, Site, Text},
     model::Model,
-    ops::{Dense, Kept, Kv, Part, ROW},
+    ops::{Dense, Kept, Kv, Partial},
     sampler::Sampler,
     trace::{Kind, Tracer},
 };
-use safe::Parked;
+use safe::Aside;
 use std::{collections::VecDeque, ops::Range, sync::Arc};
-use watch::Watch;
+use stopwatch::Stopwatch;
 
 /// Rows of a long pass that are worked on at once: enough for the matrix product to be fast, few enough for
 /// [`Engine::advance`] to return within tens of milliseconds.
@@ -56,10 +58,10 @@ pub struct Engine {
     backend: Box<dyn Dense>,
     method: Method,
     /// Roles that the guard has put out of service for this text.
-    parked: Parked,
+    aside: Aside,
     guard: Option<Guard>,
     text: Text,
-    /// The text's embedding rows, and the position of each.
+    /// The text's embedding rows, and the position of each, ascending.
     rows: (Vec<f32>, Vec<u32>),
     prompt: u32,
     context: u32,
@@ -76,7 +78,7 @@ pub struct Engine {
     logits_row: u32,
     /// Positions below it are in the cache, some of them perhaps of ids that the text no longer has.
     stored: u32,
-    watch: Watch,
+    stopwatch: Stopwatch,
 }
 
 /// Rows that are reserved in every KV head for a text: as many as the fullest of any layer keeps, and one that is about to
@@ -98,7 +100,7 @@ impl Engine {
             model,
             backend,
             method,
-            parked: Parked::default(),
+            aside: Aside::default(),
             guard: None,
             text: Text::default(),
             rows: Default::default(),
@@ -113,104 +115,8 @@ impl Engine {
             newest: None,
             logits_row: 0,
             stored: 0,
-            watch: Watch::default(),
+            stopwatch: Stopwatch::default(),
         }
-    }
-
-    /// Begins a new text: forgets the cache and takes a prompt.
-    ///
-    /// # Errors
-    /// [`Error::EmptyPrompt`], [`Error::TokenId`], [`Error::Shape`] for embedding rows of another width,
-    /// [`Error::Param`], [`Error::Context`]; what ran before is then still there. [`Error::Memory`]: it is not.
-    pub fn start(&mut self, prompt: impl Into<Prompt>, options: Options) -> Result<()> {
-        let prompt = prompt.into();
-        self.check(&prompt, 0, &options, self.parked.retain(&self.method))?;
-        self.stage = Stage::Failed;
-        self.parked.restore(&mut self.method);
-        self.guard = None;
-        self.backend.reset(self.reserve(&prompt, 0, &options))?;
-        self.backend.tracer().take(|_| ());
-        (self.text, self.rows) = Default::default();
-        (self.passes, self.stored) = (0, 0);
-        self.method.schedule.restart();
-        self.stage = Stage::Between;
-        self.sampler = Sampler::new(options.sampling);
-        self.take(prompt, options);
-        Ok(())
-    }
-
-    /// Goes on with the same text: appends a further prompt, with which a new round begins. Tokens that a pass made but
-    /// nobody has asked for yet are taken back first.
-    ///
-    /// # Errors
-    /// As [`start`](Engine::start), but what ran before is always still there; [`Error::State`] in the middle of a pass
-    /// or after a failed one.
-    pub fn extend(&mut self, prompt: impl Into<Prompt>, options: Options) -> Result<()> {
-        let prompt = prompt.into();
-        match self.stage {
-            Stage::Between if self.guesses() == 0 => {}
-            Stage::Failed => return Err(Error::State(FAILED)),
-            _ => return Err(Error::State("the session is in the middle of a pass; let it finish or start anew")),
-        }
-        let before = if self.ready.is_empty() { None } else { self.newest };
-        let before = before.map_or(self.text.ids.len() as u32, |newest| newest + 1);
-        self.check(&prompt, before, &options, &*self.method.retain)?;
-        self.backend.reserve(self.reserve(&prompt, before, &options))?;
-        self.take_back(before);
-        // As after any step, the newest token has no row yet.
-        self.text.fed = self.text.fed.min(before.saturating_sub(1));
-        self.take(prompt, options);
-        Ok(())
-    }
-
-    /// Rows a KV head may come to hold.
-    fn reserve(&self, prompt: &Prompt, before: u32, options: &Options) -> u32 {
-        let (pictures, layers) = (prompt.pictures(), self.model.config.layers);
-        let prompt = before.saturating_add(prompt.len());
-        let text = Extent { prompt, pictures, generated: options.max_tokens, layer: 0, layers };
-        reserved_rows(&self.method, &text)
-    }
-
-    fn check(&self, prompt: &Prompt, before: u32, options: &Options, retain: &dyn Retain) -> Result<()> {
-        let generate = options.max_tokens;
-        options.sampling.check()?;
-        prompt.check(self.model.config.vocabulary, self.model.config.width)?;
-        if generate == 0 {
-            return Err(Error::Param { name: "maxTokens".into(), got: "0".into(), allowed: "at least 1".into() });
-        }
-        // Rotation by slot never sees a distance beyond the cache, so with one that fits the text may go on for ever.
-        let bound = retain.bound().filter(|&bound| bound < self.context);
-        let endless = bound.filter(|_| retain.positions() == Positions::Slot);
-        let prompt = endless.map_or(before, |bound| before.min(bound)).saturating_add(prompt.len());
-        let needed = prompt.saturating_add(if endless.is_some() { 1 } else { generate });
-        if needed > self.context {
-            return Err(Error::Context { prompt, generate, context: self.context });
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, prompt: Prompt, options: Options) {
-        self.ready.clear();
-        self.newest = None;
-        let before = self.text.ids.len() as u32;
-        let (rounds, mut tags) = (prompt.rounds(), prompt.tags);
-        for (tag, at) in tags.iter_mut().zip(0..) {
-            let round = self.text.rounds.len() + rounds.partition_point(|&first| first <= at) - 1;
-            tag.round = round.min(u16::MAX.into()) as u16;
-        }
-        self.text.rounds.extend(rounds.iter().map(|first| before + first));
-        self.backend.tag(before, &tags);
-        self.rows.0.extend_from_slice(&prompt.rows);
-        self.rows.1.extend(prompt.ids.iter().zip(before..).filter(|(id, _)| **id == ROW).map(|(_, at)| at));
-        self.text.ids.extend_from_slice(&prompt.ids);
-        self.prompt = self.text.ids.len() as u32;
-        self.text.accepted = self.prompt;
-        self.text.limit = self.prompt.saturating_add(options.max_tokens);
-        self.text.ids.reserve(options.max_tokens.min(self.context) as usize);
-        self.backend.tracer().detail = options.trace;
-        // A monitor that has tripped stays so in later turns.
-        self.guard = options.guard.map(|limits| self.guard.take().unwrap_or_else(|| Guard::new(limits)));
-        self.options = options;
     }
 
     /// Takes `id` instead of the token that the last step proposed (teacher forcing).
@@ -235,17 +141,23 @@ impl Engine {
         Ok(())
     }
 
-    /// Shortens the text to `length` ids. Their rows in the cache go when the next pass begins.
-    fn take_back(&mut self, length: u32) {
-        self.ready.clear();
-        self.text.ids.truncate(length as usize);
-        self.text.accepted = self.text.accepted.min(length);
-        self.text.fed = self.text.fed.min(length);
-    }
-
     /// Guesses that were not checked yet.
     fn guesses(&self) -> u32 {
         self.text.ids.len() as u32 - self.text.accepted
+    }
+
+    /// Works until the next token, or to the end.
+    ///
+    /// # Errors
+    /// As [`advance`](Engine::advance).
+    pub fn next_step(&mut self) -> Result<Option<Step>> {
+        loop {
+            match self.advance()? {
+                Progress::Working | Progress::Exchange => {}
+                Progress::Step(step) => return Ok(Some(step)),
+                Progress::Done => return Ok(None),
+            }
+        }
     }
 
     /// Does a bounded piece of work: at most [`CHUNK`] rows of one layer.
@@ -266,7 +178,7 @@ impl Engine {
             Stage::Attend { row, run } => self.attend(row, run),
             exchange @ Stage::Exchange { .. } => {
                 self.stage = exchange;
-                Err(Error::State("the parts of the other hosts are missing"))
+                Err(Error::State("the partial results of the other hosts are missing"))
             }
         }
     }
@@ -275,22 +187,22 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::State`] when no exchange is due.
-    pub fn part(&self) -> Result<Part> {
+    pub fn partial(&self) -> Result<Partial> {
         match self.stage {
-            Stage::Exchange { .. } => self.backend.part(),
+            Stage::Exchange { .. } => self.backend.partial(),
             _ => Err(Error::State("no exchange is due")),
         }
     }
 
-    /// Goes on with the parts of all hosts, this one's included, in the order of the hosts.
+    /// Goes on with the partial results of all hosts, this one's included, in the order of the hosts.
     ///
     /// # Errors
-    /// [`Error::State`] when no exchange is due; [`Error::Shape`] for parts that do not fit, after which the run cannot
+    /// [`Error::State`] when no exchange is due; [`Error::Shape`] for some that do not fit, after which the run cannot
     /// go on.
-    pub fn merge(&mut self, parts: &[Part]) -> Result<Progress> {
+    pub fn merge(&mut self, partials: &[Partial]) -> Result<Progress> {
         match std::mem::replace(&mut self.stage, Stage::Failed) {
             Stage::Exchange { rows, run } => {
-                self.backend.merge(Kv(run.site.layer), parts)?;
+                self.backend.merge(Kv(run.site.layer), partials)?;
                 self.absorb(rows, run)
             }
             other => {
@@ -321,11 +233,10 @@ impl Engine {
         let ids = &self.text.ids[pass.rows.start as usize..pass.rows.end as usize];
         self.backend.narrow(pass.kind == PassKind::Draft && self.method.schedule.narrow_guesses());
         self.model.embed(ids, pass.rows.start, &mut *self.backend)?;
-        let width = self.model.config.width as usize;
-        for (row, &position) in self.rows.0.chunks_exact(width).zip(&self.rows.1) {
-            if pass.rows.contains(&position) {
-                self.backend.put_row(position - pass.rows.start, row)?;
-            }
+        let (width, (rows, positions)) = (self.model.config.width as usize, &self.rows);
+        let [first, end] = [pass.rows.start, pass.rows.end].map(|at| positions.partition_point(|&p| p < at));
+        for (row, position) in rows.chunks_exact(width).zip(positions).take(end).skip(first) {
+            self.backend.put_row(position - pass.rows.start, row)?;
         }
         self.pass = pass;
         self.stage = Stage::Project { layer: 0, row: 0 };
@@ -363,7 +274,7 @@ impl Engine {
         let rows = self.chunk(row);
         if row == 0 {
             let site = self.site(layer);
-            self.watch.time(|| make_room(&mut self.method, &mut *self.backend, site))?;
+            self.stopwatch.time(|| make_room(&mut self.method, &mut *self.backend, site))?;
         }
         self.model.project(layer, rows.clone(), self.pass.stores, &mut *self.backend)?;
         self.stage = if rows.end < self.rows() {
@@ -371,7 +282,7 @@ impl Engine {
         } else {
             let site = self.site(layer);
             let hidden = &self.pass.hidden;
-            let run = self.watch.time(|| LayerRun::begin(&mut self.method, &mut *self.backend, site, hidden))?;
+            let run = self.stopwatch.time(|| LayerRun::begin(&mut self.method, &mut *self.backend, site, hidden))?;
             // Only the newest row is read after the last layer, unless all are checked.
             let skip = layer + 1 == site.layers && site.kind != PassKind::Verify && !run.needs_all_rows();
             Stage::Attend { row: if skip { site.rows - 1 } else { 0 }, run }
@@ -381,7 +292,7 @@ impl Engine {
 
     fn attend(&mut self, row: u32, run: LayerRun) -> Result<Progress> {
         let rows = self.chunk(row);
-        self.watch.time(|| run.attend(rows.clone(), &mut *self.backend))?;
+        self.stopwatch.time(|| run.attend(rows.clone(), &mut *self.backend))?;
         if self.is_compared()
             && let Some(missed) = run.shadow(&mut *self.backend)?
             && let Some(guard) = &mut self.guard
@@ -402,77 +313,12 @@ impl Engine {
             self.stage = Stage::Attend { row: rows.end, run };
             return Ok(Progress::Working);
         }
-        self.watch.time(|| run.settle(&mut self.method, &mut *self.backend))?;
+        self.stopwatch.time(|| run.settle(&mut self.method, &mut *self.backend))?;
         if layer + 1 < run.site.layers {
             self.stage = Stage::Project { layer: layer + 1, row: 0 };
             return Ok(Progress::Working);
         }
         self.finish()
-    }
-
-    fn finish(&mut self) -> Result<Progress> {
-        let rows = self.rows();
-        if self.pass.rows.end < self.text.accepted {
-            (self.text.fed, self.stored) = (self.pass.rows.end, self.pass.rows.end);
-            self.passes += 1;
-            self.stage = Stage::Between;
-            return Ok(Progress::Working);
-        }
-        let guesses = self.guesses() as usize;
-        let verify = self.pass.kind == PassKind::Verify;
-        let first = if verify { 0 } else { rows - 1 };
-        let logits = self.model.logits(first..rows, &mut *self.backend)?;
-        let (held, id) = match self.pass.kind {
-            PassKind::Verify => self.sampler.verify(&self.text.ids[self.text.accepted as usize..][..guesses], logits),
-            PassKind::Draft => (0, self.sampler.guess(logits)),
-            PassKind::Prefill | PassKind::Decode | PassKind::Correct => (0, self.sampler.sample(logits)),
-        };
-        if let Some(guard) = &mut self.guard {
-            guard.logits(logits);
-            guard.round(if verify { guesses as u32 } else { 0 }, held);
-        }
-        (self.text.fed, self.stored) = (self.pass.rows.end, self.pass.rows.end);
-        self.passes += 1;
-        self.stage = Stage::Between;
-        if self.leave_path() {
-            return Ok(Progress::Working);
-        }
-        if self.pass.kind == PassKind::Draft {
-            self.backend.tracer().record(Kind::Token, 0, 0, 2, id, self.text.ids.len() as u32);
-            self.text.ids.push(id);
-            return Ok(Progress::Working);
-        }
-        self.logits_row = first;
-        let kept = self.backend.kept();
-        let short = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        let tracer = self.backend.tracer();
-        tracer.record(Kind::Rows, 0, 0, 0, short(kept.rows), short(kept.rows_read));
-        tracer.record(Kind::Bytes, 0, 0, 0, short(kept.bytes), short(kept.bytes_read));
-        if kept.far + kept.moved > 0 {
-            tracer.record(Kind::Far, 0, 0, 0, short(kept.far), short(kept.moved));
-        }
-        self.text.ids.truncate((self.text.accepted + held) as usize);
-        self.text.ids.push(id);
-        for position in self.text.accepted..self.text.ids.len() as u32 {
-            let id = self.text.ids[position as usize];
-            self.text.accepted = position + 1;
-            self.backend.tracer().record(Kind::Token, 0, 0, 0, id, position);
-            let end = if self.options.eos.contains(&id) {
-                Some(End::Eos)
-            } else {
-                (position + 1 >= self.text.limit).then_some(End::Length)
-            };
-            self.ready.push_back(Step { index: position - self.prompt, id, position, kept, end });
-            if end.is_some() {
-                self.text.ids.truncate(position as usize + 1);
-                break;
-            }
-        }
-        // Rows of guesses that did not hold are not the text's; the newest token has none yet.
-        self.text.fed = self.text.accepted - 1;
-        let step = self.ready.pop_front().ok_or(Error::State("a pass made no token"))?;
-        self.newest = Some(step.position);
-        Ok(Progress::Step(step))
     }
 
     /// Row-layers done and to do in the pass that is running; `(0, 0)` between passes.
@@ -504,13 +350,13 @@ impl Engine {
     /// Times attention from now on, by a clock that counts seconds: what is read is chosen, attention runs, the method
     /// learns and its edits are made.
     pub fn time_attention(&mut self, clock: fn() -> f64) {
-        self.watch = Watch::new(clock);
+        self.stopwatch = Stopwatch::new(clock);
     }
 
     /// Seconds of attention since [`time_attention`](Engine::time_attention); 0 without it.
     #[must_use]
     pub fn attention_seconds(&self) -> f64 {
-        self.watch.spent()
+        self.stopwatch.spent()
     }
 
     /// Prompt and generated ids so far.

@@ -66,7 +66,7 @@ impl Loaded {
     /// beyond the model's.
     pub fn compose(&self, spec: &Spec, context: Option<u32>, store: Store, precision: Precision) -> Result<Engine> {
         let method = self.profile.fill(spec).build(&self.shape())?;
-        self.with(method, context, store, precision)
+        self.engine_for(method, context, store, precision)
     }
 
     /// A conversation as a prompt, each round tagged; it ends where the assistant's answer begins.
@@ -106,7 +106,13 @@ impl Loaded {
     ///
     /// # Errors
     /// [`Error::Param`] for a context of 0 or beyond the model's.
-    pub fn with(&self, method: Method, context: Option<u32>, store: Store, precision: Precision) -> Result<Engine> {
+    pub fn engine_for(
+        &self,
+        method: Method,
+        context: Option<u32>,
+        store: Store,
+        precision: Precision,
+    ) -> Result<Engine> {
         let config = &self.model.config;
         let context = context.unwrap_or(config.context);
         if !(1..=config.context).contains(&context) {

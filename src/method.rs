@@ -79,6 +79,8 @@ pub struct Needs {
     pub heads: Heads,
     /// Keys stored rotated: [`Positions::Text`].
     pub rotated_keys: bool,
+    /// Nothing dropped and nothing scored: [`KeepAll`].
+    pub everything: bool,
 }
 
 /// Which cached rows are read. Never changes what is stored.
@@ -87,8 +89,8 @@ pub trait Select: Any {
     fn needs(&self) -> Needs {
         Needs::default()
     }
-    /// Of a layer of `live` slots: slots of the pages whose bounds it has the back end keep, and newest slots in none.
-    fn pages(&self, _live: u32) -> Option<[u32; 2]> {
+    /// Of a layer with `live` slots: slots of the pages whose bounds it has the back end keep, and newest slots in none.
+    fn pages(&self, _layer: u32, _live: u32) -> Option<[u32; 2]> {
         None
     }
     /// Mass needed from this layer's attention for [`learn`](Select::learn).

@@ -328,14 +328,14 @@ pub trait Ops {
 /// What one host's attention found for some rows of a layer: its output, `[rows, query_heads * head_dim]`, and the
 /// natural log-sum-exp of its scores, `[rows, query_heads]`, minus infinity where it has nothing to read.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Part {
+pub struct Partial {
     /// `[rows, query_heads * head_dim]`
     pub output: Vec<f32>,
     /// `[rows, query_heads]`
     pub lse: Vec<f32>,
 }
 
-impl Part {
+impl Partial {
     /// Bytes that a host sends.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -366,9 +366,9 @@ pub trait Dense: Ops {
     /// adds the mass each slot got to the tables of `leave`.
     fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()>;
     /// What the newest [`attend`](Dense::attend) of [`Read::All`] or [`Read::BottomRight`] found, for other hosts.
-    fn part(&self) -> Result<Part>;
+    fn partial(&self) -> Result<Partial>;
     /// output = what the hosts found together, each over its own share of the keys (Star Attention).
-    fn merge(&mut self, kv: Kv, parts: &[Part]) -> Result<()>;
+    fn merge(&mut self, kv: Kv, partials: &[Partial]) -> Result<()>;
     /// Compares the newest [`attend`](Dense::attend), of a pass of one row, with attention over every live slot and
     /// records both figures by query head. Changes nothing else.
     fn shadow(&mut self, kv: Kv, read: Read) -> Result<Missed>;

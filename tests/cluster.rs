@@ -9,7 +9,7 @@ use attnscope::{
     Error, Result,
     cache::Store,
     cluster::Cluster,
-    engine::{Engine, Options, Progress, Prompt},
+    engine::{Engine, Options, Prompt},
     kernels::Precision,
     loader::Loaded,
     method::{LayerCx, Select},
@@ -48,7 +48,12 @@ fn options(max_tokens: u32) -> Options {
 
 fn host(loaded: &Loaded, hosts: u32, number: u32) -> Result<Engine> {
     let (prompt, rule) = (prompt(), Rule::given(&given(20.0), &loaded.shape())?);
-    loaded.with(rule.plan(prompt.len(), &prompt.rounds(), hosts)?.method(number), None, Store::F32, Precision::Fast)
+    loaded.engine_for(
+        rule.plan(prompt.len(), &prompt.rounds(), hosts)?.method(number),
+        None,
+        Store::F32,
+        Precision::Fast,
+    )
 }
 
 fn cluster(hosts: u32, limit: Duration) -> Cluster {
@@ -70,15 +75,9 @@ fn any_number_of_hosts_gives_the_text_of_one_cache_over_two_turns() {
             0 => engine.start(prompt(), options(20)).unwrap(),
             _ => engine.extend(&[5, 6, 7], options(10)).unwrap(),
         }
-        loop {
-            match engine.advance().unwrap() {
-                Progress::Working | Progress::Exchange => {}
-                Progress::Step(step) => {
-                    want.push(step.id);
-                    rows = step.kept.rows;
-                }
-                Progress::Done => break,
-            }
+        while let Some(step) = engine.next_step().unwrap() {
+            want.push(step.id);
+            rows = step.kept.rows;
         }
     }
     for hosts in 1..=3 {
@@ -120,7 +119,7 @@ fn lost(what: fn()) -> (Error, Duration) {
         if number == 1 {
             method.select = Box::new(Until(what));
         }
-        loaded.with(method, None, Store::F32, Precision::Fast)
+        loaded.engine_for(method, None, Store::F32, Precision::Fast)
     };
     let mut cluster = Cluster::new(3, Duration::from_millis(500), build).unwrap();
     cluster.start(&prompt(), &options(20)).unwrap();
@@ -165,12 +164,8 @@ fn the_real_model_writes_the_same_on_one_cache_and_on_hosts() {
     let mut engine = loaded.compose(&spec, None, Store::F32, Precision::Exact).unwrap();
     engine.start(ids, options(16)).unwrap();
     let mut want = Vec::new();
-    loop {
-        match engine.advance().unwrap() {
-            Progress::Step(step) => want.push(step.id),
-            Progress::Done => break,
-            Progress::Working | Progress::Exchange => {}
-        }
+    while let Some(step) = engine.next_step().unwrap() {
+        want.push(step.id);
     }
     for hosts in 2..=3 {
         let (loaded, prompt) = (loaded.clone(), Prompt::from(ids));
@@ -178,7 +173,7 @@ fn the_real_model_writes_the_same_on_one_cache_and_on_hosts() {
         let build = move |number| {
             let given: Vec<_> = star().params.into_iter().collect();
             let plan = Rule::given(&given, &loaded.shape())?.plan(length, &rounds, hosts)?;
-            loaded.with(plan.method(number), None, Store::F32, Precision::Exact)
+            loaded.engine_for(plan.method(number), None, Store::F32, Precision::Exact)
         };
         let mut cluster = Cluster::new(hosts, LIMIT, build).unwrap();
         cluster.start(&prompt, &options(16)).unwrap();

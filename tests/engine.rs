@@ -21,13 +21,9 @@ fn engine(method: &str) -> Engine {
 }
 
 fn next(engine: &mut Engine) -> Option<Step> {
-    loop {
-        match engine.advance().unwrap() {
-            Progress::Working | Progress::Exchange => engine.tracer().take(|_| ()),
-            Progress::Step(step) => return Some(step),
-            Progress::Done => return None,
-        }
-    }
+    let step = engine.next_step().unwrap();
+    engine.tracer().take(|_| ());
+    step
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod common;
 use attnscope::{
     backend::WeightData,
     cache::Store,
-    engine::{Engine, Options, Progress, Prompt},
+    engine::{Engine, Options, Prompt},
     kernels::Precision,
     method::{LayerCx, Method, Select},
     methods::{Correction, Value},
@@ -25,15 +25,11 @@ fn options(max_tokens: u32) -> Options {
 /// Ids and trace of a run to its end.
 fn run(engine: &mut Engine) -> (Vec<u32>, Vec<u8>) {
     let (mut ids, mut block) = (Vec::new(), Vec::new());
-    loop {
-        let progress = engine.advance().unwrap();
+    while let Some(step) = engine.next_step().unwrap() {
+        ids.push(step.id);
         engine.tracer().take(|records| block.extend_from_slice(records));
-        match progress {
-            Progress::Working | Progress::Exchange => {}
-            Progress::Step(step) => ids.push(step.id),
-            Progress::Done => return (ids, block),
-        }
     }
+    (ids, block)
 }
 
 fn rounds(given: &[(&str, Value)]) -> Engine {
@@ -150,6 +146,19 @@ fn a_prompt_of_several_rounds_is_read_round_by_round() {
 }
 
 #[test]
+fn a_question_of_one_token_chooses_too() {
+    let mut engine = rounds(&[("watershed_layer", Value::Number(0.0)), ("k_max", Value::Number(1.0))]);
+    engine.start(&turn(0), options(4)).unwrap();
+    run(&mut engine);
+    for round in 1..3 {
+        engine.extend(&[7], options(2)).unwrap();
+        let (_, block) = run(&mut engine);
+        let notes = records(&block).filter(|r| r.kind == Kind::Note as u8).count();
+        assert_eq!(notes, round, "one figure an earlier round");
+    }
+}
+
+#[test]
 fn embedding_rows_stand_where_their_tokens_would() {
     let loaded = tiny::load();
     let ids = tiny::prompt(40);
@@ -202,11 +211,11 @@ fn computed_anew_after_every_token_keys_and_values_are_those_of_full_attention()
     let loaded = tiny::load();
     let ids = tiny::prompt(60);
     let last = |method: Method| {
-        let mut engine = loaded.with(method, None, Store::F16, Precision::Fast).unwrap();
+        let mut engine = loaded.engine_for(method, None, Store::F16, Precision::Fast).unwrap();
         engine.start(&ids[..40], options(20)).unwrap();
         let mut logits = Vec::new();
         for &id in &ids[40..] {
-            while !matches!(engine.advance().unwrap(), Progress::Step(_)) {}
+            engine.next_step().unwrap();
             logits = engine.logits().unwrap().to_vec();
             engine.choose(id).unwrap();
         }

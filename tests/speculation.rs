@@ -74,15 +74,9 @@ fn text(loaded: &Loaded, draft: Draft, gamma: u32, prompt: usize) -> (Vec<u32>, 
     let options = Options { max_tokens: TOKENS, trace: Detail::Totals, ..Options::default() };
     engine.start(&tiny::prompt(prompt), options).unwrap();
     let (mut ids, mut logits, mut guesses, mut checks) = (Vec::new(), Vec::new(), 0, 0);
-    loop {
-        match engine.advance().unwrap() {
-            Progress::Working | Progress::Exchange => {}
-            Progress::Step(step) => {
-                ids.push(step.id);
-                logits.push(engine.logits().unwrap().to_vec());
-            }
-            Progress::Done => break,
-        }
+    while let Some(step) = engine.next_step().unwrap() {
+        ids.push(step.id);
+        logits.push(engine.logits().unwrap().to_vec());
         engine.tracer().take(|block| {
             let passes = |aux: &[u8]| {
                 records(block).filter(|r| r.kind == Kind::Pass as u8 && aux.contains(&r.aux)).count() as u32

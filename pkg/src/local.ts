@@ -189,7 +189,7 @@ export class LocalSession implements Api.Session {
       throwIfAborted(signal);
       let state = attempt(() => live(this.#wasm).advance());
       while (state === EXCHANGE && swap) {
-        const parts = await swap(attempt(() => live(this.#wasm).part()));
+        const parts = await swap(attempt(() => live(this.#wasm).partial()));
         state = attempt(() => live(this.#wasm).merge(parts));
         // Waiting has let messages in.
         until = performance.now() + SLICE_MS;

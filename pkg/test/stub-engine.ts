@@ -131,7 +131,7 @@ export class Session {
   encodeTurn(messages: Wasm.ChatMessage[]): Wasm.PromptTokens {
     return { ids: [3, ...messages.map(({ content }) => content.length)], rounds: [0] };
   }
-  part(): Float32Array {
+  partial(): Float32Array {
     return fail('state', 'No exchange is due.');
   }
   merge(_parts: Float32Array[]): number {
@@ -221,7 +221,7 @@ class HostSession extends Session {
     this.#layer = 1;
     return 3;
   }
-  override part(): Float32Array {
+  override partial(): Float32Array {
     return Float32Array.of(this.number, this.#layer);
   }
   override merge(parts: Float32Array[]): number {

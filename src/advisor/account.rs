@@ -136,14 +136,15 @@ pub fn account(spec: &Spec, model: &Config, text: &Text) -> Result<Account> {
         lines.push(Line::new("planes, codes and grids", &[("bytes", room), of_heads, of_layers]));
     }
     let in_rows = lines.iter().map(|line| line.bytes).sum();
-    let pages = |rows: u32| {
-        let [page, recent] = method.select.pages(rows).unwrap_or([1, rows]);
+    let pages = |layer: u32, rows: u32| {
+        let [page, recent] = method.select.pages(layer, rows).unwrap_or([1, rows]);
         u64::from(rows.saturating_sub(recent).div_ceil(page))
     };
     let bound = ("bytes of the smallest and largest key", 2 * dim * BOUND);
-    if pages(reserved) > 0 {
-        lines.push(Line::new("page bounds", &[("pages", pages(reserved)), bound, of_heads, of_layers]));
-        stored += holds.iter().map(|holds| pages(holds.rows)).sum::<u64>() * bound.1 * heads;
+    let most = (0..model.layers).map(|layer| pages(layer, reserved)).sum();
+    if most > 0 {
+        lines.push(Line::new("page bounds", &[("pages of all layers", most), bound, of_heads]));
+        stored += (0..).zip(&holds).map(|(layer, holds)| pages(layer, holds.rows)).sum::<u64>() * bound.1 * heads;
     }
     let more = u64::from(text.prompt.saturating_sub(reserved));
     if more > 0 {

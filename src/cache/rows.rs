@@ -91,23 +91,21 @@ impl Rows {
             Rows::F32(v) => f32::fetch(&v[first..first + out.len()], out),
         }
     }
-    /// Becomes the listed rows of another, which is stored alike.
-    pub fn gather(&mut self, from: &Rows, slots: &[u32], width: usize) {
-        let row = |slot: u32| slot as usize * width..(slot as usize + 1) * width;
-        match (self, from) {
-            (Rows::F16(to), Rows::F16(from)) => {
-                to.clear();
-                slots.iter().for_each(|&slot| to.extend_from_slice(&from[row(slot)]));
-            }
-            (Rows::F32(to), Rows::F32(from)) => {
-                to.clear();
-                slots.iter().for_each(|&slot| to.extend_from_slice(&from[row(slot)]));
-            }
-            (to, from) => {
-                *to = Rows::new(if matches!(from, Rows::F16(_)) { Store::F16 } else { Store::F32 });
-                to.gather(from, slots, width);
-            }
+    /// Becomes the listed rows of another.
+    ///
+    /// # Errors
+    /// [`Error::State`] when that is stored in the other precision.
+    pub fn gather(&mut self, from: &Rows, slots: &[u32], width: usize) -> Result<()> {
+        fn rows<T: Copy>(to: &mut Vec<T>, from: &[T], slots: &[u32], width: usize) {
+            to.clear();
+            slots.iter().for_each(|&slot| to.extend_from_slice(&from[slot as usize * width..][..width]));
         }
+        match (self, from) {
+            (Rows::F16(to), Rows::F16(from)) => rows(to, from, slots, width),
+            (Rows::F32(to), Rows::F32(from)) => rows(to, from, slots, width),
+            _ => return Err(Error::State("rows of one cache are stored alike")),
+        }
+        Ok(())
     }
     /// Replaces row `slot`.
     pub fn write(&mut self, slot: usize, row: &[f32]) {

@@ -9,34 +9,45 @@ use crate::{
 
 /// Which slots of a KV head are in the far tier; those beyond its end are near.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Far(Vec<bool>);
+pub(super) struct Far {
+    slots: Vec<bool>,
+    /// How many of them are true; asked for at every token.
+    count: usize,
+}
 
 impl Far {
     pub fn clear(&mut self) {
-        self.0.clear();
+        *self = Far::default();
     }
     /// Slots in the far tier.
     pub fn count(&self) -> usize {
-        self.0.iter().filter(|far| **far).count()
+        self.count
     }
     pub fn truncate(&mut self, slots: usize) {
-        self.0.truncate(slots);
+        self.slots.truncate(slots);
+        self.recount();
     }
     pub fn compact(&mut self, kept: &[u32]) {
-        let within = kept.partition_point(|&slot| (slot as usize) < self.0.len());
+        let within = kept.partition_point(|&slot| (slot as usize) < self.slots.len());
         for (to, &from) in kept[..within].iter().enumerate() {
-            self.0[to] = self.0[from as usize];
+            self.slots[to] = self.slots[from as usize];
         }
-        self.0.truncate(within);
+        self.truncate(within);
     }
+    fn recount(&mut self) {
+        self.count = self.slots.iter().filter(|far| **far).count();
+    }
+    /// Moves a slot to a tier; whether it was in the far one.
     fn swap(&mut self, slot: usize, far: bool) -> bool {
-        if slot >= self.0.len() {
+        if slot >= self.slots.len() {
             if !far {
                 return false;
             }
-            self.0.resize(slot + 1, false);
+            self.slots.resize(slot + 1, false);
         }
-        std::mem::replace(&mut self.0[slot], far)
+        let before = std::mem::replace(&mut self.slots[slot], far);
+        self.count = self.count + usize::from(far) - usize::from(before);
+        before
     }
 }
 

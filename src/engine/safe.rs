@@ -10,17 +10,17 @@ use crate::{
 };
 use std::mem::replace;
 
-/// Roles of the method that are out of service.
+/// Roles of the method that were set aside.
 #[derive(Default)]
-pub(super) struct Parked {
+pub(super) struct Aside {
     select: Option<Box<dyn Select>>,
     retain: Option<Box<dyn Retain>>,
     schedule: Option<Box<dyn Schedule>>,
 }
 
-impl Parked {
+impl Aside {
     /// Puts the default in place of a role; of one that has it already nothing changes.
-    fn park(&mut self, role: Role, method: &mut Method) {
+    fn set(&mut self, role: Role, method: &mut Method) {
         match role {
             Role::Prefill | Role::Select if self.select.is_none() => {
                 self.select = Some(replace(&mut method.select, Box::new(ReadAll)));
@@ -35,7 +35,7 @@ impl Parked {
         }
     }
 
-    /// The method's own retain role, in service or not.
+    /// The method's own retain role, set aside or not.
     pub(super) fn retain<'a>(&'a self, method: &'a Method) -> &'a dyn Retain {
         self.retain.as_deref().unwrap_or(&*method.retain)
     }
@@ -70,7 +70,7 @@ impl Engine {
             self.backend.tracer().record(Kind::Guard, 0, 0, monitor as u8, value.to_bits(), limit.to_bits());
             for &role in monitor.leaves() {
                 if role != Role::Retain || self.can_keep_all() {
-                    self.parked.park(role, &mut self.method);
+                    self.aside.set(role, &mut self.method);
                 }
             }
             again |= monitor == Monitor::Finite && self.can_repeat();

@@ -10,7 +10,7 @@ pub const WATCHED: u32 = 16;
 pub enum Progress {
     /// A piece of a pass.
     Working,
-    /// A piece of a pass that other hosts take part in: [`Engine::part`] has this host's, [`Engine::merge`] goes on.
+    /// A piece of a pass that other hosts take part in: [`Engine::partial`] has this host's, [`Engine::merge`] goes on.
     Exchange,
     /// The last piece: a token was proposed. It is taken unless [`Engine::choose`] replaces it.
     Step(Step),

@@ -1,6 +1,6 @@
 //! A method out of parts: each role from another row. What may stand together follows from what the parts say of
-//! themselves ([`Row::roles`], [`Row::whole`], [`Select::needs`], [`Retain::heads`], [`Retain::positions`]), with the
-//! parameters they are given; nothing here knows a method by its name.
+//! themselves ([`Row::roles`], [`Row::whole`], [`Select::needs`], [`Schedule::needs`](crate::method::Schedule::needs),
+//! [`Retain::heads`], [`Retain::positions`]), with the parameters they are given; nothing here knows a method by its name.
 
 use super::{ParamKind, Params, Part, REGISTRY, Role, Roles, Row, Shape, Spec, Value, find};
 use crate::{
@@ -118,7 +118,7 @@ impl Roles {
         Ok(built)
     }
 
-    /// Refuses a retain role that takes away what the select role in `role` needs.
+    /// Refuses a retain role that takes away what `role` needs.
     fn check(&self, role: Role, needs: Needs, method: &Method) -> Result<()> {
         let (reads, heads) = (role.name(), method.retain.heads());
         if heads < needs.heads {
@@ -129,9 +129,13 @@ impl Roles {
                  of its own"
             ));
         }
+        let retain: &dyn Any = &*method.retain;
+        if needs.everything && !retain.is::<KeepAll>() {
+            return self.refuse(format!("{reads}, with these parameters, wants everything kept; retain drops tokens"));
+        }
         if needs.rotated_keys && method.retain.positions() == Positions::Slot {
             return self.refuse(format!(
-                "{reads} compares keys as they are stored, rotated by their place in the text; retain, with these \
+                "{reads} takes keys as they are stored, rotated by their place in the text; retain, with these \
                  parameters, has them stored unrotated and rotated by their slot at every read"
             ));
         }
@@ -181,8 +185,8 @@ impl ByPass {
 }
 
 impl Select for ByPass {
-    fn pages(&self, live: u32) -> Option<[u32; 2]> {
-        self.other.pages(live).or(self.prompt.pages(live))
+    fn pages(&self, layer: u32, live: u32) -> Option<[u32; 2]> {
+        self.other.pages(layer, live).or(self.prompt.pages(layer, live))
     }
     fn wants(&self, at: &Site) -> Option<Mass> {
         if at.kind == PassKind::Prefill { self.prompt.wants(at) } else { self.other.wants(at) }

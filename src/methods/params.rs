@@ -84,6 +84,10 @@ impl Param {
     pub const fn steps(name: &'static str, default: u32, help: &'static str) -> Param {
         Param::new(name, "passes", help, ParamKind::Int { default, min: 0, max: 1 << 20 })
     }
+    /// A number of layers.
+    pub const fn layers(name: &'static str, default: u32, help: &'static str) -> Param {
+        Param::new(name, "layers", help, ParamKind::Int { default, min: 0, max: 1 << 10 })
+    }
     /// One layer, 0-based.
     pub const fn layer(name: &'static str, default: u32, help: &'static str) -> Param {
         Param::new(name, "layer", help, ParamKind::Layer { default })

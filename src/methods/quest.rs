@@ -4,7 +4,8 @@
 //! (`select_quest_tokens`); the authors' own repository was not read. A page is known by the smallest and largest
 //! value of each key component, which give an upper bound of its scores. The page size of 16 is this project's choice.
 //! The code repeats keys for every query head; here each query head chooses by its KV head's pages and a group reads
-//! the union of its choices (`share = query_head`: each its own). The prompt is read in full, nothing is dropped.
+//! the union of its choices (`share = query_head`: each its own). The first two layers, whose attention is spread, read
+//! everything, as in the paper (`dense_layers`; the code read has no layers). So is the prompt; nothing is dropped.
 //! Role: reads.
 
 use super::{Param, Params, Role, Row, Shape};
@@ -22,6 +23,7 @@ pub const ROW: Row = Row {
         Param::tokens("page", 16, 1..=1024, "tokens of a page"),
         Param::tokens("budget", 256, 1..=1 << 20, "tokens each head chooses, the newest included").budget(),
         Param::tokens("recent", 0, 0..=1 << 20, "newest tokens that are always read"),
+        Param::layers("dense_layers", 2, "first layers that read everything"),
         Param::choice("share", &["kv_group", "query_head"], "whether the heads of a KV head read each other's choice"),
     ],
     build,
@@ -29,7 +31,8 @@ pub const ROW: Row = Row {
 
 fn build(p: &Params, _: &Shape) -> Result<Method> {
     let (page, budget, recent) = (p.int("page")?, p.int("budget")?, p.int("recent")?);
-    let select = Quest { page, budget, recent: recent.min(budget), shared: p.choice("share")? == "kv_group" };
+    let (dense, shared) = (p.int("dense_layers")?, p.choice("share")? == "kv_group");
+    let select = Quest { page, budget, recent: recent.min(budget), dense, shared };
     Ok(Method { select: Box::new(select), ..Method::full() })
 }
 
@@ -42,6 +45,8 @@ pub struct Quest {
     pub budget: u32,
     /// Newest tokens among them.
     pub recent: u32,
+    /// First layers that read everything.
+    pub dense: u32,
     /// Whether a KV head's group reads the union.
     pub shared: bool,
 }
@@ -50,12 +55,12 @@ impl Select for Quest {
     fn needs(&self) -> Needs {
         Needs { rotated_keys: true, ..Needs::default() }
     }
-    fn pages(&self, live: u32) -> Option<[u32; 2]> {
-        (self.budget < live).then_some([self.page, self.recent])
+    fn pages(&self, layer: u32, live: u32) -> Option<[u32; 2]> {
+        (layer >= self.dense && self.budget < live).then_some([self.page, self.recent])
     }
     fn read(&mut self, cx: &mut LayerCx) -> Result<Read> {
-        let Site { kind, live, group, .. } = cx.site;
-        if kind != PassKind::Decode || self.budget >= live {
+        let Site { layer, kind, live, group, .. } = cx.site;
+        if kind != PassKind::Decode || layer < self.dense || self.budget >= live {
             return Ok(Read::All);
         }
         let (most, prefix) = (self.budget - self.recent, live - self.recent);

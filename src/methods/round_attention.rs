@@ -52,7 +52,7 @@ fn build(p: &Params, shape: &Shape) -> Result<Method> {
     let (always, last) = (p.list("always_keep")?, p.choice("reduce")? == "last");
     Ok(Method {
         select: Box::new(RoundAttention { watershed, choice, always, last, held: None }),
-        retain: Box::new(Far { watershed }),
+        retain: Box::new(ParkRounds { watershed }),
         schedule: Box::new(ByRound),
     })
 }
@@ -145,12 +145,12 @@ impl Select for RoundAttention {
 /// The retain role: above the watershed, rounds that were not chosen are parked and chosen ones fetched before the
 /// question's own rows are stored.
 #[derive(Debug)]
-pub struct Far {
+pub struct ParkRounds {
     /// Layer that chooses.
     pub watershed: u32,
 }
 
-impl Retain for Far {
+impl Retain for ParkRounds {
     fn make_room(&mut self, cx: &mut LayerCx) -> Result<Edit> {
         let Site { layer, round, kind, .. } = cx.site;
         if layer <= self.watershed || round == 0 || kind != PassKind::Prefill {
@@ -166,12 +166,10 @@ pub struct ByRound;
 
 impl Schedule for ByRound {
     fn next(&mut self, text: &Text) -> Option<Pass> {
-        let mut pass = Plain.next(text)?;
-        if let Some(&next) = text.rounds.iter().find(|&&first| first > pass.rows.start && first < pass.rows.end) {
-            // The last token of an answer is read with the choice of its own round.
-            let kind = if text.rounds.contains(&pass.rows.start) { PassKind::Prefill } else { PassKind::Decode };
-            pass = Pass::new(kind, pass.rows.start..next);
-        }
-        Some(pass)
+        let rows = Plain.next(text)?.rows;
+        let next = text.rounds.iter().find(|&&first| first > rows.start && first < rows.end);
+        // A question chooses, be it one token; the last token of an answer is read with the choice of its own round.
+        let kind = if text.rounds.contains(&rows.start) { PassKind::Prefill } else { PassKind::Decode };
+        Some(Pass::new(kind, rows.start..next.copied().unwrap_or(rows.end)))
     }
 }

@@ -52,7 +52,7 @@ fn build(p: &Params, _: &Shape) -> Result<Method> {
 }
 
 /// Blocks gather the keys they read, which are then out of their slots.
-const GATHERED: Needs = Needs { heads: Heads::Uneven, rotated_keys: true };
+const GATHERED: Needs = Needs { heads: Heads::Uneven, rotated_keys: true, everything: false };
 
 /// How a prompt is cut.
 #[derive(Clone, Copy, Debug)]

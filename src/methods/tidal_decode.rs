@@ -154,6 +154,10 @@ pub struct Correction {
 }
 
 impl Schedule for Correction {
+    /// A role that keeps scores would count the attention of the same tokens twice.
+    fn needs(&self) -> Needs {
+        Needs { everything: true, ..Needs::default() }
+    }
     fn next(&mut self, text: &Text) -> Option<Pass> {
         let pass = Plain.next(text)?;
         self.clean = self.clean.min(text.fed);

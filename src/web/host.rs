@@ -33,7 +33,7 @@ impl Place {
             return Err(Error::EmptyPrompt);
         }
         let plan = self.rule.plan(prompt.len(), &prompt.rounds(), self.hosts)?;
-        loaded.with(plan.method(self.number), self.context, Store::F16, Precision::Fast)
+        loaded.engine_for(plan.method(self.number), self.context, Store::F16, Precision::Fast)
     }
 }
 
@@ -71,7 +71,7 @@ impl Model {
         let given: Vec<(String, Value)> = part.params.into_iter().collect();
         let rule = Rule::given(&given, &loaded.shape()).map_err(throw)?;
         // Takes the place of the host's own until there is a prompt.
-        let engine = loaded.with(Method::full(), context, Store::F16, Precision::Fast).map_err(throw)?;
+        let engine = loaded.engine_for(Method::full(), context, Store::F16, Precision::Fast).map_err(throw)?;
         Ok(Session::new(loaded.clone(), engine, how).at(Place { rule, number, hosts, context }))
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     chat::ChatMessage,
     engine::{self, End, Engine, Progress},
     loader::Loaded,
-    ops::{Kept, Part},
+    ops::{Kept, Partial},
     tokenizer::{Detokenizer, Tokenizer},
     trace::Detail,
 };
@@ -189,7 +189,7 @@ impl Session {
         Ok(to_js(&PromptTokens::from(if twice { turn.split(1).1 } else { turn })))
     }
 
-    /// Does a bounded piece of work: 0 it goes on, 1 a step is ready, 2 nothing is left to do, 3 [`part`](Session::part)
+    /// Does a bounded piece of work: 0 it goes on, 1 a step is ready, 2 nothing is left to do, 3 [`partial`](Session::partial)
     /// has what the other hosts want and [`merge`](Session::merge) goes on.
     ///
     /// # Errors
@@ -203,8 +203,8 @@ impl Session {
     ///
     /// # Errors
     /// `state` when no exchange is due.
-    pub fn part(&self) -> JsResult<js_sys::Float32Array> {
-        let Part { output, lse } = self.engine.part().map_err(throw)?;
+    pub fn partial(&self) -> JsResult<js_sys::Float32Array> {
+        let Partial { output, lse } = self.engine.partial().map_err(throw)?;
         let all = js_sys::Float32Array::new_with_length((output.len() + lse.len()) as u32);
         all.subarray(0, output.len() as u32).copy_from(&output);
         all.subarray(output.len() as u32, all.length()).copy_from(&lse);
@@ -220,9 +220,9 @@ impl Session {
         let apart = |part: js_sys::Float32Array| {
             let mut output = part.to_vec();
             let lse = output.split_off(output.len() / (c.head_dim as usize + 1) * c.head_dim as usize);
-            Part { output, lse }
+            Partial { output, lse }
         };
-        let parts: Vec<Part> = parts.into_iter().map(apart).collect();
+        let parts: Vec<Partial> = parts.into_iter().map(apart).collect();
         let progress = self.engine.merge(&parts).map_err(throw)?;
         Ok(self.note(progress))
     }

@@ -7,7 +7,7 @@ use attnscope::{
     engine::{self, LayerRun},
     method::{Method, PassKind, Site},
     model::RopeConfig,
-    ops::{Dense, Kv, Part, Tag},
+    ops::{Dense, Kv, Partial, Tag},
     trace::Detail,
 };
 use std::{ops::Range, sync::Arc};
@@ -95,7 +95,7 @@ impl Layers {
         q: &[f32],
         k: &[f32],
         v: &[f32],
-    ) -> (Vec<f32>, Vec<Option<Part>>) {
+    ) -> (Vec<f32>, Vec<Option<Partial>>) {
         let rows = (q.len() / (self.shape.query_heads * self.shape.head_dim)) as u32;
         self.make_room(layer, first, rows);
         self.store(layer, q, k, v);
@@ -105,7 +105,7 @@ impl Layers {
         for first in (0..rows).step_by(engine::CHUNK as usize) {
             run.attend(first..rows.min(first + engine::CHUNK), &mut self.cpu).unwrap();
             out.extend_from_slice(self.cpu.output());
-            parts.push(self.cpu.part().ok());
+            parts.push(self.cpu.partial().ok());
         }
         run.settle(&mut self.method, &mut self.cpu).unwrap();
         (out, parts)

@@ -27,7 +27,7 @@ impl Select for Watched {
 pub fn run(case: &Case) {
     let [heads, n, dim] = ["H", "N", "D"].map(|key| case.param::<usize>(key));
     let [page, budget, recent] = ["page", "budget", "recent"].map(|key| case.param::<u32>(key));
-    let given = [("page", page), ("budget", budget), ("recent", recent)]
+    let given = [("page", page), ("budget", budget), ("recent", recent), ("dense_layers", 0)]
         .map(|(name, value)| (name.to_owned(), Value::Number(value.into())));
     let method = methods::build("quest", &given, &methods::Shape { layers: 1 }).unwrap();
     let seen = Rc::new(Cell::new(None));

@@ -167,8 +167,8 @@ impl Cpu {
         let in_planes = cached.planes.as_ref().filter(|planes| planes.rows > 0);
         if !gathered.is_empty() {
             let [k, v] = &mut self.gathered;
-            k.gather(&cached.k, &gathered, dim);
-            v.gather(&cached.v, &gathered, dim);
+            k.gather(&cached.k, &gathered, dim)?;
+            v.gather(&cached.v, &gathered, dim)?;
             each_rows!(&self.gathered[0], &self.gathered[1], |k, v| run(
                 &q, k, v, rotate, reads, out, width, mass, scratch
             ));

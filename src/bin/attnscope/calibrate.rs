@@ -7,7 +7,7 @@ use attnscope::{
     cache::Store,
     calibrate::{RoundMass, round_masses, shares, similarity, watershed},
     chat::ChatMessage,
-    engine::{Engine, Options, Progress},
+    engine::{Engine, Options},
     kernels::Precision,
     loader::Loaded,
     methods::{Spec, Value},
@@ -95,7 +95,7 @@ fn logits(mut engine: Engine, ids: &[u32], prompt: usize) -> Result<Vec<Vec<f32>
     engine.start(&ids[..prompt], Options { max_tokens: answer.len() as u32, ..Options::default() })?;
     let mut all = Vec::new();
     for &id in answer {
-        while !matches!(engine.advance()?, Progress::Step(_)) {}
+        engine.next_step()?;
         engine.tracer().take(|_| ());
         all.push(engine.logits()?.to_vec());
         engine.choose(id)?;
@@ -156,13 +156,13 @@ fn watershed_of(loaded: &Loaded, path: &Path, threshold: f32) -> Result<u32, Fai
         let prompt = loaded.chat_prompt(chat)?;
         let question = prompt.rounds().last().copied().unwrap_or(0);
         // The rounds before in one piece, so that the newest pass is the question.
-        let mut engine = loaded.with(RoundMass::default().method(), None, Store::F16, Precision::Exact)?;
+        let mut engine = loaded.engine_for(RoundMass::default().method(), None, Store::F16, Precision::Exact)?;
         let (before, asked) = prompt.split(question);
         engine.start(before, Options { max_tokens: 1, ..Options::default() })?;
-        while engine.advance()? != Progress::Done {}
+        while engine.next_step()?.is_some() {}
         engine.tracer().take(|_| ());
         engine.extend(asked, Options { max_tokens: 1, trace: Detail::Sets, ..Options::default() })?;
-        while engine.advance()? != Progress::Done {}
+        while engine.next_step()?.is_some() {}
         let mut masses = engine.tracer().take(|block| round_masses(block, layers));
         if chat.first().is_some_and(|message| message.role == "system") {
             masses.iter_mut().for_each(|layer| drop(layer.drain(..1.min(layer.len()))));

@@ -62,21 +62,39 @@ pub struct Counter {
     /// Rows full attention would have read, and would hold.
     full_rows: u64,
     length: u64,
+    /// Rows of prompts.
     prompt: u64,
-    /// Shares of pairs computed in prompts, and of how many heads.
+    /// Pairs of a query and a key in prompts, by head, all layers but the last: computed, and of full attention.
     pairs: [f64; 2],
+    /// Layer and head of a read by slots that is being told, and its slots so far.
+    listed: Option<(u8, u8, u32)>,
 }
 
 /// A pass that has begun.
 #[derive(Clone, Copy)]
 struct Begun {
     kind: u8,
+    first: u32,
     rows: u32,
 }
 
 impl Begun {
     fn is(self, kind: PassKind) -> bool {
         self.kind == kind as u8
+    }
+
+    /// Causal pairs of its rows with the newest `window` positions before each and its own.
+    fn pairs(self, window: u32) -> f64 {
+        let (n, w) = (f64::from(self.rows), f64::from(window));
+        // Rows that see fewer positions than the window has.
+        let short = f64::from(window.saturating_sub(self.first).min(self.rows));
+        short * (f64::from(self.first) + (short + 1.0) / 2.0) + (n - short) * w
+    }
+
+    /// The same with `listed` positions that end in its own rows.
+    fn listed(self, listed: u32) -> f64 {
+        let n = f64::from(self.rows);
+        n * f64::from(listed) - n * (n - 1.0) / 2.0
     }
 }
 
@@ -94,9 +112,10 @@ impl Counter {
         if engine.progress() != (0, 0) {
             return;
         }
+        self.settle();
         let Some(ended) = self.running.take() else { return };
         if ended.is(PassKind::Prefill) {
-            self.prompt = self.prompt.max(u64::from(ended.rows));
+            self.prompt += u64::from(ended.rows);
             return;
         }
         self.passes += 1;
@@ -108,7 +127,7 @@ impl Counter {
     fn record(&mut self, record: &Record, heads: u32, layers: u32) {
         let is = |kind: Kind| record.kind == kind as u8;
         if is(Kind::Pass) {
-            self.running = Some(Begun { kind: record.aux, rows: record.b });
+            self.running = Some(Begun { kind: record.aux, first: record.a, rows: record.b });
         }
         let Some(pass) = self.running else { return };
         let prefill = pass.is(PassKind::Prefill);
@@ -122,21 +141,51 @@ impl Counter {
         }
         // The last layer computes only what the newest row needs.
         if prefill && u32::from(record.layer) + 1 < layers {
-            let share = if is(Kind::ReadAll) {
-                Some(1.0)
-            } else if is(Kind::ReadWindow) {
-                Some(window_share(record.a, pass.rows))
-            } else if is(Kind::ReadBlocks) {
-                let blocks = u64::from(record.a >> 16);
-                let read: u32 = record.payload.iter().map(|byte| byte.count_ones()).sum();
-                Some(f64::from(read) / (blocks * (blocks + 1) / 2).max(1) as f64)
-            } else {
-                None
-            };
-            let heads = if record.head == ALL_HEADS { f64::from(heads) } else { 1.0 };
-            self.pairs[0] += share.unwrap_or(0.0) * heads;
-            self.pairs[1] += share.map_or(0.0, |_| heads);
+            self.read_in_prompt(record, pass, heads);
         }
+    }
+
+    fn read_in_prompt(&mut self, record: &Record, pass: Begun, heads: u32) {
+        let is = |kind: Kind| record.kind == kind as u8;
+        let full = pass.pairs(u32::MAX);
+        if is(Kind::ReadRun) || is(Kind::ReadBits) {
+            let slots = record.positions().count() as u32;
+            match &mut self.listed {
+                Some((layer, head, listed)) if (*layer, *head) == (record.layer, record.head) => *listed += slots,
+                _ => {
+                    self.settle();
+                    self.listed = Some((record.layer, record.head, slots));
+                }
+            }
+            return;
+        }
+        let computed = if is(Kind::ReadAll) {
+            full
+        } else if is(Kind::ReadWindow) {
+            pass.pairs(record.a)
+        } else if is(Kind::ReadBlocks) {
+            // The list before it is what the newest row reads of these blocks.
+            self.listed = None;
+            let blocks = u64::from(record.a >> 16);
+            let read: u32 = record.payload.iter().map(|byte| byte.count_ones()).sum();
+            full * f64::from(read) / (blocks * (blocks + 1) / 2).max(1) as f64
+        } else {
+            return;
+        };
+        self.settle();
+        self.add(computed, full, if record.head == ALL_HEADS { heads } else { 1 });
+    }
+
+    /// Counts the list that has been told.
+    fn settle(&mut self) {
+        if let (Some((_, _, listed)), Some(pass)) = (self.listed.take(), self.running) {
+            self.add(pass.listed(listed), pass.pairs(u32::MAX), 1);
+        }
+    }
+
+    fn add(&mut self, computed: f64, full: f64, heads: u32) {
+        self.pairs[0] += computed * f64::from(heads);
+        self.pairs[1] += full * f64::from(heads);
     }
 
     /// The sums.
@@ -153,7 +202,9 @@ impl Counter {
         let kv = f64::from(c.kv_heads * c.head_dim);
         let (width, hidden) = (f64::from(c.width), f64::from(c.hidden));
         let matrices = n * f64::from(c.layers) * (width * 2.0 * (q + kv) + 3.0 * width * hidden);
-        let attention = f64::from(c.layers) * q * n * (n + 1.0);
+        // Of a head in a layer but the last.
+        let pairs = self.pairs[1] / f64::from((c.query_heads * (c.layers - 1)).max(1));
+        let attention = f64::from(c.layers) * q * 2.0 * pairs;
         Cost {
             stored,
             peak: self.peak as f64,
@@ -173,12 +224,6 @@ impl Counter {
     }
 }
 
-/// Share of the causal pairs of a prompt that a window covers.
-fn window_share(window: u32, rows: u32) -> f64 {
-    let (w, n) = (f64::from(window.min(rows)), f64::from(rows));
-    (w * (w + 1.0) / 2.0 + (n - w) * w) / (n * (n + 1.0) / 2.0).max(1.0)
-}
-
 /// Bytes of weights that a pass of one row reads: all but the embedding table, unless that is the output matrix too.
 fn pass_bytes(loaded: &Loaded) -> f64 {
     use attnscope::backend::WeightData;
@@ -194,10 +239,21 @@ fn pass_bytes(loaded: &Loaded) -> f64 {
 mod tests {
     use super::*;
 
+    const PROMPT: Begun = Begun { kind: PassKind::Prefill as u8, first: 0, rows: 4 };
+    const LATER: Begun = Begun { first: 10, rows: 3, ..PROMPT };
+
     #[test]
-    fn a_window_as_long_as_the_prompt_covers_all_pairs() {
-        assert_eq!((window_share(5, 5), window_share(9, 5)), (1.0, 1.0));
-        // Of 1 + 2 + 3 + 4 pairs the window of two has 1 + 2 + 2 + 2.
-        assert_eq!(window_share(2, 4), 0.7);
+    fn pairs_are_those_of_the_definition() {
+        let naive = |pass: Begun, window: u32| -> f64 {
+            (0..pass.rows).map(|row| f64::from((pass.first + row + 1).min(window))).sum()
+        };
+        for pass in [PROMPT, LATER] {
+            for window in [1, 2, 3, 11, 12, 99, u32::MAX] {
+                assert_eq!(pass.pairs(window), naive(pass, window), "{} rows, window {window}", pass.rows);
+            }
+        }
+        // Six positions, of which the last three are the rows' own: 4 + 5 + 6.
+        assert_eq!(LATER.listed(6), 15.0);
+        assert_eq!(LATER.listed(13), LATER.pairs(u32::MAX));
     }
 }

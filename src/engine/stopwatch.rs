@@ -2,14 +2,14 @@
 
 /// A stopwatch; without a clock it does nothing. The clock is the caller's, since wasm has none of its own.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(super) struct Stopwatch {
     clock: Option<fn() -> f64>,
     spent: f64,
 }
 
-impl Watch {
-    pub(super) fn new(clock: fn() -> f64) -> Watch {
-        Watch { clock: Some(clock), spent: 0.0 }
+impl Stopwatch {
+    pub(super) fn new(clock: fn() -> f64) -> Stopwatch {
+        Stopwatch { clock: Some(clock), spent: 0.0 }
     }
 
     /// Does the work and adds the time it takes.

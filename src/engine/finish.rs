@@ -1,0 +1,74 @@
+//! The end of a pass: what it made.
+
+use super::{End, Engine, Progress, Stage, Step};
+use crate::{Error, Result, method::PassKind, trace::Kind};
+
+impl Engine {
+    fn end_pass(&mut self) {
+        (self.text.fed, self.stored) = (self.pass.rows.end, self.pass.rows.end);
+        self.passes += 1;
+        self.stage = Stage::Between;
+    }
+
+    /// Logits, a token or a guess, and what there is to report.
+    pub(super) fn finish(&mut self) -> Result<Progress> {
+        let rows = self.rows();
+        if self.pass.rows.end < self.text.accepted {
+            self.end_pass();
+            return Ok(Progress::Working);
+        }
+        let guesses = self.guesses() as usize;
+        let verify = self.pass.kind == PassKind::Verify;
+        let first = if verify { 0 } else { rows - 1 };
+        let logits = self.model.logits(first..rows, &mut *self.backend)?;
+        let (held, id) = match self.pass.kind {
+            PassKind::Verify => self.sampler.verify(&self.text.ids[self.text.accepted as usize..][..guesses], logits),
+            PassKind::Draft => (0, self.sampler.guess(logits)),
+            PassKind::Prefill | PassKind::Decode | PassKind::Correct => (0, self.sampler.sample(logits)),
+        };
+        if let Some(guard) = &mut self.guard {
+            guard.logits(logits);
+            guard.round(if verify { guesses as u32 } else { 0 }, held);
+        }
+        self.end_pass();
+        if self.leave_path() {
+            return Ok(Progress::Working);
+        }
+        if self.pass.kind == PassKind::Draft {
+            self.backend.tracer().record(Kind::Token, 0, 0, 2, id, self.text.ids.len() as u32);
+            self.text.ids.push(id);
+            return Ok(Progress::Working);
+        }
+        self.logits_row = first;
+        let kept = self.backend.kept();
+        let short = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        let tracer = self.backend.tracer();
+        tracer.record(Kind::Rows, 0, 0, 0, short(kept.rows), short(kept.rows_read));
+        tracer.record(Kind::Bytes, 0, 0, 0, short(kept.bytes), short(kept.bytes_read));
+        if kept.far + kept.moved > 0 {
+            tracer.record(Kind::Far, 0, 0, 0, short(kept.far), short(kept.moved));
+        }
+        self.text.ids.truncate((self.text.accepted + held) as usize);
+        self.text.ids.push(id);
+        for position in self.text.accepted..self.text.ids.len() as u32 {
+            let id = self.text.ids[position as usize];
+            self.text.accepted = position + 1;
+            self.backend.tracer().record(Kind::Token, 0, 0, 0, id, position);
+            let end = if self.options.eos.contains(&id) {
+                Some(End::Eos)
+            } else {
+                (position + 1 >= self.text.limit).then_some(End::Length)
+            };
+            self.ready.push_back(Step { index: position - self.prompt, id, position, kept, end });
+            if end.is_some() {
+                self.text.ids.truncate(position as usize + 1);
+                break;
+            }
+        }
+        // Rows of guesses that did not hold are not the text's; the newest token has none yet.
+        self.text.fed = self.text.accepted - 1;
+        let step = self.ready.pop_front().ok_or(Error::State("a pass made no token"))?;
+        self.newest = Some(step.position);
+        Ok(Progress::Step(step))
+    }
+}

@@ -1,0 +1,116 @@
+//! Takes prompts: a new text, or the next round of one.
+
+use super::{Engine, FAILED, Options, Prompt, Stage, reserved_rows};
+use crate::{
+    Error, Result,
+    guard::Guard,
+    method::{Extent, Positions, Retain},
+    ops::ROW,
+    sampler::Sampler,
+};
+
+impl Engine {
+    /// Begins a new text: forgets the cache and takes a prompt.
+    ///
+    /// # Errors
+    /// [`Error::EmptyPrompt`], [`Error::TokenId`], [`Error::Shape`] for embedding rows of another width,
+    /// [`Error::Param`], [`Error::Context`]; what ran before is then still there. [`Error::Memory`]: it is not.
+    pub fn start(&mut self, prompt: impl Into<Prompt>, options: Options) -> Result<()> {
+        let prompt = prompt.into();
+        self.check(&prompt, 0, &options, self.aside.retain(&self.method))?;
+        self.stage = Stage::Failed;
+        self.aside.restore(&mut self.method);
+        self.guard = None;
+        self.backend.reset(self.reserve(&prompt, 0, &options))?;
+        self.backend.tracer().take(|_| ());
+        (self.text, self.rows) = Default::default();
+        (self.passes, self.stored) = (0, 0);
+        self.method.schedule.restart();
+        self.stage = Stage::Between;
+        self.sampler = Sampler::new(options.sampling);
+        self.take(prompt, options);
+        Ok(())
+    }
+
+    /// Goes on with the same text: appends a further prompt, with which a new round begins. Tokens that a pass made but
+    /// nobody has asked for yet are taken back first.
+    ///
+    /// # Errors
+    /// As [`start`](Engine::start), but what ran before is always still there; [`Error::State`] in the middle of a pass
+    /// or after a failed one.
+    pub fn extend(&mut self, prompt: impl Into<Prompt>, options: Options) -> Result<()> {
+        let prompt = prompt.into();
+        match self.stage {
+            Stage::Between if self.guesses() == 0 => {}
+            Stage::Failed => return Err(Error::State(FAILED)),
+            _ => return Err(Error::State("the session is in the middle of a pass; let it finish or start anew")),
+        }
+        let before = if self.ready.is_empty() { None } else { self.newest };
+        let before = before.map_or(self.text.ids.len() as u32, |newest| newest + 1);
+        self.check(&prompt, before, &options, &*self.method.retain)?;
+        self.backend.reserve(self.reserve(&prompt, before, &options))?;
+        self.take_back(before);
+        // As after any step, the newest token has no row yet.
+        self.text.fed = self.text.fed.min(before.saturating_sub(1));
+        self.take(prompt, options);
+        Ok(())
+    }
+
+    /// Rows a KV head may come to hold.
+    fn reserve(&self, prompt: &Prompt, before: u32, options: &Options) -> u32 {
+        let (pictures, layers) = (prompt.pictures(), self.model.config.layers);
+        let prompt = before.saturating_add(prompt.len());
+        let text = Extent { prompt, pictures, generated: options.max_tokens, layer: 0, layers };
+        reserved_rows(&self.method, &text)
+    }
+
+    fn check(&self, prompt: &Prompt, before: u32, options: &Options, retain: &dyn Retain) -> Result<()> {
+        let generate = options.max_tokens;
+        options.sampling.check()?;
+        prompt.check(self.model.config.vocabulary, self.model.config.width)?;
+        if generate == 0 {
+            return Err(Error::Param { name: "maxTokens".into(), got: "0".into(), allowed: "at least 1".into() });
+        }
+        // Rotation by slot never sees a distance beyond the cache, so with one that fits the text may go on for ever.
+        let bound = retain.bound().filter(|&bound| bound < self.context);
+        let endless = bound.filter(|_| retain.positions() == Positions::Slot);
+        let prompt = endless.map_or(before, |bound| before.min(bound)).saturating_add(prompt.len());
+        let needed = prompt.saturating_add(if endless.is_some() { 1 } else { generate });
+        if needed > self.context {
+            return Err(Error::Context { prompt, generate, context: self.context });
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, prompt: Prompt, options: Options) {
+        self.ready.clear();
+        self.newest = None;
+        let before = self.text.ids.len() as u32;
+        let (rounds, mut tags) = (prompt.rounds(), prompt.tags);
+        for (tag, at) in tags.iter_mut().zip(0..) {
+            let round = self.text.rounds.len() + rounds.partition_point(|&first| first <= at) - 1;
+            tag.round = round.min(u16::MAX.into()) as u16;
+        }
+        self.text.rounds.extend(rounds.iter().map(|first| before + first));
+        self.backend.tag(before, &tags);
+        self.rows.0.extend_from_slice(&prompt.rows);
+        self.rows.1.extend(prompt.ids.iter().zip(before..).filter(|(id, _)| **id == ROW).map(|(_, at)| at));
+        self.text.ids.extend_from_slice(&prompt.ids);
+        self.prompt = self.text.ids.len() as u32;
+        self.text.accepted = self.prompt;
+        self.text.limit = self.prompt.saturating_add(options.max_tokens);
+        self.text.ids.reserve(options.max_tokens.min(self.context) as usize);
+        self.backend.tracer().detail = options.trace;
+        // A monitor that has tripped stays so in later turns.
+        self.guard = options.guard.map(|limits| self.guard.take().unwrap_or_else(|| Guard::new(limits)));
+        self.options = options;
+    }
+
+    /// Shortens the text to `length` ids. Their rows in the cache go when the next pass begins.
+    pub(super) fn take_back(&mut self, length: u32) {
+        self.ready.clear();
+        self.text.ids.truncate(length as usize);
+        self.text.accepted = self.text.accepted.min(length);
+        self.text.fed = self.text.fed.min(length);
+    }
+}
