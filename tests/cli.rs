@@ -52,13 +52,22 @@ fn roles_may_come_from_several_methods() {
     let (model, ids) = (file("roles.gguf", &tiny::file()), file("roles.json", b"[65, 66, 67, 68, 69, 70, 71, 72]"));
     let args = ["generate", "--model", model.to_str().unwrap(), "--ids", ids.to_str().unwrap(), "--ignore-eos"];
     let roles = ["--retain", "fifo", "--param", "retain.budget=5", "--select", "quest", "--param", "select.budget=2"];
-    let rest = ["--param", "select.page=1", "--param", "select.share=query_head", "--max-tokens", "6"];
-    let (ok, out, err) = attnscope(&[&args[..], &roles, &rest, &["--json"]].concat());
+    let quest = [
+        "--param",
+        "select.page=1",
+        "--param",
+        "select.share=query_head",
+        "--param",
+        "select.dense_layers=0",
+        "--param",
+        "select.recent=0",
+    ];
+    let (ok, out, err) = attnscope(&[&args[..], &roles, &quest, &["--max-tokens", "6", "--json"]].concat());
     assert!(ok, "{err}");
     let run: Value = serde_json::from_str(&out).unwrap();
     let last = run["steps"].as_array().unwrap().last().unwrap();
     assert_eq!((last["read"].as_f64(), last["kept"].as_f64()), (Some(2.0), Some(5.0)));
-    let (ok, _, err) = attnscope(&[&args[..], &roles, &rest].concat());
+    let (ok, _, err) = attnscope(&[&args[..], &roles, &quest, &["--max-tokens", "6"]].concat());
     assert!(ok && err.contains("select=quest retain=fifo: 8 prompt tokens"), "{err}");
 }
 
