@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails panics")]
 
 pub mod recorded;
+pub mod replay;
+pub mod rows;
 pub mod tiny;
 
 use attnscope::Result;
