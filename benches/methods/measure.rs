@@ -8,6 +8,7 @@ use attnscope::{
     engine::{Engine, Options, Progress},
     loader::Loaded,
     methods::{self, Value},
+    model::Config,
     trace::{Detail, Kind, records},
 };
 use serde::Serialize;
@@ -100,8 +101,7 @@ pub fn measure(
     clock: fn() -> f64,
     mut progress: impl FnMut(&str, u32, u32),
 ) -> Result<Vec<Measured>> {
-    let ids = loaded.tokenizer.encode_prompt(&TEXT.concat())?;
-    let prompt: Vec<u32> = ids.into_iter().cycle().take(size.context as usize).collect();
+    let prompt = prompt(loaded, size.context)?;
     let mut engines = settings.iter().map(|s| engine(loaded, s, size.context)).collect::<Result<Vec<_>>>()?;
     let mut prefills: Vec<Vec<Prefill>> = settings.iter().map(|_| Vec::new()).collect();
     for _ in 0..size.prefills.max(1) {
@@ -157,6 +157,14 @@ pub fn measure(
         .collect())
 }
 
+/// A prompt of so many tokens.
+///
+/// # Errors
+/// From the tokenizer.
+pub fn prompt(loaded: &Loaded, tokens: u32) -> Result<Vec<u32>> {
+    Ok(loaded.tokenizer.encode_prompt(&TEXT.concat())?.into_iter().cycle().take(tokens as usize).collect())
+}
+
 fn engine(loaded: &Loaded, setting: &Setting, context: u32) -> Result<Engine> {
     let row = methods::find(setting.method)?;
     let text = (setting.params)(context);
@@ -191,16 +199,23 @@ fn prefill(
     }
     let (seconds, attention_seconds) = (clock() - begun, engine.attention_seconds() - before);
     let density = engine.tracer().take(density);
-    let (c, n) = (&engine.model().config, prompt.len() as u64);
+    let n = prompt.len() as u64;
+    let [weight_work, attention_work] = works(&engine.model().config, n, n * (n + 1) / 2);
+    Ok(Prefill { seconds, attention_seconds, weight_work, attention_work, density })
+}
+
+/// Multiply-adds of the weights for so many tokens of a prompt, and of attention over so many pairs.
+fn works(c: &Config, tokens: u64, pairs: u64) -> [u64; 2] {
     let of_token = c.width * c.head_dim * (2 * c.query_heads + 2 * c.kv_heads) + 3 * c.width * c.hidden;
     let of_pair = 2 * c.query_heads * c.head_dim;
-    Ok(Prefill {
-        seconds,
-        attention_seconds,
-        weight_work: n * u64::from(c.layers) * u64::from(of_token) + u64::from(c.width * c.vocabulary),
-        attention_work: n * (n + 1) / 2 * u64::from(c.layers * of_pair),
-        density,
-    })
+    let weights = tokens * u64::from(c.layers) * u64::from(of_token) + u64::from(c.width * c.vocabulary);
+    [weights, pairs * u64::from(c.layers * of_pair)]
+}
+
+/// Both together.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn work(loaded: &Loaded, tokens: u64, pairs: u64) -> u64 {
+    works(&loaded.model.config, tokens, pairs).iter().sum()
 }
 
 /// Share of the causal block pairs that the heads read, by a trace; 1 when none was read by blocks.
@@ -235,7 +250,8 @@ fn decode(engine: &mut Engine, tokens: u32, clock: fn() -> f64) -> Result<Turn> 
     Ok(turn)
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// The middle one.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]

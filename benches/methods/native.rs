@@ -5,8 +5,9 @@ use attnscope::loader::Loader;
 use clap::Parser;
 use cpu_time::ThreadTime;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
+mod hosts;
 mod measure;
 mod settings;
 
@@ -17,7 +18,7 @@ struct Args {
     /// Tokens of the prompts
     #[arg(long, value_delimiter = ',')]
     context: Vec<u32>,
-    /// Names of settings; none: all
+    /// Names of settings; none: all, and hosts
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     #[arg(long)]
@@ -37,21 +38,25 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
     let mut loader = Loader::new(None);
     loader.push(&std::fs::read(&args.model)?)?;
-    let loaded = loader.finish()?;
+    let loaded = Arc::new(loader.finish()?);
     let settings = settings::named(&args.only);
     let style = ProgressStyle::with_template("    {msg:40} {bar:32} {percent}%")?;
     for &context in &args.context {
         let size = measure::Size { context, prefills: args.prefills, turns: args.turns, tokens: args.tokens };
         let bar = ProgressBar::new(1).with_style(style.clone());
-        let rows = measure::measure(&loaded, &settings, size, seconds, |what, done, total| {
+        let show = |what: &str, done: u32, total: u32| {
             if bar.message() != what {
                 bar.set_message(what.to_owned());
             }
             bar.set_length(total.into());
             bar.set_position(done.into());
-        })?;
+        };
+        for row in measure::measure(&loaded, &settings, size, seconds, show)? {
+            bar.suspend(|| Ok::<_, serde_json::Error>(println!("{}", serde_json::to_string(&row)?)))?;
+        }
+        let hosts = if args.only.is_empty() { hosts::measure(&loaded, size, show)? } else { Vec::new() };
         bar.finish_and_clear();
-        for row in rows {
+        for row in hosts {
             println!("{}", serde_json::to_string(&row)?);
         }
     }

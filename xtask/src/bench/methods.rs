@@ -63,9 +63,11 @@ pub fn run(args: &Args) -> Result<()> {
             lines.lines().map(|line| serde_json::from_str(line).context("a result")).collect::<Result<Vec<_>>>()?;
         for context in &args.context {
             let of_context = |row: &&Value| row["context"] == *context;
-            let rows: Vec<Value> = with_ceilings(&rows.iter().filter(of_context).collect::<Vec<_>>());
-            print!("{}", table(name, *context, &rows));
-            all.push(json!({ "on": name, "context": context, "rows": rows }));
+            let (hosts, rows): (Vec<&Value>, Vec<_>) =
+                rows.iter().filter(of_context).partition(|row| row["phase"] == "hosts");
+            let (rows, hosts) = (with_ceilings(&rows), by_hosts(&hosts));
+            print!("{}{}", table(name, *context, &rows), host_table(name, *context, &hosts));
+            all.push(json!({ "on": name, "context": context, "rows": rows, "hosts": hosts }));
         }
     }
     if let Some(file) = &args.json {
@@ -180,6 +182,48 @@ fn table(place: &str, context: u32, rows: &[Value]) -> String {
             }
             out.push('\n');
         }
+    }
+    out
+}
+
+/// Adds how many times faster than one host with full attention several are on the clock, and how many times less the one
+/// with most to do multiplies.
+fn by_hosts(rows: &[&Value]) -> Vec<Value> {
+    let Some(full) = rows.first() else { return Vec::new() };
+    let add = |row: &&Value| {
+        let mut row = (*row).clone();
+        for phase in ["prefill", "decode"] {
+            row[phase]["seconds_ratio"] = json!(number(&full[phase]["seconds"]) / number(&row[phase]["seconds"]));
+        }
+        row["prefill"]["seconds_ceiling"] = json!(number(&full["prefill"]["work"]) / number(&row["prefill"]["work"]));
+        row
+    };
+    rows.iter().map(add).collect()
+}
+
+fn host_table(place: &str, context: u32, rows: &[Value]) -> String {
+    let mut out = String::new();
+    if rows.is_empty() {
+        return out;
+    }
+    let title = format!("{place}, hosts, {context} tokens");
+    let _ = writeln!(
+        out,
+        "\n{title:<34}{:>14}{:>8}{:>9}{:>12}{:>8}{:>12}",
+        "reading s", "ratio", "at most", "a token ms", "ratio", "sent bytes"
+    );
+    for row in rows {
+        let of = |phase: &str, name: &str| number(&row[phase][name]);
+        let (reading, token) = (of("prefill", "seconds"), of("decode", "seconds") * 1e3);
+        let _ = writeln!(
+            out,
+            "  {:<32}{reading:>14.3}{:>7.2}x{:>8.2}x{token:>12.3}{:>7.2}x{:>12.0}",
+            row["name"].as_str().unwrap_or_default(),
+            of("prefill", "seconds_ratio"),
+            of("prefill", "seconds_ceiling"),
+            of("decode", "seconds_ratio"),
+            of("decode", "exchanged"),
+        );
     }
     out
 }
