@@ -192,7 +192,7 @@ pub struct Expand {
 
 /// What a sparse read missed of the live slots; what was dropped before is not there to compare with. Means over query
 /// heads.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Missed {
     /// Share of the full attention that fell on slots that were read.
     pub recall: f32,

@@ -16,6 +16,6 @@ pub fn of(report: &Report, from: &str) -> Vec<(String, String)> {
             ("kl.svg".to_owned(), lines::divergence(rows, from)),
             ("bytes.svg".to_owned(), bars::bytes(rows, from)),
         ],
-        Suite::Keys | Suite::Chat | Suite::Speed => Vec::new(),
+        Suite::Keys | Suite::Chat | Suite::Pictures | Suite::Speed => Vec::new(),
     }
 }

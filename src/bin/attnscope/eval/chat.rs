@@ -39,7 +39,7 @@ pub fn chat(ask: Ask, template: &ChatTemplate, rounds: u32, n: u32) -> Result<Ca
         };
         let encode = |text: &str| ask.tokenizer.encode(text, true);
         let prompt = if turns.is_empty() { ask.tokenizer.encode_prompt(new)? } else { encode(new)? };
-        turns.push(Turn { prompt, answer: encode(&answer)?, how: Answer::Forced });
+        turns.push(Turn::new(prompt, encode(&answer)?, Answer::Forced));
         messages.push(ChatMessage::new("assistant", answer.as_str()));
         done = asked + &answer;
     }

@@ -6,77 +6,135 @@ use attnscope::{
     engine::Engine,
     kernels::Precision,
     loader::Loaded,
-    methods::{self, Spec, Value},
+    methods::{self, Part, Role, Spec, Value},
 };
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// A budget as a share of the prompt.
 pub type Budget = Option<f64>;
 
-/// A method of the registry with parameters.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+/// A method as [`Spec`] reads it, in which a number of tokens may be a [`Share`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct Choice {
-    /// Its name.
-    pub name: String,
-    /// Parameters that are not at their default.
-    #[serde(default)]
-    pub params: BTreeMap<String, Amount>,
-}
-
-/// The value of a parameter.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Amount {
-    /// The value itself. Before the other, which would take a list for its fields.
-    Is(Value),
-    /// Tokens by the length of the prompt.
-    Part(Part),
+    /// As it was written.
+    written: serde_json::Value,
+    /// With 1 for every share.
+    #[serde(skip)]
+    spec: Spec,
+    /// The parameters that are shares, by the role they are given for; none where one method fills all roles.
+    #[serde(skip)]
+    shares: Vec<(Option<Role>, String, Share)>,
 }
 
 /// `share * budget * prompt tokens - less`, rounded, at least 1.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
-pub struct Part {
+struct Share {
     share: f64,
     #[serde(default)]
     less: u32,
 }
 
+impl Share {
+    fn tokens(self, budget: Budget, prompt: u32) -> f64 {
+        let tokens = self.share * budget.unwrap_or(1.0) * f64::from(prompt) - f64::from(self.less);
+        tokens.round().max(1.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Choice {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Choice, D::Error> {
+        let written = serde_json::Value::deserialize(from)?;
+        let (mut plain, mut shares) = (written.clone(), Vec::new());
+        for role in [None].into_iter().chain(Role::ALL.map(Some)) {
+            let part = match role {
+                None => Some(&mut plain),
+                Some(role) => plain.get_mut(role.name()),
+            };
+            let params = part.and_then(|part| part.get_mut("params")?.as_object_mut());
+            for (name, value) in params.into_iter().flatten().filter(|(_, value)| value.is_object()) {
+                let share = Share::deserialize(std::mem::replace(value, 1.into())).map_err(de::Error::custom)?;
+                shares.push((role, name.clone(), share));
+            }
+        }
+        let spec = Spec::deserialize(plain).map_err(de::Error::custom)?;
+        Ok(Choice { written, spec, shares })
+    }
+}
+
 impl Choice {
     /// Full attention.
     pub fn full() -> Choice {
-        Choice { name: "full".to_owned(), params: BTreeMap::new() }
+        Choice { written: "full".into(), spec: Spec::default(), shares: Vec::new() }
+    }
+
+    /// True for full attention.
+    pub fn is_full(&self) -> bool {
+        self.spec == Spec::default()
     }
 
     /// True when a parameter depends on a budget.
     pub fn needs_budget(&self) -> bool {
-        self.params.values().any(|amount| matches!(amount, Amount::Part(_)))
+        !self.shares.is_empty()
     }
 
-    /// The parameters for a prompt of so many tokens.
-    pub fn params(&self, budget: Budget, prompt: u32) -> Vec<(String, Value)> {
-        let value = |amount: &Amount| match amount {
-            Amount::Is(value) => value.clone(),
-            Amount::Part(part) => {
-                let tokens = part.share * budget.unwrap_or(1.0) * f64::from(prompt) - f64::from(part.less);
-                Value::Number(tokens.round().max(1.0))
+    /// The method for a prompt of so many tokens.
+    pub fn spec(&self, budget: Budget, prompt: u32) -> Spec {
+        let mut spec = self.spec.clone();
+        for (role, name, share) in &self.shares {
+            let part: Option<&mut Part> = match (&mut spec, role) {
+                (Spec::Method(part), _) => Some(part),
+                (Spec::Roles(roles), Some(role)) => roles.get_mut(*role).as_mut(),
+                (Spec::Roles(_), None) => None,
+            };
+            if let Some(part) = part {
+                part.params.insert(name.clone(), Value::Number(share.tokens(budget, prompt)));
             }
-        };
-        self.params.iter().map(|(name, amount)| (name.clone(), value(amount))).collect()
+        }
+        spec
     }
 
     /// An engine that runs it on a prompt of so many tokens.
     ///
     /// # Errors
-    /// See [`Loaded::engine`].
+    /// See [`Loaded::compose`].
     pub fn engine(&self, budget: Budget, prompt: u32, precision: Precision, loaded: &Loaded) -> Result<Engine> {
-        loaded.compose(&Spec::method(&self.name, &self.params(budget, prompt)), None, Store::F16, precision)
+        loaded.compose(&self.spec(budget, prompt), None, Store::F16, precision)
     }
 
     /// Its name for people.
-    pub fn title(&self) -> &str {
-        methods::find(&self.name).map_or(self.name.as_str(), |row| row.title)
+    pub fn title(&self) -> String {
+        match &self.spec {
+            Spec::Method(part) => methods::find(&part.name).map_or(part.name.as_str(), |row| row.title).to_owned(),
+            roles => roles.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_become_tokens_in_every_role() {
+        let choice: Choice = serde_json::from_str(
+            r#"{"retain": {"name": "snap_kv", "params": {"budget": {"share": 1}, "window": 8}},
+                "select": {"name": "quest", "params": {"budget": {"share": 0.5, "less": 10}}}}"#,
+        )
+        .unwrap();
+        let spec = serde_json::to_value(choice.spec(Some(0.2), 1000)).unwrap();
+        assert_eq!(
+            (&spec["retain"]["params"]["budget"], &spec["retain"]["params"]["window"]),
+            (&200.0.into(), &8.0.into())
+        );
+        assert_eq!(spec["select"]["params"]["budget"], 90.0);
+        assert!(choice.needs_budget() && !choice.is_full());
+        assert_eq!(choice.title(), "select=quest retain=snap_kv");
+        let full: Choice = serde_json::from_str(r#"{"name": "full"}"#).unwrap();
+        assert!(full.is_full() && Choice::full().is_full());
+        for bad in [r#"{"name": "h2o", "params": {"heavy": {"part": 1}}}"#, r#"{"nam": "h2o"}"#, "7"] {
+            assert!(serde_json::from_str::<Choice>(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use attnscope::{
     engine::Engine,
     loader::Loaded,
     method::PassKind,
+    ops::Missed,
     trace::{ALL_HEADS, Kind, Record, records},
 };
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,10 @@ pub struct Cost {
     pub peak: f64,
     /// Read for a token made.
     pub read: f64,
+    /// Of `stored`, what the far tier holds.
+    pub far: f64,
+    /// Moved between the tiers in all.
+    pub moved: f64,
     /// What full attention holds at the end.
     pub stored_full: f64,
     /// What full attention reads for a token made.
@@ -59,6 +64,11 @@ pub struct Counter {
     checked_tokens: u64,
     read: u64,
     peak: u64,
+    moved: u64,
+    /// Sums over layers and heads of what sparse reads missed, and how many, for every token that was compared.
+    missed: Vec<(Missed, u32)>,
+    /// Whether the running pass has been compared.
+    comparing: bool,
     /// Rows full attention would have read, and would hold.
     full_rows: u64,
     length: u64,
@@ -113,6 +123,8 @@ impl Counter {
             return;
         }
         self.settle();
+        self.comparing = false;
+        self.moved += kept.moved;
         let Some(ended) = self.running.take() else { return };
         if ended.is(PassKind::Prefill) {
             self.prompt += u64::from(ended.rows);
@@ -128,6 +140,16 @@ impl Counter {
         let is = |kind: Kind| record.kind == kind as u8;
         if is(Kind::Pass) {
             self.running = Some(Begun { kind: record.aux, first: record.a, rows: record.b });
+        }
+        if is(Kind::Shadow) {
+            if !std::mem::replace(&mut self.comparing, true) {
+                self.missed.push(Default::default());
+            }
+            if let Some((sum, count)) = self.missed.last_mut() {
+                sum.recall += f32::from_bits(record.a);
+                sum.error += f32::from_bits(record.b);
+                *count += 1;
+            }
         }
         let Some(pass) = self.running else { return };
         let prefill = pass.is(PassKind::Prefill);
@@ -188,6 +210,12 @@ impl Counter {
         self.pairs[1] += full * f64::from(heads);
     }
 
+    /// What sparse reads missed, a mean over heads and layers that read sparsely for every token compared.
+    pub fn missed(&self) -> Vec<Missed> {
+        let mean = |(sum, n): &(Missed, u32)| Missed { recall: sum.recall / *n as f32, error: sum.error / *n as f32 };
+        self.missed.iter().map(mean).collect()
+    }
+
     /// The sums.
     pub fn cost(&self, engine: &Engine, loaded: &Loaded) -> Cost {
         let c = &loaded.model.config;
@@ -209,6 +237,8 @@ impl Counter {
             stored,
             peak: self.peak as f64,
             read,
+            far: engine.kept().far as f64,
+            moved: self.moved as f64,
             stored_full,
             read_full,
             stored_share: ratio(stored, stored_full),

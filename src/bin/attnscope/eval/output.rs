@@ -65,12 +65,14 @@ fn columns(suite: Suite) -> Vec<Column> {
             ("of full's", |r| metric(r, "exact_given_full"), 3),
             ("nll", |r| metric(r, "nll"), 3),
         ],
-        Suite::Text => vec![
+        Suite::Text | Suite::Pictures => vec![
             ("KL", |r| metric(r, "kl"), 5),
             ("p95", |r| Some(r.metrics.get("kl")?.p95), 4),
             ("top-1", |r| metric(r, "top1"), 3),
             ("top-5", |r| metric(r, "top5"), 3),
             ("ppl +", |r| metric(r, "perplexity_delta"), 3),
+            ("recall", |r| metric(r, "attention_recall"), 3),
+            ("out err", |r| metric(r, "output_error"), 3),
         ],
         Suite::Speed => vec![
             ("prefill/s", |r| Some(r.speed.prefill), 1),

@@ -160,16 +160,15 @@ fn expand(written: Written, to: &mut Vec<Setting>) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use attnscope::methods::{Shape, Value, build};
+    use attnscope::methods::{Shape, Spec, Value};
 
     #[test]
     fn the_published_plan_builds_every_method_in_every_length() {
         let plan = Plan::read(None).unwrap();
-        assert_eq!(plan.settings[0].method.name, "full");
+        assert!(plan.settings[0].method.is_full());
         for setting in &plan.settings {
             for prompt in [600, 1500, 8000] {
-                let params = setting.method.params(setting.budget, prompt);
-                if let Err(why) = build(&setting.method.name, &params, &Shape { layers: 30 }) {
+                if let Err(why) = setting.method.spec(setting.budget, prompt).build(&Shape { layers: 30 }) {
                     panic!("{} at {prompt}: {why}", setting.label);
                 }
             }
@@ -186,9 +185,9 @@ mod tests {
         assert_eq!(plan.sizes, Sizes::default());
         let labels: Vec<_> = plan.settings.iter().map(|s| s.label.as_str()).collect();
         assert_eq!(labels, ["S 10 %", "S 25 %"]);
-        let params = plan.settings[1].method.params(plan.settings[1].budget, 1000);
-        assert_eq!(params[0], ("recent".to_owned(), Value::Number(246.0)));
-        assert_eq!(params[1], ("sinks".to_owned(), Value::Number(4.0)));
+        let given = [("recent", 246.0), ("sinks", 4.0)].map(|(name, x)| (name.to_owned(), Value::Number(x)));
+        let spec = plan.settings[1].method.spec(plan.settings[1].budget, 1000);
+        assert_eq!(spec, Spec::method("streaming_llm", &given));
     }
 
     #[test]

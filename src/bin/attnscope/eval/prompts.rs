@@ -58,7 +58,7 @@ pub fn number(random: &mut fastrand::Rng) -> String {
 }
 
 fn case(suite: Suite, name: String, length: u32, depth: Option<f64>, (prompt, answer): (Vec<u32>, Vec<u32>)) -> Case {
-    Case { suite, name, length, depth, turns: vec![Turn { prompt, answer, how: Answer::Forced }] }
+    Case { suite, name, length, depth, turns: vec![Turn::new(prompt, answer, Answer::Forced)] }
 }
 
 /// A number hidden at one of `depths` depths of a text of `length` tokens.
@@ -125,8 +125,21 @@ pub fn text(ask: Ask, name: &str, prompt: u32, how: Answer, answer: u32) -> Resu
     ids.truncate(needed);
     let answer = ids.split_off(prompt as usize);
     let suite = if how == Answer::Forced { Suite::Text } else { Suite::Speed };
-    let turns = vec![Turn { prompt: ids, answer, how }];
+    let turns = vec![Turn::new(ids, answer, how)];
     Ok(Case { suite, name: format!("{name}-{prompt}"), length: prompt, depth: None, turns })
+}
+
+/// The same with a picture in place of all but the first and the last twentieth of the prompt: a tag on the tokens of
+/// the text, since the model has no eyes.
+///
+/// # Errors
+/// As for [`text`].
+pub fn picture(ask: Ask, name: &str, prompt: u32, answer: u32) -> Result<Case> {
+    let mut case = text(ask, name, prompt, Answer::Forced, answer)?;
+    let edge = prompt as usize / 20;
+    case.suite = Suite::Pictures;
+    case.turns[0].picture = edge..prompt as usize - edge;
+    Ok(case)
 }
 
 #[cfg(test)]
@@ -185,6 +198,8 @@ pub mod tests {
             for name in &material.texts {
                 let case = text(ask, name, 1500, Answer::Forced, 128).unwrap();
                 assert_eq!((case.prompt_tokens(), case.turns[0].answer.len()), (1500, 128));
+                let tagged = picture(ask, name, 1500, 128).unwrap().turns[0].tagged();
+                assert_eq!((tagged.ids(), tagged.pictures()), (&case.turns[0].prompt[..], 1350));
                 assert!(text(ask, name, 1 << 20, Answer::Forced, 128).unwrap_err().to_string().contains(name.as_str()));
             }
         }

@@ -100,7 +100,7 @@ pub fn reports(settings: &[Setting], cases: &[Case], records: &[Record], origin:
             let own: Vec<_> = in_suite()
                 .filter_map(|case| {
                     let record = find(case, &setting.label)?;
-                    let full = settings.iter().filter(|s| s.method == Choice::full());
+                    let full = settings.iter().filter(|s| s.method.is_full());
                     let full = full.filter_map(|s| find(case, &s.label)).next();
                     let same = setting.same_text_as.as_deref().and_then(|label| find(case, label));
                     Some((record, derived(record, full, same)))

@@ -10,6 +10,7 @@ use attnscope::{
     engine::{Engine, Options, Progress},
     kernels::Precision,
     loader::Loaded,
+    ops::Missed,
     trace::Detail,
 };
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,12 @@ pub struct Outcome {
     pub speed: Speed,
     /// The tokens of the last answer.
     pub text: Vec<u32>,
+    /// What sparse reads missed, for every token that was compared.
+    pub missed: Vec<Missed>,
 }
+
+/// Tokens from one comparison of a sparse read with a dense one to the next.
+const COMPARED: u32 = 8;
 
 /// Tokens per second, of the engine's work alone.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -52,11 +58,12 @@ pub fn run(
         let free = turn.how == Answer::Free;
         // What a prompt reads is in the sets; tokens are counted by totals.
         let max_tokens = turn.answer.len() as u32;
-        let options = Options { max_tokens, trace: Detail::Sets, ..Options::default() };
+        let shadow = if case.suite.compares() { COMPARED } else { 0 };
+        let options = Options { max_tokens, trace: Detail::Sets, shadow, ..Options::default() };
         if i == 0 {
-            engine.start(&turn.prompt, options)?
+            engine.start(turn.tagged(), options)?
         } else {
-            engine.extend(&turn.prompt, options)?
+            engine.extend(turn.tagged(), options)?
         }
         clock.prompt(turn.prompt.len());
         text.clear();
@@ -78,7 +85,7 @@ pub fn run(
             }
         }
     }
-    Ok(Outcome { cost: counter.cost(&engine, loaded), speed: clock.speed(), text })
+    Ok(Outcome { cost: counter.cost(&engine, loaded), speed: clock.speed(), text, missed: counter.missed() })
 }
 
 fn force(engine: &mut Engine, gold: u32, measured: bool, at: &mut impl FnMut(&[f32], u32)) -> Result<()> {

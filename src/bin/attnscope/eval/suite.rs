@@ -6,8 +6,9 @@ use super::{
     plan::Sizes,
     prompts::{self, Ask},
 };
-use attnscope::{Result, kernels::Precision, loader::Loaded};
+use attnscope::{Result, engine::Prompt, kernels::Precision, loader::Loaded, ops::Tag};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// A kind of question.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, clap::ValueEnum)]
@@ -23,11 +24,13 @@ pub enum Suite {
     Text,
     /// Free text: speed, bytes, accepted guesses
     Speed,
+    /// The same as the text suite, with most of the prompt tagged as a picture
+    Pictures,
 }
 
 impl Suite {
     /// All of them, in the order in which they are run.
-    pub const ALL: [Suite; 5] = [Suite::Passkey, Suite::Keys, Suite::Chat, Suite::Text, Suite::Speed];
+    pub const ALL: [Suite; 6] = [Suite::Passkey, Suite::Keys, Suite::Chat, Suite::Text, Suite::Pictures, Suite::Speed];
     /// Those a setting runs when it names none.
     pub const QUALITY: [Suite; 4] = [Suite::Passkey, Suite::Keys, Suite::Chat, Suite::Text];
 
@@ -39,7 +42,13 @@ impl Suite {
             Suite::Chat => "chat",
             Suite::Text => "text",
             Suite::Speed => "speed",
+            Suite::Pictures => "pictures",
         }
+    }
+
+    /// Whether answers are compared with full attention's, token by token.
+    pub fn compares(self) -> bool {
+        matches!(self, Suite::Text | Suite::Pictures)
     }
 
     /// Speeds are those of the fast products, all else is measured without their rounding unless `fast` is asked for.
@@ -68,6 +77,7 @@ impl Suite {
             Suite::Text => {
                 texts.map(|name| prompts::text(ask, name, sizes.prompt, Answer::Forced, sizes.answer)).collect()
             }
+            Suite::Pictures => texts.map(|name| prompts::picture(ask, name, sizes.prompt, sizes.answer)).collect(),
             Suite::Speed => {
                 let long = sizes.long.iter().map(|&prompt| (&material.texts[0], prompt));
                 let asked = texts.map(|name| (name, sizes.prompt)).chain(long);
@@ -110,10 +120,29 @@ impl Case {
 pub struct Turn {
     /// Token ids that are read as a prompt.
     pub prompt: Vec<u32>,
+    /// Which of them are tagged as a picture.
+    pub picture: Range<usize>,
     /// Token ids that come one by one; of a free answer only their number counts.
     pub answer: Vec<u32>,
     /// Whether they are forced on the model.
     pub how: Answer,
+}
+
+impl Turn {
+    /// A turn without a picture.
+    pub fn new(prompt: Vec<u32>, answer: Vec<u32>, how: Answer) -> Turn {
+        Turn { prompt, picture: 0..0, answer, how }
+    }
+
+    /// What the engine reads.
+    pub fn tagged(&self) -> Prompt {
+        let Range { start, end } = self.picture;
+        let mut prompt = Prompt::default();
+        for (part, picture) in [(0..start, 0), (start..end, 1), (end..self.prompt.len(), 0)] {
+            prompt.append_ids(&self.prompt[part], Tag { round: 0, picture });
+        }
+        prompt
+    }
 }
 
 /// Who chooses the tokens of an answer.

@@ -1,7 +1,10 @@
 //! What is measured of the answers, token by token.
 
 use super::suite::Suite;
-use attnscope::metrics::{self, Worse};
+use attnscope::{
+    metrics::{self, Worse},
+    ops::Missed,
+};
 use std::collections::BTreeMap;
 
 /// Metrics by name, each with its values: one a token, or one a case.
@@ -10,7 +13,9 @@ pub type Values = BTreeMap<String, Vec<f64>>;
 /// Which end of a metric is the bad one.
 pub fn worse(name: &str) -> Worse {
     match name {
-        "exact" | "exact_given_full" | "top1" | "top5" | "same_text" | "acceptance" => Worse::Lower,
+        "exact" | "exact_given_full" | "top1" | "top5" | "same_text" | "acceptance" | "attention_recall" => {
+            Worse::Lower
+        }
         _ => Worse::Higher,
     }
 }
@@ -25,7 +30,7 @@ pub struct Collect<'a> {
 }
 
 impl<'a> Collect<'a> {
-    /// For an answer of a suite; `full` are the logits of full attention, which only the suite `text` compares with.
+    /// For an answer of a suite; `full` are the logits of full attention, which some suites compare with.
     pub fn new(suite: Suite, full: Option<&'a [Vec<f32>]>) -> Collect<'a> {
         Collect { suite, full, values: Values::new(), steps: 0 }
     }
@@ -51,8 +56,9 @@ impl<'a> Collect<'a> {
 
     /// The values. A hidden value was found when every token of it is the best one while the right ones are fed, which
     /// is when free-running greedy text repeats it exactly: up to its first error a free text feeds the right ones too.
-    pub fn finish(mut self) -> Values {
-        if !matches!(self.suite, Suite::Text | Suite::Speed) {
+    /// `missed` are the comparisons of attention on the way.
+    pub fn finish(mut self, missed: &[Missed]) -> Values {
+        if !self.suite.compares() && self.suite != Suite::Speed {
             let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len().max(1) as f64;
             let nll = mean(self.values.get("nll").map_or(&[], Vec::as_slice));
             let rank = self.values.get("rank").map_or(&[][..], Vec::as_slice).iter().copied().fold(0.0, f64::max);
@@ -60,6 +66,11 @@ impl<'a> Collect<'a> {
             self.values = [("exact", exact), ("nll", nll), ("rank", rank)]
                 .map(|(name, value)| (name.to_owned(), vec![value]))
                 .into();
+        }
+        if !missed.is_empty() {
+            let all = |of: fn(&Missed) -> f32| missed.iter().map(|missed| f64::from(of(missed))).collect();
+            self.values.insert("attention_recall".to_owned(), all(|missed| missed.recall));
+            self.values.insert("output_error".to_owned(), all(|missed| missed.error));
         }
         self.values
     }
@@ -75,13 +86,13 @@ mod tests {
         let found = |gold: [u32; 2]| {
             let mut collect = Collect::new(Suite::Passkey, None);
             logits.iter().zip(gold).for_each(|(logits, gold)| collect.step(logits, gold));
-            let values = collect.finish();
+            let values = collect.finish(&[]);
             (values["exact"][0], values["rank"][0])
         };
         assert_eq!(found([1, 0]), (1.0, 0.0));
         assert_eq!(found([1, 2]), (0.0, 1.0));
         assert_eq!(found([0, 0]), (0.0, 2.0));
-        assert_eq!(Collect::new(Suite::Keys, None).finish()["exact"], [0.0]);
+        assert_eq!(Collect::new(Suite::Keys, None).finish(&[])["exact"], [0.0]);
     }
 
     #[test]
@@ -89,8 +100,9 @@ mod tests {
         let full = [vec![0.0, 2.0, 1.0]];
         let mut collect = Collect::new(Suite::Text, Some(&full));
         collect.step(&[0.0, 1.0, 2.0], 1);
-        let values = collect.finish();
+        let values = collect.finish(&[Missed { recall: 0.75, error: 0.5 }]);
         assert_eq!((values["top1"][0], values["top5"][0]), (0.0, 1.0));
+        assert_eq!((values["attention_recall"][0], values["output_error"][0]), (0.75, 0.5));
         assert!(values["kl"][0] > 0.0 && values["nll"][0] > values["nll_full"][0]);
     }
 }

@@ -20,7 +20,7 @@ use std::{
 };
 
 /// To be raised when something else is measured, or in another way: cases finished before are then run again.
-const MEASURE: u32 = 2;
+const MEASURE: u32 = 3;
 
 /// A case with the settings that are to run on it, one after another: they share its text with full attention.
 struct Unit<'a> {
@@ -83,9 +83,9 @@ pub fn all(
 
 /// Hash of all that a result depends on.
 fn key(case: &Case, setting: &Setting, origin: &Origin) -> Result<String, Failure> {
-    let params = setting.method.params(setting.budget, case.prompt_tokens());
+    let spec = setting.method.spec(setting.budget, case.prompt_tokens());
     let fast = case.suite.precision(origin.fast) == Precision::Fast;
-    store::key(&(MEASURE, case, &setting.method.name, params, fast, &origin.sha256, &origin.build))
+    store::key(&(MEASURE, case, spec, fast, &origin.sha256, &origin.build))
 }
 
 fn each_setting(
@@ -97,7 +97,7 @@ fn each_setting(
 ) -> Result<(), Failure> {
     let case = unit.case;
     let precision = case.suite.precision(origin.fast);
-    let full = if case.suite == Suite::Text && !unit.settings.is_empty() {
+    let full = if case.suite.compares() && !unit.settings.is_empty() {
         Some(reference(case, precision, loaded).map_err(|why| blame("full attention", case, why))?)
     } else {
         None
@@ -106,7 +106,7 @@ fn each_setting(
         bar.set_message(format!("{} {}: {}", case.suite.name(), case.name, setting.label));
         let mut collect = Collect::new(case.suite, full.as_deref());
         let outcome = run::run(setting, case, precision, loaded, |logits, gold| collect.step(logits, gold));
-        let Outcome { cost, speed, text } = outcome.map_err(|why| blame(&setting.label, case, why))?;
+        let Outcome { cost, speed, text, missed } = outcome.map_err(|why| blame(&setting.label, case, why))?;
         let free = case.turns.last().is_some_and(|turn| turn.how == Answer::Free);
         finished(Record {
             key: key.clone(),
@@ -116,7 +116,7 @@ fn each_setting(
             length: case.length,
             depth: case.depth,
             prompt_tokens: case.prompt_tokens(),
-            values: collect.finish(),
+            values: collect.finish(&missed),
             cost,
             speed,
             text: free.then_some(text),

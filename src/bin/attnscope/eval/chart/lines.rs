@@ -12,7 +12,7 @@ const LEAST: f64 = 1e-4;
 
 /// A method's points `[share, divergence]`, with the label of each.
 struct Series<'a> {
-    title: &'a str,
+    title: String,
     points: Vec<([f64; 2], &'a str)>,
 }
 
@@ -55,8 +55,8 @@ pub fn divergence(rows: &[Row], from: &str) -> String {
             svg.dot(*at, &class, &format!("{label}: KL {kl:.4} at {:.1} %", share * 100.0));
         }
         let at = top + 12.0 + 20.0 * n as f64;
-        svg.dot([right + 24.0, at - 4.0], &class, one.title);
-        svg.text([right + 36.0, at], Anchor::Start, "t", one.title);
+        svg.dot([right + 24.0, at - 4.0], &class, &one.title);
+        svg.text([right + 36.0, at], Anchor::Start, "t", &one.title);
     }
     svg.finish(title, from)
 }
