@@ -54,7 +54,7 @@ pub struct Ask {
 /// A figure about a method, published or measured; whoever has such figures passes them to [`advise`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
-    /// Method, as `Spec` is written.
+    /// Its name in the registry.
     pub method: String,
     /// What it says, e.g. "speed-up" or "KL".
     pub what: String,
@@ -101,7 +101,8 @@ pub fn advise(ask: &Ask, model: &Config, figures: &[Figure]) -> Result<Vec<Advic
     for name in ask.scenario.suits().methods {
         let spec: Spec = name.parse()?;
         let (method, account) = fitted(&spec, model, &ask.text, ask.memory)?;
-        let figures = figures.iter().filter(|figure| figure.method == *name).cloned().collect();
+        let named = |figure: &&Figure| method.parts().iter().any(|part| part.name == figure.method);
+        let figures = figures.iter().filter(named).cloned().collect();
         let kept = account.rows as f64 / (f64::from(ask.text.rows()) * f64::from(model.layers)).max(1.0);
         all.push(Advice { method, fits: account.bytes <= ask.memory, advised: false, kept, account, figures });
     }

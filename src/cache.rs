@@ -244,11 +244,13 @@ impl Cache {
         Ok(())
     }
 
-    /// Moves the oldest `rows` full-precision rows, a multiple of `groups.tokens`, into two planes, and records it.
+    /// Moves the oldest `rows` full-precision rows, a multiple of `groups.tokens`, into two planes, and records it. Returns
+    /// the least signal-to-noise ratio, in dB, of the keys or the values of a head, if any moved.
     ///
     /// # Errors
     /// [`Error::Param`] for groups that do not fit the head.
-    pub fn quantise(&mut self, kv: Kv, groups: PlaneGroups, rows: usize, tracer: &mut Tracer) -> Result<()> {
+    pub fn quantise(&mut self, kv: Kv, groups: PlaneGroups, rows: usize, tracer: &mut Tracer) -> Result<Option<f32>> {
+        let mut least = None;
         let (width, reserved, store) = (self.head_dim, self.reserved, self.store());
         let tokens = groups.tokens.max(1) as usize;
         for (h, head) in self.heads[kv.0 as usize * self.kv_heads..][..self.kv_heads].iter_mut().enumerate() {
@@ -257,7 +259,6 @@ impl Cache {
                 Some(planes) => planes,
                 none => none.insert(Planes::new(groups, width)?),
             };
-            let watch = tracer.detail >= Detail::Sets;
             let mut noise = [Noise::default(); 2];
             let there = (rows / tokens * tokens).min((head.position.len() - first) / tokens * tokens);
             for start in (0..there).step_by(tokens) {
@@ -265,21 +266,24 @@ impl Cache {
                 head.k.fetch(start * width, k, tokens * width);
                 head.v.fetch(start * width, v, tokens * width);
                 planes.push(k, v, store);
-                if watch {
-                    planes.compare(first + start, [&k[..], &v[..]], &mut noise);
-                }
+                planes.compare(first + start, [&k[..], &v[..]], &mut noise);
             }
             head.k.drop_front(there * width, reserved * width);
             head.v.drop_front(there * width, reserved * width);
-            if there > 0 && watch {
+            if there == 0 {
+                continue;
+            }
+            let [keys, values] = noise.map(|noise| noise.decibels());
+            least = Some(least.unwrap_or(f32::INFINITY).min(keys).min(values));
+            if tracer.detail >= Detail::Sets {
                 tracer.record(Kind::Quantise, kv.0, h as u32, 0, head.position[first], there as u32);
-                for (part, noise) in noise.iter().enumerate() {
-                    let [a, b] = [noise.decibels(), noise.worst].map(f32::to_bits);
+                for (part, (decibels, noise)) in [keys, values].into_iter().zip(noise).enumerate() {
+                    let [a, b] = [decibels, noise.worst].map(f32::to_bits);
                     tracer.record(Kind::PlaneNoise, kv.0, h as u32, part as u8, a, b);
                 }
             }
         }
-        Ok(())
+        Ok(least)
     }
 
     /// The index of a score column, made for the heads of `kv` when it is new to them.

@@ -160,6 +160,7 @@ impl Cluster {
                 bytes_read: a.bytes_read + b.bytes_read,
                 far: a.far + b.far,
                 moved: a.moved + b.moved,
+                noise: [a.noise, b.noise].into_iter().flatten().reduce(f32::min),
             };
         }
         Ok(step)

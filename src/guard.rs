@@ -1,5 +1,6 @@
 //! Watches a run and says when to leave a method's path for the safe one. A monitor trips once a text; the engine then
-//! puts the default in place of the roles it names (read everything, keep everything, no drafting) and the run goes on.
+//! puts the default in place of the roles it names (read everything, keep everything as it is, no drafting) and the run
+//! goes on.
 //! Rows that were dropped are gone: the safe path spares what comes after.
 
 use crate::{Error, Result, methods::Role, ops::Missed};
@@ -18,11 +19,14 @@ pub enum Monitor {
     Acceptance = 2,
     /// Logits were not numbers.
     Finite = 3,
+    /// Quantised keys or values were too far from what they were.
+    Noise = 4,
 }
 
 impl Monitor {
     /// All monitors.
-    pub const ALL: [Monitor; 4] = [Monitor::Recall, Monitor::Error, Monitor::Acceptance, Monitor::Finite];
+    pub const ALL: [Monitor; 5] =
+        [Monitor::Recall, Monitor::Error, Monitor::Acceptance, Monitor::Finite, Monitor::Noise];
 
     /// Its name in options.
     #[must_use]
@@ -32,17 +36,20 @@ impl Monitor {
             Monitor::Error => "error",
             Monitor::Acceptance => "acceptance",
             Monitor::Finite => "finite",
+            Monitor::Noise => "noise",
         }
     }
 
     /// The roles that take their default when it trips. What is kept need not be wrong because too little of it was
-    /// read; numbers that are none may have reached the scores by which rows are kept.
+    /// read; numbers that are none may have reached the scores by which rows are kept. What is quantised stays so, all
+    /// that follows is kept as it is.
     #[must_use]
     pub fn leaves(self) -> &'static [Role] {
         match self {
             Monitor::Recall | Monitor::Error => &[Role::Select],
             Monitor::Acceptance => &[Role::Schedule],
             Monitor::Finite => &[Role::Select, Role::Retain, Role::Schedule],
+            Monitor::Noise => &[Role::Retain],
         }
     }
 }
@@ -65,11 +72,21 @@ pub struct Limits {
     pub window: u32,
     /// Logits must be numbers.
     pub finite: bool,
+    /// Least signal-to-noise ratio of quantised keys or values, in dB, in any head of any layer.
+    #[cfg_attr(target_arch = "wasm32", tsify(type = "number | null"))]
+    pub noise: Option<f32>,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { recall: Some(0.8), error: Some(0.5), acceptance: Some(0.3), window: 64, finite: true }
+        Limits {
+            recall: Some(0.8),
+            error: Some(0.5),
+            acceptance: Some(0.3),
+            window: 64,
+            finite: true,
+            noise: Some(20.0),
+        }
     }
 }
 
@@ -86,6 +103,7 @@ impl FromStr for Limits {
                 ("recall", Some(limit), _) => limits.recall = limit,
                 ("error", Some(limit), _) => limits.error = limit,
                 ("acceptance", Some(limit), _) => limits.acceptance = limit,
+                ("noise", Some(limit), _) => limits.noise = limit,
                 ("window", _, Some(window)) if window >= 1.0 => limits.window = window as u32,
                 ("finite", Some(None), _) => limits.finite = false,
                 _ => {
@@ -93,7 +111,7 @@ impl FromStr for Limits {
                         name: "guard".to_owned(),
                         got: pair.to_owned(),
                         allowed:
-                            "recall, error or acceptance = a number from 0 or off; window = guesses, from 1; finite = \
+                            "recall, error, acceptance or noise = a number from 0 or off; window = guesses, from 1; finite = \
                                   off"
                             .to_owned(),
                     });
@@ -125,13 +143,22 @@ pub struct Guard {
     /// Guesses since acceptance was judged last, and those that held.
     guesses: (u32, u32),
     finite: bool,
+    /// Least signal-to-noise ratio of what the running pass quantised.
+    noise: f32,
 }
 
 impl Guard {
     /// Watches a new text.
     #[must_use]
     pub fn new(limits: Limits) -> Guard {
-        Guard { limits, tripped: Default::default(), missed: Default::default(), guesses: (0, 0), finite: true }
+        Guard {
+            limits,
+            tripped: Default::default(),
+            missed: Default::default(),
+            guesses: (0, 0),
+            finite: true,
+            noise: f32::INFINITY,
+        }
     }
 
     /// What a layer's sparse read missed.
@@ -148,6 +175,11 @@ impl Guard {
     /// The logits of a pass.
     pub fn logits(&mut self, logits: &[f32]) {
         self.finite = !self.limits.finite || logits.iter().all(|x| x.is_finite());
+    }
+
+    /// Least signal-to-noise ratio of what a pass quantised, in dB, if anything.
+    pub fn quantised(&mut self, noise: Option<f32>) {
+        self.noise = noise.unwrap_or(f32::INFINITY);
     }
 
     /// The next monitor that trips; asked until there is none, at the end of every pass.
@@ -167,6 +199,7 @@ impl Guard {
                     (share, limit, judged && share < limit)
                 }
                 Monitor::Finite => (f32::from(u8::from(self.finite)), 1.0, !self.finite),
+                Monitor::Noise => (self.noise, self.limits.noise?, self.noise < self.limits.noise?),
             };
             (past && !self.tripped[monitor as usize]).then_some(Trip { monitor, value, limit })
         };
@@ -212,7 +245,10 @@ mod tests {
         assert_eq!((trip.monitor, trip.value), (Monitor::Acceptance, 0.125));
         guard.logits(&[1.0, f32::NAN]);
         assert_eq!(guard.trip().map(|trip| trip.monitor), Some(Monitor::Finite));
-        assert_eq!(guard.trip(), None);
+        for (noise, trips) in [(None, false), (Some(20.5), false), (Some(19.5), true), (Some(1.0), false)] {
+            guard.quantised(noise);
+            assert_eq!(guard.trip().is_some_and(|trip| trip.monitor == Monitor::Noise), trips, "{noise:?} dB");
+        }
     }
 
     #[test]

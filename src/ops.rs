@@ -201,7 +201,7 @@ pub struct Missed {
 }
 
 /// What the cache holds and what the running pass read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Kept {
     /// Slots, summed over layers and KV heads.
     pub rows: u64,
@@ -217,6 +217,8 @@ pub struct Kept {
     pub far: u64,
     /// Bytes that the pass moved between the tiers.
     pub moved: u64,
+    /// Least signal-to-noise ratio, in dB, of the keys or the values of a head that the pass quantised, if any.
+    pub noise: Option<f32>,
 }
 
 /// What a method may compute. Each call is one kernel.

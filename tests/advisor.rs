@@ -106,6 +106,9 @@ fn advice_follows_memory_and_scenario() {
             |method: &str| Figure { method: method.into(), what: "KL".into(), published: None, measured: Some(0.1) };
         let all = advisor::advise(&Ask { memory, text, scenario }, &config, &[figure("full")]).unwrap();
         assert!(all.iter().all(|advice| advice.figures.len() == usize::from(advice.method == Spec::default())));
+        let all = advisor::advise(&Ask { memory, text, scenario }, &config, &[figure("flex_prefill")]).unwrap();
+        let has = |advice: &&advisor::Advice| advice.method.parts().iter().any(|part| part.name == "flex_prefill");
+        assert!(all.iter().all(|advice| advice.figures.len() == usize::from(has(&advice))), "a part's figures count");
         assert!(all.iter().filter(|advice| advice.advised).count() <= 1);
         assert!(all.iter().all(|advice| advice.fits == (advice.account.bytes <= memory)));
         all.iter().find(|advice| advice.advised).map(|advice| advice.method.to_string())

@@ -83,7 +83,9 @@ fn advice_and_budgets_fit_memory() {
     assert!(taken["account"]["bytes"].as_u64().unwrap() <= 80_000, "{taken}");
     let (ok, out, _) = attnscope(&ask);
     assert!(
-        ok && out.contains("take this") && out.contains("rows x 64 bytes of a key and a value x 2 KV heads x 3 layers")
+        ok && out.contains("take this")
+            && out.contains("claimed, arXiv 2404.14469, abstract: 3.6")
+            && out.contains("rows x 64 bytes of a key and a value x 2 KV heads x 3 layers")
     );
     let ids = file("fit.json", b"[65, 66, 67, 68]");
     let run = ["generate", "--model", model, "--ids", ids.to_str().unwrap(), "--ignore-eos", "--max-tokens", "60"];
@@ -233,7 +235,7 @@ fn bad_input_is_told_what_is_allowed() {
         (&["--model", m, "--prompt", "a", "--retain", "h2o", "--method", "h2o"], &["cannot be used with"]),
         (&["--model", m, "--prompt", "a", "--memory", "1 acre"], &["1 acre", "MiB"]),
         (&["--model", m, "--prompt", "a", "--memory", "10"], &["bytes or more for full"]),
-        (&["--model", m, "--prompt", "a", "--guard=speed=3"], &["speed=3", "recall, error or acceptance"]),
+        (&["--model", m, "--prompt", "a", "--guard=speed=3"], &["speed=3", "recall, error, acceptance or noise"]),
         (&["--model", m, "--prompt", ""], &["prompt is empty"]),
         (&["--model", m, "--prompt", &"x".repeat(1500)], &["1500 prompt tokens", "1024"]),
         (&["--model", m, "--ids", no_ids.to_str().unwrap()], &["JSON array"]),

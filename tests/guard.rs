@@ -24,7 +24,7 @@ use std::sync::Arc;
 const PROMPT: usize = 60;
 const TOKENS: u32 = 40;
 /// Nothing is watched.
-const OFF: Limits = Limits { recall: None, error: None, acceptance: None, window: 1, finite: false };
+const OFF: Limits = Limits { recall: None, error: None, acceptance: None, window: 1, finite: false, noise: None };
 
 /// Kind, layer, step, aux, a and b.
 type Record = (u8, u8, u32, u8, u32, u32);
@@ -206,4 +206,20 @@ fn guesses_that_do_not_hold_are_no_longer_made() {
         assert!(drafts.len() >= 12 && drafts.iter().all(|draft| *draft <= step), "{drafts:?} after {step}");
         assert!(ran.ids == alone.ids, "the text is that of the 8-bit cache alone");
     }
+}
+
+#[test]
+fn planes_too_noisy_are_not_added_to() {
+    let loaded = tiny::load();
+    let given = [("group_tokens", 8.0), ("gamma", 0.0)].map(|(name, n)| (name.to_owned(), Value::Number(n)));
+    let mut engine = loaded.engine("quant_spec", &given, None, Store::F16).unwrap();
+    let free = run(&mut engine, 0, Some(Limits::default()));
+    assert_eq!(free.trips(), [], "8 bits are better than the default limit");
+    assert!(free.of(Kind::Quantise).iter().any(|record| record.2 > 0), "groups are added while decoding");
+    // More than any quantisation gives.
+    let ran = run(&mut engine, 0, Some(Limits { noise: Some(200.0), ..OFF }));
+    assert_eq!(ran.trips(), [(0, Monitor::Noise as u8)]);
+    let (before, after) = (free.of(Kind::Quantise), ran.of(Kind::Quantise));
+    assert!(after.iter().all(|record| record.2 == 0) && after == before[..after.len()], "those of the prompt stay");
+    assert_eq!(ran.ids.len() as u32, TOKENS);
 }

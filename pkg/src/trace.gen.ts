@@ -73,7 +73,7 @@ export const SCHEMA = {
   fold: { kind: 15, head: "kv", aux: "", a: "position that is dropped", b: "position it is added to", payload: false },
   readBlocks: { kind: 16, head: "query", aux: "", a: "positions of a block + 65536 * number of blocks", b: "payload records; bit q * (q + 1) / 2 + k of the payload: query block q reads key block k", payload: true },
   shadow: { kind: 17, head: "query", aux: "", a: "share of the full attention over live positions that fell on what was read, as f32 bits", b: "relative error of the attention output, as f32 bits", payload: false },
-  guard: { kind: 18, head: "", aux: "0 recall, 1 error: all is read from here on; 2 acceptance: no guesses; 3 finite: both, and all is kept", a: "what was seen, as f32 bits", b: "its limit, as f32 bits", payload: false },
+  guard: { kind: 18, head: "", aux: "0 recall, 1 error: all is read from here on; 2 acceptance: no guesses; 3 finite: both, and all is kept; 4 noise: all is kept as it is", a: "what was seen, as f32 bits", b: "its limit, as f32 bits", payload: false },
   park: { kind: 19, head: "kv", aux: "", a: "first position", b: "positions now in the far tier", payload: false },
   fetch: { kind: 20, head: "kv", aux: "", a: "first position", b: "positions back in the near tier", payload: false },
   far: { kind: 21, head: "", aux: "", a: "bytes in the far tier (saturating)", b: "bytes moved between the tiers in the pass (saturating)", payload: false },

@@ -113,6 +113,8 @@ struct ReadCount {
     bytes: u64,
     /// Bytes moved between the tiers.
     moved: u64,
+    /// Least signal-to-noise ratio of what was quantised.
+    noise: Option<f32>,
     /// First row of the pass that has attended in the layer at hand.
     from: Option<u32>,
 }

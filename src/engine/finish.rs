@@ -29,6 +29,7 @@ impl Engine {
         if let Some(guard) = &mut self.guard {
             guard.logits(logits);
             guard.round(if verify { guesses as u32 } else { 0 }, held);
+            guard.quantised(self.backend.kept().noise);
         }
         self.end_pass();
         if self.leave_path() {

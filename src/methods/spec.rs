@@ -76,6 +76,15 @@ impl Roles {
 }
 
 impl Spec {
+    /// All its parts.
+    #[must_use]
+    pub fn parts(&self) -> Vec<&Part> {
+        match self {
+            Spec::Method(part) => vec![part],
+            Spec::Roles(roles) => Role::ALL.iter().filter_map(|role| roles.get(*role)).collect(),
+        }
+    }
+
     /// All its parts, to change.
     pub fn parts_mut(&mut self) -> Vec<&mut Part> {
         match self {

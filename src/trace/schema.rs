@@ -136,7 +136,7 @@ pub const SCHEMA: &[KindSpec] = &[
         name: "guard",
         head: "",
         fields: [
-            "0 recall, 1 error: all is read from here on; 2 acceptance: no guesses; 3 finite: both, and all is kept",
+            "0 recall, 1 error: all is read from here on; 2 acceptance: no guesses; 3 finite: both, and all is kept; 4 noise: all is kept as it is",
             "what was seen, as f32 bits",
             "its limit, as f32 bits",
         ],

@@ -1,6 +1,7 @@
 //! `cargo xtask eval`: runs the published plan and brings the README's table and charts up to date with what came out.
 //! What is finished stays finished until the library changes: an interrupted run goes on where it was.
 
+mod figures;
 mod table;
 
 use std::fs;
@@ -13,6 +14,8 @@ use sha2::{Digest, Sha256};
 use crate::{model, sh, stamp};
 
 const FOLDER: &str = "docs/evaluation";
+/// What the advisor shows.
+const FIGURES: &str = "figures.json";
 const SUITES: [&str; 6] = ["passkey", "keys", "chat", "text", "speed", "pictures"];
 const BEGIN: &str = "<!-- evaluation: made by `cargo xtask eval` from docs/evaluation; do not edit -->\n";
 const END: &str = "<!-- /evaluation -->";
@@ -48,15 +51,20 @@ pub fn run(args: &Args) -> Result<()> {
     if !args.table {
         measure(args)?;
     }
+    let folder = sh::root().join(FOLDER);
+    let (block, figures) = made(&folder)?;
     let path = sh::root().join("README.md");
-    let old = fs::read_to_string(&path)?;
-    let new = replaced(&old, &block(&sh::root().join(FOLDER))?)?;
-    if new == old {
-        println!("same     README.md");
-    } else {
-        fs::write(&path, new)?;
-        println!("written  README.md");
+    put(&path, &replaced(&fs::read_to_string(&path)?, &block)?)?;
+    put(&folder.join(FIGURES), &figures)
+}
+
+/// Writes a file unless it is as it should be.
+fn put(path: &Path, text: &str) -> Result<()> {
+    let same = fs::read_to_string(path).is_ok_and(|old| old == text);
+    if !same {
+        fs::write(path, text).with_context(|| path.display().to_string())?;
     }
+    println!("{}  {}", if same { "same   " } else { "written" }, path.display());
     Ok(())
 }
 
@@ -69,7 +77,11 @@ pub fn check() -> Result<()> {
 }
 
 fn compare(readme: &str, folder: &Path) -> Result<()> {
-    if replaced(readme, &block(folder)?)? != readme {
+    let (block, figures) = made(folder)?;
+    if fs::read_to_string(folder.join(FIGURES)).unwrap_or_default().replace("\r\n", "\n") != figures {
+        bail!("{FOLDER}/{FIGURES} is not what the reports give: run `cargo xtask eval --table` and commit the result");
+    }
+    if replaced(readme, &block)? != readme {
         bail!(
             "the README's evaluation is not what {FOLDER} gives: run `cargo xtask eval --table` and commit the result"
         );
@@ -127,13 +139,13 @@ fn library() -> Result<String> {
     stamp::hash(&inputs, "")
 }
 
-/// What stands between the markers.
-fn block(folder: &Path) -> Result<String> {
+/// What stands between the markers, and the figures for the advisor.
+fn made(folder: &Path) -> Result<(String, String)> {
     let read = |path: PathBuf| -> Result<Value> {
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         serde_json::from_str(&text).with_context(|| path.display().to_string())
     };
-    let claims = serde_json::from_value(read(folder.join("claims.json"))?).context("claims.json")?;
+    let claims = serde_json::from_value::<table::Claims>(read(folder.join("claims.json"))?).context("claims.json")?;
     let mut reports = Vec::new();
     for suite in SUITES {
         let path = folder.join(format!("{suite}.json"));
@@ -141,7 +153,7 @@ fn block(folder: &Path) -> Result<String> {
             reports.push((suite, read(path)?));
         }
     }
-    table::markdown(&claims, &reports, &charts(folder)?)
+    Ok((table::markdown(&claims, &reports, &charts(folder)?)?, figures::json(&claims, &reports)))
 }
 
 /// The charts that are there.
@@ -170,13 +182,15 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let report =
             r#"{"model": "tiny", "settings": [{"label": "A", "cases": 4, "metrics": {"kl": {"mean": 0.25}}}]}"#;
-        let claims = r#"{"charts": [{"file": "kl.svg", "alt": "KL"}], "rows": [{"method": "A", "setting": "A", "note": "",
+        let claims = r#"{"charts": [{"file": "kl.svg", "alt": "KL"}], "rows": [{"method": "A", "name": "a", "setting": "A", "note": "",
             "claims": [{"text": "2×", "source": "s"}], "ceiling": "3×", "measured": "KL {text:metrics.kl.mean:2}"}]}"#;
         let hash: String = Sha256::digest(report).iter().map(|byte| format!("{byte:02x}")).collect();
         fs::write(folder.join("text.json"), report).unwrap();
         fs::write(folder.join("claims.json"), claims).unwrap();
         fs::write(folder.join("kl.svg"), format!("<svg><!-- drawn from text.json, sha256 {hash} --></svg>")).unwrap();
-        let readme = replaced(&format!("before\n{BEGIN}{END}\nafter\n"), &block(&folder).unwrap()).unwrap();
+        let (block, figures) = made(&folder).unwrap();
+        fs::write(folder.join(FIGURES), figures).unwrap();
+        let readme = replaced(&format!("before\n{BEGIN}{END}\nafter\n"), &block).unwrap();
         (folder, readme)
     }
 
@@ -186,6 +200,10 @@ mod tests {
         assert!(readme.contains("KL 0.25") && readme.ends_with("after\n"), "{readme}");
         compare(&readme, &folder).unwrap();
         assert!(compare(&readme.replace("0.25", "0.24"), &folder).is_err());
+        let figures = fs::read_to_string(folder.join(FIGURES)).unwrap();
+        fs::write(folder.join(FIGURES), "[]").unwrap();
+        assert!(compare(&readme, &folder).unwrap_err().to_string().contains(FIGURES));
+        fs::write(folder.join(FIGURES), figures).unwrap();
         let report = fs::read_to_string(folder.join("text.json")).unwrap();
         fs::write(folder.join("text.json"), report.replace("\"cases\": 4", "\"cases\": 5")).unwrap();
         let why = compare(&readme, &folder).unwrap_err().to_string();

@@ -129,7 +129,10 @@ impl Dense for Cpu {
     }
 
     fn quantise(&mut self, kv: Kv, groups: PlaneGroups, rows: u32) -> Result<()> {
-        self.cache.quantise(kv, groups, rows as usize, &mut self.tracer)
+        if let Some(noise) = self.cache.quantise(kv, groups, rows as usize, &mut self.tracer)? {
+            self.read.noise = Some(self.read.noise.map_or(noise, |least| least.min(noise)));
+        }
+        Ok(())
     }
 
     fn place(&mut self, kv: Kv, near: Set) -> Result<()> {
@@ -152,8 +155,8 @@ impl Dense for Cpu {
     }
 
     fn kept(&self) -> Kept {
-        let ReadCount { rows: rows_read, bytes: bytes_read, moved, .. } = self.read;
-        Kept { rows_read, bytes_read, moved, ..self.cache.kept() }
+        let ReadCount { rows: rows_read, bytes: bytes_read, moved, noise, .. } = self.read;
+        Kept { rows_read, bytes_read, moved, noise, ..self.cache.kept() }
     }
 
     fn tracer(&mut self) -> &mut Tracer {

@@ -50,7 +50,7 @@ pub struct Args {
     /// Every so many tokens, compare what is read sparsely with dense attention; 0: never
     #[arg(long, value_name = "TOKENS", default_value_t = 0)]
     shadow: u32,
-    /// Go on along the safe path when a monitor is past its limit, e.g. recall=0.9,error=off,acceptance=0.4
+    /// Go on along the safe path when a monitor is past its limit, e.g. recall=0.9,error=off,acceptance=0.4,noise=25
     #[arg(long, value_name = "LIMITS", num_args = 0..=1, default_missing_value = "", require_equals = true)]
     guard: Option<Limits>,
     /// Print one JSON object instead of text

@@ -10,26 +10,30 @@ use serde_json::Value;
 /// `claims.json`.
 #[derive(Deserialize)]
 pub struct Claims {
-    rows: Vec<Row>,
+    pub rows: Vec<Row>,
     charts: Vec<Chart>,
 }
 
+/// What is claimed of a method, and which figures stand beside it.
 #[derive(Deserialize)]
-struct Row {
+pub struct Row {
     method: String,
+    /// In the registry.
+    pub name: String,
     /// Label of the setting whose figures are shown.
-    setting: String,
-    claims: Vec<Claim>,
+    pub setting: String,
+    pub claims: Vec<Claim>,
     /// Parts divided by `; `; a part whose figures were not measured is left out.
     ceiling: String,
     measured: String,
     note: String,
 }
 
+/// A claim and where it is made.
 #[derive(Deserialize)]
-struct Claim {
-    text: String,
-    source: String,
+pub struct Claim {
+    pub text: String,
+    pub source: String,
 }
 
 #[derive(Deserialize)]
@@ -39,7 +43,7 @@ struct Chart {
 }
 
 /// A report by the name of its suite.
-type Report = (&'static str, Value);
+pub type Report = (&'static str, Value);
 
 /// The text between the markers; `files` are the charts that are there.
 pub fn markdown(claims: &Claims, reports: &[Report], files: &[String]) -> Result<String> {
@@ -107,16 +111,21 @@ fn figure(row: &Value, path: &str, format: Option<&str>) -> Option<String> {
         let (mean, cases) = (row["metrics"]["exact"]["mean"].as_f64()?, row["cases"].as_u64()?);
         return Some(format!("{:.0} of {cases}", mean * cases as f64));
     }
-    let (row, path) = match path.strip_prefix("case.").and_then(|path| path.split_once('.')) {
-        Some((case, path)) => (row["by_case"].as_array()?.iter().find(|line| line["case"] == case)?, path),
-        None => (row, path),
-    };
-    let value = path.split('.').fold(row, |value, name| &value[name]).as_f64()?;
+    let value = number(row, path)?;
     Some(match format {
         Some("%") => format!("{:.0} %", value * 100.0),
         Some(digits) => format!("{value:.*}", digits.parse().ok()?),
         None => value.to_string(),
     })
+}
+
+/// The number at a path, of one case if it begins with `case.<name>.`.
+pub fn number(row: &Value, path: &str) -> Option<f64> {
+    let (row, path) = match path.strip_prefix("case.").and_then(|path| path.split_once('.')) {
+        Some((case, path)) => (row["by_case"].as_array()?.iter().find(|line| line["case"] == case)?, path),
+        None => (row, path),
+    };
+    path.split('.').fold(row, |value, name| &value[name]).as_f64()
 }
 
 #[cfg(test)]
