@@ -2,6 +2,8 @@
 //! and the score columns methods keep. Slots are ascending in position. Dropping compacts; columns move with their
 //! slots, so nobody renumbers anything.
 
+mod columns;
+mod edit;
 mod noise;
 mod pages;
 mod planes;
@@ -15,9 +17,10 @@ pub use rows::{Rows, Store};
 
 use crate::{
     Error, Result,
-    ops::{Fresh, Kept, Kv, PlaneGroups},
+    ops::{Fresh, Kept, Kv},
     trace::{ALL_HEADS, Detail, Kind, Tracer},
 };
+use columns::fill;
 
 /// The cache of one KV head of one layer.
 #[derive(Clone, Debug)]
@@ -196,131 +199,6 @@ impl Cache {
         }
     }
 
-    /// Keeps only the listed slots, one ascending list a KV head, and records the others as evicted.
-    pub fn keep<'a>(&mut self, kv: Kv, kept: impl Fn(usize) -> &'a [u32], tracer: &mut Tracer) {
-        for h in 0..self.kv_heads {
-            let (kept, width) = (kept(h), self.head_dim);
-            let head = &mut self.heads[kv.0 as usize * self.kv_heads + h];
-            if tracer.detail >= Detail::Sets {
-                let gone = Gone { position: &head.position, kept, slot: 0 };
-                tracer.positions(Kind::EvictRun, Kind::EvictBits, kv.0, h as u32, gone);
-            }
-            head.bounds.cut(kept.iter().zip(0..).position(|(from, to)| *from != to).unwrap_or(kept.len()));
-            head.far.compact(kept);
-            head.k.compact(kept, width, self.reserved);
-            head.v.compact(kept, width, self.reserved);
-            for (to, &from) in kept.iter().enumerate() {
-                head.position[to] = head.position[from as usize];
-                head.columns.iter_mut().for_each(|c| c[to] = c[from as usize]);
-            }
-            head.position.truncate(kept.len());
-            head.columns.iter_mut().for_each(|c| c.truncate(kept.len()));
-        }
-    }
-
-    /// Takes back the slots from position `first` on, and records how many.
-    ///
-    /// # Errors
-    /// [`Error::State`] when a quantised row is among them.
-    pub fn cut(&mut self, kv: Kv, first: u32, tracer: &mut Tracer) -> Result<()> {
-        let width = self.head_dim;
-        let mut most = 0;
-        for head in &mut self.heads[kv.0 as usize * self.kv_heads..][..self.kv_heads] {
-            let slots = head.position.partition_point(|&position| position < first);
-            let Some(rows) = slots.checked_sub(head.quantised()) else {
-                return Err(Error::State("quantised rows cannot be taken back"));
-            };
-            most = most.max(head.len() - slots);
-            head.bounds.cut(slots);
-            head.far.truncate(slots);
-            head.position.truncate(slots);
-            head.columns.iter_mut().for_each(|column| column.truncate(slots));
-            head.k.truncate(rows * width);
-            head.v.truncate(rows * width);
-        }
-        if most > 0 && tracer.detail >= Detail::Sets {
-            tracer.record(Kind::Cut, kv.0, u32::from(ALL_HEADS), 0, first, most as u32);
-        }
-        Ok(())
-    }
-
-    /// Moves the oldest `rows` full-precision rows, a multiple of `groups.tokens`, into two planes, and records it. Returns
-    /// the least signal-to-noise ratio, in dB, of the keys or the values of a head, if any moved.
-    ///
-    /// # Errors
-    /// [`Error::Param`] for groups that do not fit the head.
-    pub fn quantise(&mut self, kv: Kv, groups: PlaneGroups, rows: usize, tracer: &mut Tracer) -> Result<Option<f32>> {
-        let mut least = None;
-        let (width, reserved, store) = (self.head_dim, self.reserved, self.store());
-        let tokens = groups.tokens.max(1) as usize;
-        for (h, head) in self.heads[kv.0 as usize * self.kv_heads..][..self.kv_heads].iter_mut().enumerate() {
-            let first = head.quantised();
-            let planes = match &mut head.planes {
-                Some(planes) => planes,
-                none => none.insert(Planes::new(groups, width)?),
-            };
-            let mut noise = [Noise::default(); 2];
-            let there = (rows / tokens * tokens).min((head.position.len() - first) / tokens * tokens);
-            for start in (0..there).step_by(tokens) {
-                let [k, v] = &mut self.group;
-                head.k.fetch(start * width, k, tokens * width);
-                head.v.fetch(start * width, v, tokens * width);
-                planes.push(k, v, store);
-                planes.compare(first + start, [&k[..], &v[..]], &mut noise);
-            }
-            head.k.drop_front(there * width, reserved * width);
-            head.v.drop_front(there * width, reserved * width);
-            if there == 0 {
-                continue;
-            }
-            let [keys, values] = noise.map(|noise| noise.decibels());
-            least = Some(least.unwrap_or(f32::INFINITY).min(keys).min(values));
-            if tracer.detail >= Detail::Sets {
-                tracer.record(Kind::Quantise, kv.0, h as u32, 0, head.position[first], there as u32);
-                for (part, (decibels, noise)) in [keys, values].into_iter().zip(noise).enumerate() {
-                    let [a, b] = [decibels, noise.worst].map(f32::to_bits);
-                    tracer.record(Kind::PlaneNoise, kv.0, h as u32, part as u8, a, b);
-                }
-            }
-        }
-        Ok(least)
-    }
-
-    /// The index of a score column, made for the heads of `kv` when it is new to them.
-    pub fn column(&mut self, kv: Kv, name: &'static str, fresh: Fresh) -> usize {
-        let index = self.columns.iter().position(|c| c.0 == name).unwrap_or_else(|| {
-            self.columns.push((name, fresh));
-            self.columns.len() - 1
-        });
-        let at = kv.0 as usize * self.kv_heads;
-        for head in &mut self.heads[at..at + self.kv_heads] {
-            for (_, fresh) in &self.columns[head.columns.len().min(index + 1)..=index] {
-                let mut column = Vec::with_capacity(self.reserved);
-                fill(&mut column, *fresh, &head.position);
-                head.columns.push(column);
-            }
-        }
-        index
-    }
-
-    /// A score column of one KV head, by slot.
-    #[must_use]
-    pub fn scores(&self, kv: Kv, head: usize, column: usize) -> &[f32] {
-        &self.layer(kv)[head].columns[column]
-    }
-
-    /// The same, to change.
-    pub fn scores_mut(&mut self, kv: Kv, head: usize, column: usize) -> &mut [f32] {
-        &mut self.heads[kv.0 as usize * self.kv_heads + head].columns[column]
-    }
-
-    /// A score column by name, for tests and views.
-    #[must_use]
-    pub fn named(&self, kv: Kv, head: usize, name: &str) -> Option<&[f32]> {
-        let index = self.columns.iter().position(|c| c.0 == name)?;
-        self.layer(kv)[head].columns.get(index).map(Vec::as_slice)
-    }
-
     /// Brings the page bounds of a layer up to date with all but its newest `recent` slots, in pages of `page` slots.
     pub fn update_bounds(&mut self, kv: Kv, page: usize, recent: usize) {
         let at = kv.0 as usize * self.kv_heads;
@@ -363,37 +241,6 @@ impl Cache {
         if tracer.detail >= Detail::Sets {
             tracer.record(Kind::Append, kv.0, u32::from(ALL_HEADS), 0, first, rows);
         }
-    }
-}
-
-fn fill(column: &mut Vec<f32>, fresh: Fresh, position: &[u32]) {
-    column.extend(position[column.len()..].iter().map(|&p| match fresh {
-        Fresh::Value(x) => x,
-        Fresh::Position => p as f32,
-    }));
-}
-
-/// Positions of the slots that are not in `kept`.
-#[derive(Clone)]
-struct Gone<'a> {
-    position: &'a [u32],
-    kept: &'a [u32],
-    slot: usize,
-}
-
-impl Iterator for Gone<'_> {
-    type Item = u32;
-    fn next(&mut self) -> Option<u32> {
-        while let Some((&keep, rest)) = self.kept.split_first() {
-            if keep as usize != self.slot {
-                break;
-            }
-            self.kept = rest;
-            self.slot += 1;
-        }
-        let gone = self.position.get(self.slot).copied();
-        self.slot += 1;
-        gone
     }
 }
 
