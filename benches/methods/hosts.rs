@@ -64,7 +64,7 @@ impl Worker {
     fn step(&mut self) -> Result<()> {
         match self {
             Worker::One(engine) => while matches!(engine.advance()?, Progress::Working) {},
-            Worker::Several(cluster) => drop(cluster.step()?),
+            Worker::Several(cluster) => _ = cluster.step()?,
         }
         Ok(())
     }

@@ -52,7 +52,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             bar.set_position(done.into());
         };
         for row in measure::measure(&loaded, &settings, size, seconds, show)? {
-            bar.suspend(|| Ok::<_, serde_json::Error>(println!("{}", serde_json::to_string(&row)?)))?;
+            let line = serde_json::to_string(&row)?;
+            bar.suspend(|| println!("{line}"));
         }
         let hosts = if args.only.is_empty() { hosts::measure(&loaded, size, show)? } else { Vec::new() };
         bar.finish_and_clear();
