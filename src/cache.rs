@@ -80,8 +80,8 @@ pub struct Cache {
     head_dim: usize,
     reserved: usize,
     columns: Vec<(&'static str, Fresh)>,
-    /// Keys and values of a group that is being quantised.
-    group: [Vec<f32>; 2],
+    /// Keys and values of a group that is being quantised, and a row as it is stored.
+    group: [Vec<f32>; 3],
 }
 
 impl Cache {

@@ -250,3 +250,25 @@ fn bad_input_is_told_what_is_allowed() {
         }
     }
 }
+
+#[test]
+fn calibration_takes_texts_and_questions() {
+    let model = file("calibrate.gguf", &tiny::file());
+    let sound = file("questions.json", br#"[{"prompt": "abcdefgh", "answer": "ij"}]"#);
+    let (wrong, empty) =
+        (file("wrong.json", br#"[{"question": "a"}]"#), file("empty.json", br#"[{"prompt": "a", "answer": ""}]"#));
+    let text = file("short.txt", b"short");
+    let run = |more: &[&str]| attnscope(&[&["calibrate", "--model", model.to_str().unwrap()], more].concat());
+    for (flag, path, said) in [
+        // The tiny model has three layers: what was read is sound, there is nothing to choose.
+        ("--questions", &sound, "more than 3 layers"),
+        ("--questions", &wrong, "unknown field `question`"),
+        ("--questions", &empty, "does not begin with a token of its own"),
+        ("--text", &text, "1088 are needed"),
+    ] {
+        let (ok, _, err) = run(&[flag, path.to_str().unwrap()]);
+        assert!(!ok && err.contains(said), "{}: {err}", path.display());
+    }
+    let (ok, _, err) = run(&[]);
+    assert!(!ok && err.contains("at least one of --text FILE, --questions FILE and --chats FILE"), "{err}");
+}

@@ -74,11 +74,11 @@ impl Cache {
             let mut noise = [Noise::default(); 2];
             let there = (rows / tokens * tokens).min((head.position.len() - first) / tokens * tokens);
             for start in (0..there).step_by(tokens) {
-                let [k, v] = &mut self.group;
+                let [k, v, stored] = &mut self.group;
                 head.k.fetch(start * width, k, tokens * width);
                 head.v.fetch(start * width, v, tokens * width);
                 planes.push(k, v, store);
-                planes.compare(first + start, [&k[..], &v[..]], &mut noise);
+                planes.compare(first + start, [&k[..], &v[..]], &mut noise, stored);
             }
             head.k.drop_front(there * width, reserved * width);
             head.v.drop_front(there * width, reserved * width);

@@ -31,21 +31,21 @@ impl Noise {
 
 impl Planes {
     /// Adds rows from `first` on to the noise of keys and of values; `exact` are their keys and values before,
-    /// `[rows, width]`.
-    pub fn compare(&self, first: usize, exact: [&[f32]; 2], noise: &mut [Noise; 2]) {
+    /// `[rows, width]`. `stored` is room for a row.
+    pub fn compare(&self, first: usize, exact: [&[f32]; 2], noise: &mut [Noise; 2], stored: &mut Vec<f32>) {
         let width = self.width();
-        let mut stored = vec![0.0; width];
+        stored.resize(width, 0.0);
         for (part, (exact, noise)) in exact.into_iter().zip(noise).enumerate() {
             for (exact, row) in exact.chunks_exact(width).zip(first..) {
                 let steps = if part == 0 {
-                    self.key(row, false, &mut stored);
+                    self.key(row, false, stored);
                     self.key_steps(row)
                 } else {
-                    self.value(row, false, &mut stored);
+                    self.value(row, false, stored);
                     self.value_steps(row)
                 };
                 let per = width / steps.len();
-                for (c, (exact, stored)) in exact.iter().zip(&stored).enumerate() {
+                for (c, (exact, stored)) in exact.iter().zip(&*stored).enumerate() {
                     noise.add(*exact, *stored, steps[c / per]);
                 }
             }
@@ -67,7 +67,7 @@ mod tests {
             planes.push(&k[half.clone()], &v[half], Store::F32);
         }
         let mut noise = [Noise::default(); 2];
-        planes.compare(4, [&k[24..], &v[24..]], &mut noise);
+        planes.compare(4, [&k[24..], &v[24..]], &mut noise, &mut Vec::new());
         for noise in noise {
             // A range of at most 2 in 15 * 16 steps: an error of at most 2 / 240, of numbers of about 0.7.
             assert!((38.0..70.0).contains(&noise.decibels()), "{}", noise.decibels());
@@ -75,7 +75,7 @@ mod tests {
         }
         // Values of other rows are another signal.
         let mut other = [Noise::default(); 2];
-        planes.compare(0, [&k[24..], &v[24..]], &mut other);
+        planes.compare(0, [&k[24..], &v[24..]], &mut other, &mut Vec::new());
         assert!(other.iter().all(|noise| noise.decibels() < 10.0));
     }
 }

@@ -1,5 +1,5 @@
 //! `attnscope calibrate`: the layer at which TidalDecode selects again, by what each candidate loses against full
-//! attention on given texts, and the watershed layer of Round Attention, by conversations.
+//! attention on given texts and in answers to given questions, and the watershed layer of Round Attention, by conversations.
 
 use crate::{Failure, model::ModelArgs};
 use attnscope::{
@@ -22,10 +22,13 @@ use std::{
 };
 
 const EXAMPLES: &str = "Examples:
-  attnscope calibrate --model smollm2.gguf --text prose.txt --chats data/calibration/chats.json --out profile.json
+  attnscope calibrate --model smollm2.gguf --text prose.txt --questions data/calibration/questions.json --out profile.json
+  attnscope calibrate --model smollm2.gguf --chats data/calibration/chats.json
   attnscope generate --model smollm2.gguf --profile profile.json --prompt 'The sea is' --method tidal_decode
 
-A file of conversations is a JSON array of arrays of {\"role\", \"content\"}, each ending with a question.";
+Give texts and questions: the layer that is best for prose need not find what was said long ago, and the other way round.
+A file of questions is a JSON array of {\"prompt\", \"answer\"}. A file of conversations is a JSON array of arrays of
+{\"role\", \"content\"}, each ending with a question.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -41,6 +44,9 @@ pub struct Args {
     /// Tokens of a text that are compared
     #[arg(long, default_value_t = 64)]
     tokens: u32,
+    /// Questions about long texts, with their answers
+    #[arg(long, value_name = "FILE")]
+    questions: Option<PathBuf>,
     /// Conversations with several rounds
     #[arg(long, value_name = "FILE")]
     chats: Option<PathBuf>,
@@ -53,8 +59,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    if args.text.is_empty() && args.chats.is_none() {
-        let (name, allowed) = ("--text".to_owned(), "at least one --text FILE or --chats FILE".to_owned());
+    if args.text.is_empty() && args.questions.is_none() && args.chats.is_none() {
+        let allowed = "at least one of --text FILE, --questions FILE and --chats FILE".to_owned();
+        let name = "--text".to_owned();
         return Err(Error::Param { name, got: "none".to_owned(), allowed }.into());
     }
     let loaded = args.model.load()?;
@@ -62,8 +69,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let mut put = |method: &str, param: &str, value: Value| {
         profile.params.entry(method.to_owned()).or_default().insert(param.to_owned(), value);
     };
-    if !args.text.is_empty() {
-        let layer = reselection(&loaded, args)?;
+    let samples = samples(&loaded, args)?;
+    if !samples.is_empty() {
+        let layer = reselection(&loaded, &samples)?;
         put("tidal_decode", "reselect_layers", Value::List(vec![layer.into()]));
     }
     if let Some(path) = &args.chats {
@@ -89,10 +97,50 @@ fn bar(length: u64, what: &str) -> ProgressBar {
     ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// Logits after the prompt and after each token but the last, the tokens being given.
-fn logits(mut engine: Engine, ids: &[u32], prompt: usize) -> Result<Vec<Vec<f32>>, Error> {
-    let answer = &ids[prompt..];
-    engine.start(&ids[..prompt], Options { max_tokens: answer.len() as u32, ..Options::default() })?;
+/// What is read, and the tokens after it that are compared.
+struct Sample {
+    prompt: Vec<u32>,
+    answer: Vec<u32>,
+}
+
+/// The texts and the questions.
+fn samples(loaded: &Loaded, args: &Args) -> Result<Vec<Sample>, Failure> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Question {
+        prompt: String,
+        answer: String,
+    }
+    let wrong = |path: &Path, why: String| Error::File { what: path.display().to_string(), why };
+    let encode = |text: &str| loaded.tokenizer.encode_prompt(text);
+    let mut all = Vec::new();
+    for path in &args.text {
+        let (mut prompt, wanted) = (encode(&read(path)?)?, (args.prompt_tokens + args.tokens) as usize);
+        if prompt.len() < wanted {
+            let why = format!("{} tokens, {wanted} are needed (--prompt-tokens, --tokens)", prompt.len());
+            return Err(wrong(path, why).into());
+        }
+        prompt.truncate(wanted);
+        let answer = prompt.split_off(args.prompt_tokens as usize);
+        all.push(Sample { prompt, answer });
+    }
+    if let Some(path) = &args.questions {
+        let questions: Vec<Question> = serde_json::from_str(&read(path)?).map_err(|e| wrong(path, e.to_string()))?;
+        for Question { prompt, answer } in questions {
+            let mut answer = encode(&format!("{prompt}{answer}"))?;
+            let prompt = encode(&prompt)?;
+            if !answer.starts_with(&prompt) || answer.len() == prompt.len() {
+                return Err(wrong(path, "an answer does not begin with a token of its own".to_owned()).into());
+            }
+            all.push(Sample { answer: answer.split_off(prompt.len()), prompt });
+        }
+    }
+    Ok(all)
+}
+
+/// Logits before each token of a sample's answer, the right ones being fed.
+fn logits(mut engine: Engine, Sample { prompt, answer }: &Sample) -> Result<Vec<Vec<f32>>, Error> {
+    engine.start(prompt, Options { max_tokens: answer.len() as u32, ..Options::default() })?;
     let mut all = Vec::new();
     for &id in answer {
         engine.next_step()?;
@@ -103,24 +151,17 @@ fn logits(mut engine: Engine, ids: &[u32], prompt: usize) -> Result<Vec<Vec<f32>
     Ok(all)
 }
 
-/// The layer with the least mean next-token KL over all texts.
-fn reselection(loaded: &Loaded, args: &Args) -> Result<u32, Failure> {
+/// The layer with the least KL, a mean over the samples, each of which is a mean over its answer's tokens.
+fn reselection(loaded: &Loaded, samples: &[Sample]) -> Result<u32, Failure> {
     let (first, end) = (3, loaded.model.config.layers);
-    let bar = bar(args.text.len() as u64 * u64::from(end - first + 1), "trying layers");
-    let mut lost = vec![0.0; end as usize];
-    for path in &args.text {
-        let ids = loaded.tokenizer.encode_prompt(&read(path)?)?;
-        let wanted = (args.prompt_tokens + args.tokens) as usize;
-        let Some(ids) = ids.get(..wanted) else {
-            let why = format!("{} tokens, {wanted} are needed (--prompt-tokens, --tokens)", ids.len());
-            return Err(Error::File { what: path.display().to_string(), why }.into());
-        };
+    if end <= first {
+        return Err(Error::State("only a model with more than 3 layers selects a second time").into());
+    }
+    let bar = bar(samples.len() as u64 * u64::from(end - first + 1), "trying layers");
+    let mut lost = vec![Vec::new(); end as usize];
+    for sample in samples {
         let run = |method: &str, given: &[(String, Value)]| {
-            logits(
-                loaded.compose(&Spec::method(method, given), None, Store::F16, Precision::Exact)?,
-                ids,
-                args.prompt_tokens as usize,
-            )
+            logits(loaded.compose(&Spec::method(method, given), None, Store::F16, Precision::Exact)?, sample)
         };
         let full = run("full", &[])?;
         bar.inc(1);
@@ -128,21 +169,22 @@ fn reselection(loaded: &Loaded, args: &Args) -> Result<u32, Failure> {
             let given = [
                 ("reselect_layers".to_owned(), Value::List(vec![layer.into()])),
                 ("share".to_owned(), Value::Word("all_heads".to_owned())),
-                ("top_k".to_owned(), Value::Number(f64::from(args.prompt_tokens / 8))),
+                ("top_k".to_owned(), Value::Number((sample.prompt.len() / 8).max(1) as f64)),
             ];
             let own = run("tidal_decode", &given)?;
-            lost[layer as usize] += full.iter().zip(&own).map(|(f, c)| metrics::kl(f, c)).sum::<f64>();
+            let sum: f64 = full.iter().zip(&own).map(|(f, c)| metrics::kl(f, c)).sum();
+            lost[layer as usize].push(sum / full.len() as f64);
             bar.inc(1);
         }
     }
     bar.finish_and_clear();
-    let compared = f64::from(args.tokens) * args.text.len() as f64;
+    let mean = |layer: u32| lost[layer as usize].iter().sum::<f64>() / samples.len() as f64;
     let mut err = io::stderr().lock();
     for layer in first..end {
-        writeln!(err, "layer {layer:2}: KL {:.4}", lost[layer as usize] / compared)?;
+        let each: Vec<String> = lost[layer as usize].iter().map(|kl| format!("{kl:.4}")).collect();
+        writeln!(err, "layer {layer:2}: KL {:.4} ({})", mean(layer), each.join(", "))?;
     }
-    let best = (first..end).min_by(|&a, &b| lost[a as usize].total_cmp(&lost[b as usize]));
-    Ok(best.unwrap_or(first))
+    Ok((first..end).min_by(|&a, &b| mean(a).total_cmp(&mean(b))).unwrap_or(first))
 }
 
 /// The median of the conversations' watersheds. A system prompt is no round: its first token draws attention everywhere.

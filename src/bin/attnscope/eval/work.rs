@@ -50,7 +50,7 @@ pub fn all(
     for case in cases {
         let mut unit = Unit { case, settings: Vec::new() };
         for setting in settings.iter().filter(|setting| setting.suites.contains(&case.suite)) {
-            let key = key(case, setting, origin)?;
+            let key = key(case, setting, origin, loaded)?;
             match store.get(&key) {
                 // The label may have changed, the result has not.
                 Some(record) => records.push(Record { setting: setting.label.clone(), ..record.clone() }),
@@ -82,8 +82,8 @@ pub fn all(
 }
 
 /// Hash of all that a result depends on.
-fn key(case: &Case, setting: &Setting, origin: &Origin) -> Result<String, Failure> {
-    let spec = setting.method.spec(setting.budget, case.prompt_tokens());
+fn key(case: &Case, setting: &Setting, origin: &Origin, loaded: &Loaded) -> Result<String, Failure> {
+    let spec = loaded.profile.fill(&setting.method.spec(setting.budget, case.prompt_tokens()));
     let fast = case.suite.precision(origin.fast) == Precision::Fast;
     store::key(&(MEASURE, case, spec, fast, &origin.sha256, &origin.build))
 }
