@@ -108,7 +108,7 @@ fn figures(part: &str, setting: &str, reports: &[Report]) -> Result<Option<Strin
 /// with so many digits.
 fn figure(row: &Value, path: &str, format: Option<&str>) -> Option<String> {
     if path == "found" {
-        let (mean, cases) = (row["metrics"]["exact"]["mean"].as_f64()?, row["cases"].as_u64()?);
+        let (mean, cases) = (row["metrics"]["found"]["mean"].as_f64()?, row["cases"].as_u64()?);
         return Some(format!("{:.0} of {cases}", mean * cases as f64));
     }
     let value = number(row, path)?;
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn figures_come_from_reports_and_what_is_not_there_is_left_out() {
         let report = serde_json::json!({ "settings": [
-            { "label": "A", "cases": 40, "metrics": { "exact": { "mean": 0.95 } }, "cost": { "read_share": 0.204 },
+            { "label": "A", "cases": 40, "metrics": { "found": { "mean": 0.95 } }, "cost": { "read_share": 0.204 },
               "by_case": [{ "case": "b-8", "cost": { "ceiling": 1.5 } }] }
         ] });
         let reports = [("passkey", report)];

@@ -47,6 +47,7 @@ pub fn chat(ask: Ask, template: &ChatTemplate, rounds: u32, n: u32) -> Result<Ca
     if let Some(last) = turns.last_mut() {
         last.prompt.append(&mut last.answer);
         last.answer = ask.tokenizer.encode(&format!(" {key}"), true)?;
+        last.blank = ask.blank(&last.answer);
     }
     let depth = (f64::from(told) + 0.5) / f64::from(rounds);
     Ok(Case { suite: Suite::Chat, name: format!("{n}"), length: rounds, depth: Some(depth), turns })

@@ -57,8 +57,25 @@ pub fn number(random: &mut fastrand::Rng) -> String {
     random.u32(10_000..100_000).to_string()
 }
 
-fn case(suite: Suite, name: String, length: u32, depth: Option<f64>, (prompt, answer): (Vec<u32>, Vec<u32>)) -> Case {
-    Case { suite, name, length, depth, turns: vec![Turn::new(prompt, answer, Answer::Forced)] }
+impl Ask<'_> {
+    /// Tokens of an answer before its first digit.
+    pub fn blank(&self, answer: &[u32]) -> usize {
+        let digit = |id: &u32| self.tokenizer.decode(&[*id], false).contains(|c: char| c.is_ascii_digit());
+        answer.iter().position(digit).unwrap_or(answer.len())
+    }
+
+    fn case(
+        &self,
+        suite: Suite,
+        name: String,
+        length: u32,
+        depth: Option<f64>,
+        (prompt, answer): (Vec<u32>, Vec<u32>),
+    ) -> Case {
+        let blank = self.blank(&answer);
+        let turn = Turn { blank, ..Turn::new(prompt, answer, Answer::Forced) };
+        Case { suite, name, length, depth, turns: vec![turn] }
+    }
 }
 
 /// A number hidden at one of `depths` depths of a text of `length` tokens.
@@ -77,7 +94,7 @@ pub fn passkey(ask: Ask, length: u32, n: u32, depths: u32) -> Result<Case> {
         format!("{TASK}\n{before}\n{needle}\n{after}\nQuestion: What is the pass key?\nAnswer: The pass key is number")
     })?;
     let ids = ask.split(&prompt, &format!(" {key}"))?;
-    Ok(case(Suite::Passkey, format!("{length}-{n}"), length, Some(depth), ids))
+    Ok(ask.case(Suite::Passkey, format!("{length}-{n}"), length, Some(depth), ids))
 }
 
 /// Several people's numbers at even depths of a text, of which one is asked for.
@@ -108,7 +125,7 @@ pub fn keys(ask: Ask, length: u32, n: u32) -> Result<Case> {
     })?;
     let ids = ask.split(&prompt, &format!(" {}", hidden[asked].1))?;
     let depth = (asked as f64 + 0.5) / hidden.len() as f64;
-    Ok(case(Suite::Keys, format!("{length}-{n}"), length, Some(depth), ids))
+    Ok(ask.case(Suite::Keys, format!("{length}-{n}"), length, Some(depth), ids))
 }
 
 /// The beginning of a text: `prompt` tokens and the `answer` tokens after them.

@@ -31,8 +31,8 @@ pub struct Report {
 }
 
 const NOTES: [&str; 2] = [
-    "A hidden value counts as found when every token of it is the best while the right ones are fed; free-running greedy \
-     text then repeats it exactly, so teacher-forced and free-running exact match are one figure.",
+    "A hidden value is found when each of its digits is the best token while the right ones are fed (teacher-forced). It is \
+     exact when the tokens before the digits are the best too: free-running greedy text then repeats it.",
     FORMULA,
 ];
 
@@ -129,9 +129,9 @@ pub fn reports(settings: &[Setting], cases: &[Case], records: &[Record], origin:
 fn derived(record: &Record, full: Option<&Record>, same: Option<&Record>) -> Values {
     let mut values = record.values.clone();
     let mut put = |name: &str, value: f64| values.insert(name.to_owned(), vec![value]);
-    let found = |record: &Record| record.values.get("exact").is_some_and(|v| v[0] == 1.0);
+    let found = |record: &Record| record.values.get("found").is_some_and(|v| v[0] == 1.0);
     if full.is_some_and(found) {
-        put("exact_given_full", f64::from(u8::from(found(record))));
+        put("found_given_full", f64::from(u8::from(found(record))));
     }
     if let (Some(full), Some(own)) = (record.values.get("nll_full"), record.values.get("nll")) {
         let (delta, ratio) = metrics::perplexity_delta(full, own);

@@ -124,14 +124,21 @@ pub struct Turn {
     pub picture: Range<usize>,
     /// Token ids that come one by one; of a free answer only their number counts.
     pub answer: Vec<u32>,
+    /// Of a hidden value's answer, the tokens before its first digit.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub blank: usize,
     /// Whether they are forced on the model.
     pub how: Answer,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 impl Turn {
     /// A turn without a picture.
     pub fn new(prompt: Vec<u32>, answer: Vec<u32>, how: Answer) -> Turn {
-        Turn { prompt, picture: 0..0, answer, how }
+        Turn { prompt, picture: 0..0, answer, blank: 0, how }
     }
 
     /// What the engine reads.

@@ -13,7 +13,7 @@ pub type Values = BTreeMap<String, Vec<f64>>;
 /// Which end of a metric is the bad one.
 pub fn worse(name: &str) -> Worse {
     match name {
-        "exact" | "exact_given_full" | "top1" | "top5" | "same_text" | "acceptance" | "attention_recall" => {
+        "exact" | "found" | "found_given_full" | "top1" | "top5" | "same_text" | "acceptance" | "attention_recall" => {
             Worse::Lower
         }
         _ => Worse::Higher,
@@ -54,16 +54,19 @@ impl<'a> Collect<'a> {
         self.steps += 1;
     }
 
-    /// The values. A hidden value was found when every token of it is the best one while the right ones are fed, which
-    /// is when free-running greedy text repeats it exactly: up to its first error a free text feeds the right ones too.
-    /// `missed` are the comparisons of attention on the way.
-    pub fn finish(mut self, missed: &[Missed]) -> Values {
+    /// The values. A hidden value was found (`found`) when each of its digits is the best token while the right ones are
+    /// fed. When all of the answer is, the `blank` tokens before the digits too, free-running greedy text repeats it
+    /// exactly (`exact`): up to its first error a free text feeds the right ones too. `missed` are the comparisons of
+    /// attention on the way.
+    pub fn finish(mut self, missed: &[Missed], blank: usize) -> Values {
         if !self.suite.compares() && self.suite != Suite::Speed {
             let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len().max(1) as f64;
             let nll = mean(self.values.get("nll").map_or(&[], Vec::as_slice));
-            let rank = self.values.get("rank").map_or(&[][..], Vec::as_slice).iter().copied().fold(0.0, f64::max);
-            let exact = f64::from(u8::from(self.steps > 0 && rank == 0.0));
-            self.values = [("exact", exact), ("nll", nll), ("rank", rank)]
+            let ranks = self.values.get("rank").map_or(&[][..], Vec::as_slice);
+            let rank = ranks.iter().copied().fold(0.0, f64::max);
+            let best = |ranks: &[f64]| f64::from(u8::from(!ranks.is_empty() && ranks.iter().all(|rank| *rank == 0.0)));
+            let (exact, found) = (best(ranks), best(&ranks[blank.min(ranks.len())..]));
+            self.values = [("exact", exact), ("found", found), ("nll", nll), ("rank", rank)]
                 .map(|(name, value)| (name.to_owned(), vec![value]))
                 .into();
         }
@@ -86,13 +89,14 @@ mod tests {
         let found = |gold: [u32; 2]| {
             let mut collect = Collect::new(Suite::Passkey, None);
             logits.iter().zip(gold).for_each(|(logits, gold)| collect.step(logits, gold));
-            let values = collect.finish(&[]);
-            (values["exact"][0], values["rank"][0])
+            let values = collect.finish(&[], 1);
+            [values["exact"][0], values["found"][0], values["rank"][0]]
         };
-        assert_eq!(found([1, 0]), (1.0, 0.0));
-        assert_eq!(found([1, 2]), (0.0, 1.0));
-        assert_eq!(found([0, 0]), (0.0, 2.0));
-        assert_eq!(Collect::new(Suite::Keys, None).finish(&[])["exact"], [0.0]);
+        assert_eq!(found([1, 0]), [1.0, 1.0, 0.0]);
+        assert_eq!(found([1, 2]), [0.0, 0.0, 1.0]);
+        assert_eq!(found([0, 0]), [0.0, 1.0, 2.0], "the first token is blank");
+        let none = Collect::new(Suite::Keys, None).finish(&[], 0);
+        assert_eq!((&none["exact"], &none["found"]), (&vec![0.0], &vec![0.0]));
     }
 
     #[test]
@@ -100,7 +104,7 @@ mod tests {
         let full = [vec![0.0, 2.0, 1.0]];
         let mut collect = Collect::new(Suite::Text, Some(&full));
         collect.step(&[0.0, 1.0, 2.0], 1);
-        let values = collect.finish(&[Missed { recall: 0.75, error: 0.5 }]);
+        let values = collect.finish(&[Missed { recall: 0.75, error: 0.5 }], 0);
         assert_eq!((values["top1"][0], values["top5"][0]), (0.0, 1.0));
         assert_eq!((values["attention_recall"][0], values["output_error"][0]), (0.75, 0.5));
         assert!(values["kl"][0] > 0.0 && values["nll"][0] > values["nll_full"][0]);

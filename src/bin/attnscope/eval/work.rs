@@ -116,7 +116,7 @@ fn each_setting(
             length: case.length,
             depth: case.depth,
             prompt_tokens: case.prompt_tokens(),
-            values: collect.finish(&missed),
+            values: collect.finish(&missed, case.turns.last().map_or(0, |turn| turn.blank)),
             cost,
             speed,
             text: free.then_some(text),

@@ -32,8 +32,8 @@ pub fn passkeys(rows: &[Row], from: &str) -> String {
 }
 
 fn map(svg: &mut Svg, row: &Row, [left, top]: [f64; 2]) {
-    let exact = |metrics: &std::collections::BTreeMap<String, f64>| metrics.get("exact").copied().unwrap_or(0.0);
-    let found = row.by_case.iter().filter(|line| exact(&line.metrics) == 1.0).count();
+    let hit = |metrics: &std::collections::BTreeMap<String, f64>| metrics.get("found").copied().unwrap_or(0.0);
+    let found = row.by_case.iter().filter(|line| hit(&line.metrics) == 1.0).count();
     svg.text([left, top + 12.0], Anchor::Start, "t", &format!("{}: {found}/{}", row.label, row.by_case.len()));
     let mut lengths: Vec<u32> = row.by_case.iter().map(|line| line.length).collect();
     lengths.sort_unstable();
@@ -42,7 +42,7 @@ fn map(svg: &mut Svg, row: &Row, [left, top]: [f64; 2]) {
         let y = top + INSET[1] + (CELL[1] + 4.0) * i as f64;
         svg.text([left + INSET[0] - 6.0, y + 10.0], Anchor::End, "m", &length.to_string());
         for (j, line) in row.by_case.iter().filter(|line| line.length == *length).enumerate() {
-            let class = if exact(&line.metrics) == 1.0 { "yes" } else { "no" };
+            let class = if hit(&line.metrics) == 1.0 { "yes" } else { "no" };
             let depth = line.depth.map_or_else(String::new, |depth| format!(", depth {:.0} %", depth * 100.0));
             let title = format!("{} tokens{depth}", line.prompt_tokens);
             svg.rect([left + INSET[0] + (CELL[0] + 3.0) * j as f64, y], CELL, class, &title);
