@@ -111,7 +111,7 @@ impl<F: FnMut() + 'static> Select for Until<F> {
     }
 }
 
-fn lost(what: fn()) -> (Error, Duration) {
+fn lost(limit: Duration, what: fn()) -> (Error, Duration) {
     let loaded = loaded();
     let build = move |number| {
         let (prompt, rule) = (prompt(), Rule::given(&given(20.0), &loaded.shape())?);
@@ -121,7 +121,7 @@ fn lost(what: fn()) -> (Error, Duration) {
         }
         loaded.engine_for(method, None, Store::F32, Precision::Fast)
     };
-    let mut cluster = Cluster::new(3, Duration::from_millis(500), build).unwrap();
+    let mut cluster = Cluster::new(3, limit, build).unwrap();
     cluster.start(&prompt(), &options(20)).unwrap();
     let begun = Instant::now();
     let error = loop {
@@ -137,11 +137,12 @@ fn lost(what: fn()) -> (Error, Duration) {
 
 #[test]
 fn a_host_that_dies_or_hangs_ends_the_run_in_time() {
-    let (error, _) = lost(|| panic!("the host dies, as this test wants"));
+    // A thread that dies first writes where, which may take a while on a busy machine.
+    let (error, _) = lost(LIMIT, || panic!("the host dies, as this test wants"));
     assert_eq!(error.to_string(), "host 1 is lost: it has ended");
-    let (error, took) = lost(|| thread::sleep(Duration::from_secs(30)));
-    assert_eq!(error.to_string(), "host 1 is lost: no answer for 0.5 s");
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    let (error, took) = lost(Duration::from_secs(2), || thread::sleep(LIMIT * 2));
+    assert_eq!(error.to_string(), "host 1 is lost: no answer for 2.0 s");
+    assert!(took < LIMIT, "{took:?}");
 }
 
 #[test]

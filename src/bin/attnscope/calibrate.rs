@@ -151,7 +151,8 @@ fn logits(mut engine: Engine, Sample { prompt, answer }: &Sample) -> Result<Vec<
     Ok(all)
 }
 
-/// The layer with the least KL, a mean over the samples, each of which is a mean over its answer's tokens.
+/// The layer that loses least where it loses most: by the greatest of the samples' mean KL. A mean over samples would
+/// let a layer that is perfect for questions be poor for prose, or the other way round.
 fn reselection(loaded: &Loaded, samples: &[Sample]) -> Result<u32, Failure> {
     let (first, end) = (3, loaded.model.config.layers);
     if end <= first {
@@ -178,13 +179,13 @@ fn reselection(loaded: &Loaded, samples: &[Sample]) -> Result<u32, Failure> {
         }
     }
     bar.finish_and_clear();
-    let mean = |layer: u32| lost[layer as usize].iter().sum::<f64>() / samples.len() as f64;
+    let most = |layer: u32| lost[layer as usize].iter().copied().fold(0.0, f64::max);
     let mut err = io::stderr().lock();
     for layer in first..end {
         let each: Vec<String> = lost[layer as usize].iter().map(|kl| format!("{kl:.4}")).collect();
-        writeln!(err, "layer {layer:2}: KL {:.4} ({})", mean(layer), each.join(", "))?;
+        writeln!(err, "layer {layer:2}: KL at most {:.4} ({})", most(layer), each.join(", "))?;
     }
-    Ok((first..end).min_by(|&a, &b| mean(a).total_cmp(&mean(b))).unwrap_or(first))
+    Ok((first..end).min_by(|&a, &b| most(a).total_cmp(&most(b))).unwrap_or(first))
 }
 
 /// The median of the conversations' watersheds. A system prompt is no round: its first token draws attention everywhere.
