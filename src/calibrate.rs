@@ -1,5 +1,5 @@
-//! What a model's profile holds, found by measuring: the layer at which Round Attention's
-//! choice no longer changes, and the layer at which TidalDecode selects again.
+//! The layer at which Round Attention's choice no longer changes, found by measuring. (Where TidalDecode selects again is
+//! found by running it: `attnscope calibrate`.)
 
 use crate::{
     Result,

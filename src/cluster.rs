@@ -98,8 +98,9 @@ impl Cluster {
 
     fn all(&mut self, order: impl Fn() -> Order) -> Result<()> {
         self.send(order)?;
-        // Every host's answer is taken, so that none is left for the next order.
-        let replies = self.gather()?;
+        // Every host's answer is taken, so that none is left for the next order; the hosts end where one is lost.
+        let replies = self.gather().inspect_err(|_| self.hosts.clear());
+        let replies = replies?;
         replies.into_iter().try_for_each(|reply| match reply {
             Reply::Failed(error) => Err(error),
             _ => Ok(()),

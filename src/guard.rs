@@ -90,6 +90,18 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// # Errors
+    /// [`Error::Param`] for a window of no guesses.
+    pub fn check(&self) -> Result<()> {
+        if self.window == 0 {
+            let (name, allowed) = ("guard.window".to_owned(), "guesses, from 1".to_owned());
+            return Err(Error::Param { name, got: "0".to_owned(), allowed });
+        }
+        Ok(())
+    }
+}
+
 /// `recall=0.9,acceptance=off`; what is not named has its default.
 impl FromStr for Limits {
     type Err = Error;
@@ -159,6 +171,11 @@ impl Guard {
             finite: true,
             noise: f32::INFINITY,
         }
+    }
+
+    /// Other limits for what follows; what has tripped stays so.
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// What a layer's sparse read missed.

@@ -146,6 +146,21 @@ fn a_host_that_dies_or_hangs_ends_the_run_in_time() {
 }
 
 #[test]
+fn a_host_that_hangs_while_it_is_built_ends_the_run_too() {
+    let loaded = loaded();
+    let build = move |number| {
+        if number == 1 {
+            thread::sleep(LIMIT * 2);
+        }
+        host(&loaded, 3, number)
+    };
+    let mut cluster = Cluster::new(3, Duration::from_secs(2), build).unwrap();
+    let error = cluster.start(&prompt(), &options(2)).unwrap_err();
+    assert_eq!(error.to_string(), "host 1 is lost: no answer for 2.0 s");
+    assert_eq!(cluster.start(&prompt(), &options(2)).unwrap_err().code(), "state");
+}
+
+#[test]
 fn more_hosts_than_blocks_are_refused() {
     let error = host(&loaded(), 9, 0).err().unwrap();
     assert!(

@@ -20,7 +20,7 @@ use common::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Small budgets and small other numbers, as far as the method takes them; what was given stays.
-fn small(part: &Part) -> Part {
+fn small(role: Role, part: &Part) -> Part {
     let variant = Variant { row: methods::find(&part.name).unwrap(), given: part.params.clone().into_iter().collect() };
     let mut small = Part::new(&part.name, &budgets(&variant, 12));
     let numbers = |p: &&methods::Param| matches!(p.kind, ParamKind::Int { .. } | ParamKind::Layer { .. });
@@ -29,7 +29,10 @@ fn small(part: &Part) -> Part {
     {
         let mut with = small.clone();
         with.params.insert(p.name.to_owned(), another(p));
-        if with.build(&methods::Shape { layers: tiny::LAYERS }).is_ok() {
+        // Not what would give it a second role.
+        let mut roles = Roles::default();
+        *roles.get_mut(role) = Some(with.clone());
+        if Spec::Roles(roles).build(&methods::Shape { layers: tiny::LAYERS }).is_ok() {
             small = with;
         }
     }
@@ -46,7 +49,7 @@ fn combinations() -> Vec<Roles> {
         let with = |roles: &Roles| {
             let one = |part: &Part| {
                 let mut roles = roles.clone();
-                *roles.get_mut(role) = Some(small(part));
+                *roles.get_mut(role) = Some(small(role, part));
                 roles
             };
             std::iter::once(roles.clone()).chain(parts.iter().map(one)).collect::<Vec<_>>()
@@ -156,6 +159,11 @@ fn a_spec_is_a_name_a_part_or_roles() {
             "h2o with these parameters has no retain role",
         ),
         (r#"{"retain": "h2o", "schedule": "quant_spec"}"#, "combination", "so h2o cannot retain for it"),
+        (
+            r#"{"select": {"name": "tidal_decode", "params": {"correct_every": 8}}}"#,
+            "combination",
+            "tidal_decode with these parameters has a schedule role too",
+        ),
         (
             r#"{"retain": "h2o", "schedule": {"name": "tidal_decode", "params": {"correct_every": 8}}}"#,
             "combination",

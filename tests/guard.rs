@@ -209,6 +209,25 @@ fn guesses_that_do_not_hold_are_no_longer_made() {
 }
 
 #[test]
+fn limits_may_change_from_turn_to_turn_and_are_checked() {
+    let loaded = tiny::load();
+    let mut engine = loaded.engine("full", &[], None, Store::F16).unwrap();
+    let options = |window| Options { guard: Some(Limits { window, ..OFF }), max_tokens: 2, ..Options::default() };
+    let why = engine.start(&tiny::prompt(PROMPT), options(0)).unwrap_err().to_string();
+    assert!(why.contains("guard.window = 0") && why.contains("from 1"), "{why}");
+    // A limit that anything passes trips in the second turn, whose limit it is.
+    let mut engine = build(&loaded, Reads(Read::Window(2), 0));
+    engine.start(&tiny::prompt(PROMPT), options(1)).unwrap();
+    while engine.next_step().unwrap().is_some() {}
+    let strict =
+        Options { guard: Some(Limits { recall: Some(1.1), ..OFF }), shadow: 1, max_tokens: 4, ..Options::default() };
+    engine.extend(&[5, 6], strict).unwrap();
+    engine.tracer().take(|_| ());
+    while engine.next_step().unwrap().is_some() {}
+    assert_eq!(engine.tracer().take(|block| records(block).filter(|r| r.kind == Kind::Guard as u8).count()), 1);
+}
+
+#[test]
 fn planes_too_noisy_are_not_added_to() {
     let loaded = tiny::load();
     let given = [("group_tokens", 8.0), ("gamma", 0.0)].map(|(name, n)| (name.to_owned(), Value::Number(n)));

@@ -3,7 +3,7 @@
 use super::{Engine, FAILED, Options, Prompt, Stage, reserved_rows};
 use crate::{
     Error, Result,
-    guard::Guard,
+    guard::{Guard, Limits},
     method::{Extent, Positions, Retain},
     ops::ROW,
     sampler::Sampler,
@@ -67,6 +67,7 @@ impl Engine {
     fn check(&self, prompt: &Prompt, before: u32, options: &Options, retain: &dyn Retain) -> Result<()> {
         let generate = options.max_tokens;
         options.sampling.check()?;
+        options.guard.as_ref().map_or(Ok(()), Limits::check)?;
         prompt.check(self.model.config.vocabulary, self.model.config.width)?;
         if generate == 0 {
             return Err(Error::Param { name: "maxTokens".into(), got: "0".into(), allowed: "at least 1".into() });
@@ -102,7 +103,11 @@ impl Engine {
         self.text.ids.reserve(options.max_tokens.min(self.context) as usize);
         self.backend.tracer().detail = options.trace;
         // A monitor that has tripped stays so in later turns.
-        self.guard = options.guard.map(|limits| self.guard.take().unwrap_or_else(|| Guard::new(limits)));
+        self.guard = options.guard.map(|limits| {
+            let mut guard = self.guard.take().unwrap_or_else(|| Guard::new(limits));
+            guard.limit(limits);
+            guard
+        });
         self.options = options;
     }
 

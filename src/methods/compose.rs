@@ -53,6 +53,16 @@ impl Roles {
         for role in Role::ALL {
             let Some(part) = roles.get(role) else { continue };
             let built = roles.fill(role, part, shape)?;
+            for other in [Role::Retain, Role::Schedule] {
+                if other != role && roles.get(other).is_none() && fills(&built, other) {
+                    return self.refuse(format!(
+                        "{} with these parameters has a {} role too; give that role, and what only it needs, a part of its \
+                         own",
+                        part.name,
+                        other.name()
+                    ));
+                }
+            }
             match role {
                 Role::Prefill => prompt = Some(built.select),
                 Role::Select => method.select = built.select,

@@ -59,7 +59,7 @@ pub const ROW: Row = Row {
             "sketch: complexity from 0 to 1; below 0: measured in every layer",
         ),
         Param::tokens("window", 256, 1..=1 << 20, "sketch: newest tokens read where complexity is high"),
-        Param::tokens("stride", 4, 1..=1 << 10, "sketch: blocks from one that is read to the next in the middle range"),
+        Param::blocks("stride", 4, "sketch: blocks from one that is read to the next in the middle range"),
     ],
     build,
 };

@@ -35,7 +35,12 @@ pub const ROW: Row = Row {
         Param::real("recent_share", "share of top_k", 0.0, 0.0..=1.0, "newest tokens in the set; only for all_heads"),
         Param::tokens("sinks", 0, 0..=1 << 20, "first tokens in every set"),
         Param::tokens("recent", 0, 0..=1 << 20, "newest tokens in every set"),
-        Param::steps("correct_every", 0, "tokens after which their keys and values are computed anew; 0: never"),
+        Param::tokens(
+            "correct_every",
+            0,
+            0..=1 << 20,
+            "tokens after which their keys and values are computed anew; 0: never",
+        ),
         Param::real("sparsity", "share of the text", 0.8, 0.0..=1.0, "sketch: share that is not read"),
     ],
     build,

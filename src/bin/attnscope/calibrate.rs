@@ -1,7 +1,7 @@
 //! `attnscope calibrate`: the layer at which TidalDecode selects again, by what each candidate loses against full
 //! attention on given texts and in answers to given questions, and the watershed layer of Round Attention, by conversations.
 
-use crate::{Failure, model::ModelArgs};
+use crate::{Failure, model::FileArgs};
 use attnscope::{
     Error,
     cache::Store,
@@ -34,15 +34,15 @@ A file of questions is a JSON array of {\"prompt\", \"answer\"}. A file of conve
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
-    model: ModelArgs,
+    file: FileArgs,
     /// Text to decode with each candidate layer; may be given several times
     #[arg(long, value_name = "FILE")]
     text: Vec<PathBuf>,
     /// Tokens of a text that are read before
-    #[arg(long, default_value_t = 1024)]
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     prompt_tokens: u32,
     /// Tokens of a text that are compared
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     tokens: u32,
     /// Questions about long texts, with their answers
     #[arg(long, value_name = "FILE")]
@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let name = "--text".to_owned();
         return Err(Error::Param { name, got: "none".to_owned(), allowed }.into());
     }
-    let loaded = args.model.load()?;
+    let loaded = args.file.load()?;
     let mut profile = loaded.profile.clone();
     let mut put = |method: &str, param: &str, value: Value| {
         profile.params.entry(method.to_owned()).or_default().insert(param.to_owned(), value);
@@ -115,7 +115,7 @@ fn samples(loaded: &Loaded, args: &Args) -> Result<Vec<Sample>, Failure> {
     let encode = |text: &str| loaded.tokenizer.encode_prompt(text);
     let mut all = Vec::new();
     for path in &args.text {
-        let (mut prompt, wanted) = (encode(&read(path)?)?, (args.prompt_tokens + args.tokens) as usize);
+        let (mut prompt, wanted) = (encode(&read(path)?)?, args.prompt_tokens.saturating_add(args.tokens) as usize);
         if prompt.len() < wanted {
             let why = format!("{} tokens, {wanted} are needed (--prompt-tokens, --tokens)", prompt.len());
             return Err(wrong(path, why).into());
@@ -174,7 +174,8 @@ fn reselection(loaded: &Loaded, samples: &[Sample]) -> Result<u32, Failure> {
             ];
             let own = run("tidal_decode", &given)?;
             let sum: f64 = full.iter().zip(&own).map(|(f, c)| metrics::kl(f, c)).sum();
-            lost[layer as usize].push(sum / full.len() as f64);
+            let mean = sum / full.len() as f64;
+            lost[layer as usize].push(if mean.is_finite() { mean } else { f64::INFINITY });
             bar.inc(1);
         }
     }

@@ -98,7 +98,11 @@ impl FileArgs {
         if let Some(path) = &self.profile {
             let fail = |why: String| Error::File { what: path.display().to_string(), why };
             let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
-            loaded.profile = Profile::parse(&text).map_err(|e| fail(e.to_string()))?;
+            let profile = Profile::parse(&text).map_err(|e| fail(e.to_string()))?;
+            if profile.model != loaded.profile.model {
+                return Err(fail(format!("calibrated for {:?}, this is {:?}", profile.model, loaded.profile.model)));
+            }
+            loaded.profile = profile;
         }
         Ok(loaded)
     }

@@ -5,11 +5,16 @@ use serde_json::{Value, json};
 use super::table::{Claims, Report, number};
 
 /// What is told of a method, the report that has it, and where.
-const MEASURED: [(&str, &str, &str); 6] = [
+const MEASURED: [(&str, &str, &str); 11] = [
     ("divergence from full attention, nats a token", "text", "metrics.kl.mean"),
     ("share of pass keys found", "passkey", "metrics.found.mean"),
     ("keys and values stored, share of full attention's", "text", "cost.stored_share"),
     ("keys and values read for a token, share of full attention's", "text", "cost.read_share"),
+    ("divergence where most of the prompt is a picture", "pictures", "metrics.kl.mean"),
+    ("keys and values stored there, share of full attention's", "pictures", "cost.stored_share"),
+    ("share of numbers found that were told early in a chat", "chat", "metrics.found.mean"),
+    ("keys and values read there, share of full attention's", "chat", "cost.read_share"),
+    ("share of guesses that hold", "speed", "metrics.acceptance.mean"),
     ("prefill at 8000 tokens, times as fast as full attention", "speed", "case.sherlock-8000.metrics.speedup_prefill"),
     ("decode at 8000 tokens, times as fast as full attention", "speed", "case.sherlock-8000.metrics.speedup_decode"),
 ];

@@ -63,7 +63,8 @@ pub fn markdown(claims: &Claims, reports: &[Report], files: &[String]) -> Result
         let (model, hash) = (text("model"), text("model_sha256"));
         writeln!(
             out,
-            "\nMeasured on {model} (sha256 {}…); speeds are those of one machine, one text at a time.",
+            "\nMeasured on {model} (sha256 {}…); speeds are those of one machine, one text at a time. A hidden number is \
+             found when each of its digits is the best token while the right ones are fed.",
             &hash[..hash.len().min(12)]
         )?;
     }

@@ -124,8 +124,8 @@ impl Counter {
         }
         self.settle();
         self.comparing = false;
-        self.moved += kept.moved;
         let Some(ended) = self.running.take() else { return };
+        self.moved += kept.moved;
         if ended.is(PassKind::Prefill) {
             self.prompt += u64::from(ended.rows);
             return;
