@@ -1,8 +1,8 @@
 //! Star Attention on several hosts at once: each is a thread with an engine and its own share of the KV cache. They read
 //! the context without a word; then every layer of every token costs one exchange of `(output, log-sum-exp)`.
 //!
-//! The thread that asks for tokens passes what the hosts found on. It waits for a host no longer than a limit, so one that dies or
-//! hangs ends the run with [`Error::Host`]; the others find their channel closed and end too.
+//! The thread that asks for tokens passes what the hosts found on. It waits for a host no longer than a limit, so one
+//! that dies or hangs ends the run with [`Error::Host`]; the others find their channel closed and end too.
 
 use crate::{
     Error, Result,
@@ -99,8 +99,7 @@ impl Cluster {
     fn all(&mut self, order: impl Fn() -> Order) -> Result<()> {
         self.send(order)?;
         // Every host's answer is taken, so that none is left for the next order; the hosts end where one is lost.
-        let replies = self.gather().inspect_err(|_| self.hosts.clear());
-        let replies = replies?;
+        let replies = self.gather().inspect_err(|_| self.hosts.clear())?;
         replies.into_iter().try_for_each(|reply| match reply {
             Reply::Failed(error) => Err(error),
             _ => Ok(()),

@@ -155,7 +155,7 @@ pub struct Guard {
     /// Guesses since acceptance was judged last, and those that held.
     guesses: (u32, u32),
     finite: bool,
-    /// Least signal-to-noise ratio of what the running pass quantised.
+    /// Least signal-to-noise ratio of what was quantised since the monitors were asked last.
     noise: f32,
 }
 
@@ -196,7 +196,7 @@ impl Guard {
 
     /// Least signal-to-noise ratio of what a pass quantised, in dB, if anything.
     pub fn quantised(&mut self, noise: Option<f32>) {
-        self.noise = noise.unwrap_or(f32::INFINITY);
+        self.noise = self.noise.min(noise.unwrap_or(f32::INFINITY));
     }
 
     /// The next monitor that trips; asked until there is none, at the end of every pass.
@@ -225,6 +225,7 @@ impl Guard {
             Some(trip) => self.tripped[trip.monitor as usize] = true,
             None => {
                 self.missed = Default::default();
+                self.noise = f32::INFINITY;
                 if judged {
                     self.guesses = (0, 0);
                 }
@@ -262,9 +263,12 @@ mod tests {
         assert_eq!((trip.monitor, trip.value), (Monitor::Acceptance, 0.125));
         guard.logits(&[1.0, f32::NAN]);
         assert_eq!(guard.trip().map(|trip| trip.monitor), Some(Monitor::Finite));
-        for (noise, trips) in [(None, false), (Some(20.5), false), (Some(19.5), true), (Some(1.0), false)] {
-            guard.quantised(noise);
-            assert_eq!(guard.trip().is_some_and(|trip| trip.monitor == Monitor::Noise), trips, "{noise:?} dB");
+        assert_eq!(guard.trip(), None);
+        // The least of several passes counts, and only until it was judged.
+        for (passes, trips) in [([None, None], false), ([Some(20.5), None], false), ([Some(19.5), Some(30.0)], true)] {
+            passes.into_iter().for_each(|noise| guard.quantised(noise));
+            assert_eq!(guard.trip().map(|trip| trip.monitor), trips.then_some(Monitor::Noise), "{passes:?} dB");
+            assert_eq!(guard.trip(), None);
         }
     }
 

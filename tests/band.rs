@@ -7,7 +7,7 @@ mod common;
 
 use attnscope::{
     cache::Store,
-    engine::{Options, Progress},
+    engine::Options,
     methods::Value,
     trace::{Detail, Kind, records},
 };
@@ -26,24 +26,18 @@ fn the_band_is_as_wide_as_its_definition_says() {
         let options = Options { max_tokens: 20, trace: Detail::Sets, ..Options::default() };
         engine.start(&tiny::prompt(150), options).unwrap();
         let mut steps = 0;
-        loop {
-            match engine.advance().unwrap() {
-                Progress::Working | Progress::Exchange => {}
-                Progress::Done => break,
-                Progress::Step(step) => {
-                    let rows = step.position / (2 * part) + 1;
-                    engine.tracer().take(|block| {
-                        let windows: Vec<_> = records(block)
-                            .filter(|r| r.kind == Kind::ReadWindow as u8)
-                            .map(|r| (u32::from(r.layer), r.a))
-                            .collect();
-                        let want: Vec<_> = (0..tiny::LAYERS).map(|layer| (layer, rows)).collect();
-                        assert_eq!(windows, want, "sparsity {sparsity}, {} tokens", step.position);
-                    });
-                    assert_eq!(step.kept.rows_read, u64::from(rows * tiny::LAYERS * tiny::QUERY_HEADS));
-                    steps += 1;
-                }
-            }
+        while let Some(step) = engine.next_step().unwrap() {
+            let rows = step.position / (2 * part) + 1;
+            engine.tracer().take(|block| {
+                let windows: Vec<_> = records(block)
+                    .filter(|r| r.kind == Kind::ReadWindow as u8)
+                    .map(|r| (u32::from(r.layer), r.a))
+                    .collect();
+                let want: Vec<_> = (0..tiny::LAYERS).map(|layer| (layer, rows)).collect();
+                assert_eq!(windows, want, "sparsity {sparsity}, {} tokens", step.position);
+            });
+            assert_eq!(step.kept.rows_read, u64::from(rows * tiny::LAYERS * tiny::QUERY_HEADS));
+            steps += 1;
         }
         assert_eq!(steps, 20);
     }

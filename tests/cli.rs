@@ -269,6 +269,28 @@ fn calibration_takes_texts_and_questions() {
         let (ok, _, err) = run(&[flag, path.to_str().unwrap()]);
         assert!(!ok && err.contains(said), "{}: {err}", path.display());
     }
+    let real = common::model_path();
+    let known = file("known.json", br#"[{"prompt": "One, two, three, four, five, six,", "answer": " seven"}]"#);
+    let args = ["calibrate", "--model", real.to_str().unwrap(), "--questions", known.to_str().unwrap()];
+    let (ok, out, err) = attnscope(&args);
+    assert!(ok, "{err}");
+    let profile: Value = serde_json::from_str(&out).unwrap();
+    let layer = profile["params"]["tidal_decode"]["reselect_layers"][0].as_f64().unwrap();
+    // The layer it reports as the one that loses least, of all that were tried.
+    let lost = err.lines().filter_map(|line| line.strip_prefix("layer ")?.split_once(": KL at most "));
+    let lost: Vec<(f64, f64)> = lost
+        .map(|(layer, kl)| (layer.trim().parse().unwrap(), kl.split(' ').next().unwrap().parse().unwrap()))
+        .collect();
+    let least = lost.iter().map(|one| one.1).fold(f64::MAX, f64::min);
+    assert!(lost.len() == 27 && lost.contains(&(layer, least)), "{layer} of {lost:?}");
+    assert_eq!(profile["params"]["round_attention"]["watershed_layer"], 17.0, "what was not asked for stays");
+    let foreign =
+        run(&["--questions", sound.to_str().unwrap(), "--profile", "data/profiles/smollm2-135m-instruct.json"]);
+    assert!(
+        !foreign.0 && foreign.2.contains("calibrated for Smollm2 135M 8k Lc100K Mix1 Ep2 (30 layers, width 576"),
+        "{}",
+        foreign.2
+    );
     let (ok, _, err) = run(&[]);
     assert!(!ok && err.contains("at least one of --text FILE, --questions FILE and --chats FILE"), "{err}");
 }

@@ -8,7 +8,7 @@ mod common;
 
 use attnscope::{
     cache::Store,
-    engine::{Engine, Options, Progress},
+    engine::{Engine, Options},
     method::Positions,
     methods::{self, ParamKind, REGISTRY, Value},
     trace::{Detail, Kind, records},
@@ -102,7 +102,7 @@ fn a_budget_as_long_as_the_text_is_full_attention() {
         }
         for id in ids {
             let [want, got] = [&mut full, &mut other].map(|engine| {
-                while !matches!(engine.advance().unwrap(), Progress::Step(_)) {}
+                engine.next_step().unwrap();
                 let logits = engine.logits().unwrap().to_vec();
                 engine.choose(id).unwrap();
                 logits
@@ -160,15 +160,9 @@ fn a_second_turn_goes_on_where_the_first_ended() {
         let before = engine.ids().len();
         engine.extend(&[70, 71, 72, 73, 74], Options { max_tokens: 2, ..Options::default() }).unwrap();
         let mut replies = 0;
-        loop {
-            match engine.advance().unwrap() {
-                Progress::Working | Progress::Exchange => {}
-                Progress::Step(step) => {
-                    assert_eq!(step.index, replies, "{what}");
-                    replies += 1;
-                }
-                Progress::Done => break,
-            }
+        while let Some(step) = engine.next_step().unwrap() {
+            assert_eq!(step.index, replies, "{what}");
+            replies += 1;
         }
         assert_eq!((replies, engine.ids().len()), (2, before + 7), "{what}");
     });

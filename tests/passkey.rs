@@ -5,12 +5,7 @@
 
 mod common;
 
-use attnscope::{
-    cache::Store,
-    engine::{Options, Progress},
-    loader::Loaded,
-    methods::Value,
-};
+use attnscope::{cache::Store, engine::Options, loader::Loaded, methods::Value};
 
 const TASK: &str = "There is important info hidden inside a lot of irrelevant text. Find it and memorize it.";
 const FILLER: &str =
@@ -40,14 +35,9 @@ fn finds(
     let ids = loaded.tokenizer.encode_prompt(&prompt(lines, before, key)).unwrap();
     let mut engine = loaded.engine(method, params, None, Store::F16).unwrap();
     engine.start(&ids, Options { max_tokens: 8, ..Options::default() }).unwrap();
-    let mut answer = Vec::new();
-    loop {
-        match engine.advance().unwrap() {
-            Progress::Working | Progress::Exchange => {}
-            Progress::Step(step) => answer.push(step.id),
-            Progress::Done => return (loaded.tokenizer.decode(&answer, true).contains(key), ids.len()),
-        }
-    }
+    while engine.next_step().unwrap().is_some() {}
+    let answer = loaded.tokenizer.decode(&engine.ids()[ids.len()..], true);
+    (answer.contains(key), ids.len())
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Every method gives the recorded logits; `tests/web.rs` compares the wasm build with the same ones.
+//! Every method gives the recorded logits; `tests/web` compares the wasm build with the same ones.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test")]

@@ -8,7 +8,7 @@ mod common;
 use attnscope::{
     backend::{Cpu, Shape, Weights},
     cache::Store,
-    engine::{CHUNK, Engine, Options, Progress},
+    engine::{CHUNK, Engine, Options},
     method::Positions,
     methods::Value,
     ops::{Dense, Kept, Kv, Ops},
@@ -26,11 +26,7 @@ fn prefill(given: &[(&str, Value)]) -> (Vec<u8>, Vec<f32>, Kept) {
     let mut engine: Engine = tiny::load().engine("flex_prefill", &given, None, Store::F32).unwrap();
     let options = Options { max_tokens: 1, trace: Detail::Sets, ..Options::default() };
     engine.start(&tiny::prompt(PROMPT), options).unwrap();
-    let kept = loop {
-        if let Progress::Step(step) = engine.advance().unwrap() {
-            break step.kept;
-        }
-    };
+    let kept = engine.next_step().unwrap().unwrap().kept;
     let trace = engine.tracer().take(<[u8]>::to_vec);
     (trace, engine.logits().unwrap().to_vec(), kept)
 }
@@ -145,11 +141,7 @@ fn bytes_count_only_rows_that_attended() {
     let given = [("variant".to_owned(), word("sketch")), ("sparsity".to_owned(), number(0.9))];
     let mut engine: Engine = tiny::load().engine("tidal_decode", &given, None, Store::F32).unwrap();
     engine.start(&tiny::prompt(PROMPT), Options { max_tokens: 1, ..Options::default() }).unwrap();
-    let kept = loop {
-        if let Progress::Step(step) = engine.advance().unwrap() {
-            break step.kept;
-        }
-    };
+    let kept = engine.next_step().unwrap().unwrap().kept;
     let row = u64::from(tiny::HEAD_DIM) * 2 * 4;
     // floor(n (1 - sparsity) / 2) before the query and itself.
     let window = (PROMPT as f32 * 0.1 / 2.0).floor() as u64 + 1;

@@ -8,7 +8,7 @@ use attnscope::{
     Result,
     cache::Store,
     cluster::Cluster,
-    engine::{Engine, Options, Progress, Prompt},
+    engine::{Engine, Options, Prompt},
     kernels::Precision,
     loader::Loaded,
     methods::{Plan, Rule, Value},
@@ -63,10 +63,9 @@ impl Worker {
 
     fn step(&mut self) -> Result<()> {
         match self {
-            Worker::One(engine) => while matches!(engine.advance()?, Progress::Working) {},
-            Worker::Several(cluster) => _ = cluster.step()?,
+            Worker::One(engine) => engine.next_step().map(drop),
+            Worker::Several(cluster) => cluster.step().map(drop),
         }
-        Ok(())
     }
 
     fn exchanged(&self) -> u64 {
@@ -84,8 +83,8 @@ impl Worker {
 pub fn measure(loaded: &Arc<Loaded>, size: Size, mut progress: impl FnMut(&str, u32, u32)) -> Result<Vec<Measured>> {
     let prompt = Prompt::from(&prompt(loaded, size.context)?);
     let full = loaded.engine("full", &[], None, Store::F16)?;
-    let alone = [work(loaded, u64::from(size.context), pairs(0, size.context))];
-    let mut all = vec![("full", 1, alone[0], Worker::One(Box::new(full)))];
+    let alone = work(loaded, u64::from(size.context), pairs(0, size.context));
+    let mut all = vec![("full", 1, alone, Worker::One(Box::new(full)))];
     for setting in HOSTS {
         let given = |(name, value): &(&str, u32)| ((*name).to_owned(), Value::Number((*value).into()));
         let given: Vec<_> = setting.params.iter().map(given).collect();

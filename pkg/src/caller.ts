@@ -74,7 +74,7 @@ export class Caller {
     if ('value' in message) waiting.resolve(message.value);
     else if ('error' in message) waiting.reject(toError(message.error));
     else if ('progress' in message) this.#report(message.id, message.progress, waiting);
-    else if ('part' in message) void this.#swap(message.id, message.part, waiting);
+    else if ('partial' in message) void this.#swap(message.id, message.partial, waiting);
     else void this.#feed(message.id, waiting.options);
   }
 
@@ -100,11 +100,11 @@ export class Caller {
     }
   }
 
-  async #swap(id: number, part: Float32Array, { options, reject }: Waiting): Promise<void> {
+  async #swap(id: number, partial: Float32Array, { options, reject }: Waiting): Promise<void> {
     try {
-      const parts = (await options.swap?.(part)) ?? [];
-      const buffers = parts.map(({ buffer }) => buffer as ArrayBuffer);
-      this.#post({ id, parts }, buffers);
+      const partials = (await options.swap?.(partial)) ?? [];
+      const buffers = partials.map(({ buffer }) => buffer as ArrayBuffer);
+      this.#post({ id, partials }, buffers);
     } catch (thrown) {
       reject(thrown);
     }

@@ -116,15 +116,15 @@ class HostsSession implements Api.Session {
       onProgress?.({ done: sum((p) => p.done), total: sum((p) => p.total), trace: progress.trace, host });
     };
     const runs = this.sessions.map((session, host) =>
-      session.run(prompt, { ...rest, signal: stop.signal, onProgress: report(host) }, (part) =>
-        group.watch.aside(orders[host], exchange.give(host, part)),
+      session.run(prompt, { ...rest, signal: stop.signal, onProgress: report(host) }, (partial) =>
+        group.watch.aside(orders[host], exchange.give(host, partial)),
       ),
     );
     const next = (host: number, choice: number | undefined) =>
       group.watch.during(host, (order) => {
         orders[host] = order;
         return runs[host].next(choice).catch((thrown: unknown) => {
-          // The others may be waiting for this one's part.
+          // The others may be waiting for this one's partial.
           stop.abort();
           throw thrown;
         });

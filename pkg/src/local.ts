@@ -189,8 +189,8 @@ export class LocalSession implements Api.Session {
       throwIfAborted(signal);
       let state = attempt(() => live(this.#wasm).advance());
       while (state === EXCHANGE && swap) {
-        const parts = await swap(attempt(() => live(this.#wasm).partial()));
-        state = attempt(() => live(this.#wasm).merge(parts));
+        const partials = await swap(attempt(() => live(this.#wasm).partial()));
+        state = attempt(() => live(this.#wasm).merge(partials));
         // Waiting has let messages in.
         until = performance.now() + SLICE_MS;
       }

@@ -3,7 +3,7 @@ import type * as Api from './types.js';
 
 /**
  * What crosses the worker border. A call has an id and gets one answer; on the way it may report progress, be aborted,
- * ask for chunks of a file, and give what one host of several found for what all did. Trace blocks, chunks and parts are
+ * ask for chunks of a file, and give what one host of several found for what all did. Trace blocks, chunks and partials are
  * transferred, never cloned.
  */
 export interface Calls {
@@ -30,7 +30,7 @@ export interface Place {
 }
 
 /** Takes what one host's attention found (outputs, then log-sum-exps) and gives what all did, in their order. */
-export type Swap = (part: Float32Array) => Promise<Float32Array[]>;
+export type Swap = (partial: Float32Array) => Promise<Float32Array[]>;
 
 /** A URL or a Blob is opened by the worker; everything else is read by the caller and sent chunk by chunk. */
 export type RemoteSource =
@@ -45,14 +45,14 @@ export type ToWorker =
   | { id: number; abort: true }
   | { id: number; chunk: Uint8Array | null }
   | { id: number; failed: PlainError }
-  | { id: number; parts: Float32Array[] };
+  | { id: number; partials: Float32Array[] };
 
 export type FromWorker =
   | { id: number; value: unknown }
   | { id: number; error: PlainError }
   | { id: number; progress: Progress }
   | { id: number; wants: true }
-  | { id: number; part: Float32Array };
+  | { id: number; partial: Float32Array };
 
 /** What a Worker, a worker's own scope and a MessagePort have in common. */
 export interface Port {

@@ -66,7 +66,7 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
     async generate({ session, prompt, options }) {
       const stop = new AbortController();
       const onProgress = (progress: Api.GenerateProgress) => run.waiting?.progress(progress);
-      const swap: Swap = (part) => run.waiting!.swap(part);
+      const swap: Swap = (partial) => run.waiting!.swap(partial);
       const steps = sessions.get(session).session.run(prompt, { ...options, signal: stop.signal, onProgress }, swap);
       const run: Run = { steps, stop, waiting: null };
       return runs.add(run);
@@ -99,11 +99,11 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
     running.set(id, stop);
     const progress = (value: Progress) => send({ id, progress: value }, blocksOf(value));
     try {
-      const swap: Swap = (part) => {
+      const swap: Swap = (partial) => {
         throwIfAborted(stop.signal);
-        const parts = new Promise<Float32Array[]>((resolve, reject) => swaps.set(id, { resolve, reject }));
-        send({ id, part }, [part.buffer as ArrayBuffer]);
-        return parts;
+        const partials = new Promise<Float32Array[]>((resolve, reject) => swaps.set(id, { resolve, reject }));
+        send({ id, partial }, [partial.buffer as ArrayBuffer]);
+        return partials;
       };
       const value = await handlers[call](input, { id, signal: stop.signal, progress, swap });
       send({ id, value }, call === 'next' ? blocksOf(value as Api.Step | null) : []);
@@ -129,7 +129,7 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
     else if ('abort' in data) {
       running.get(data.id)?.abort();
       swaps.get(data.id)?.reject(aborted());
-    } else if ('parts' in data) swaps.get(data.id)?.resolve(data.parts);
+    } else if ('partials' in data) swaps.get(data.id)?.resolve(data.partials);
     else if ('chunk' in data) feeds.get(data.id)?.give(data.chunk);
     else if ('failed' in data) feeds.get(data.id)?.fail(toError(data.failed));
   });

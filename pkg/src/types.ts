@@ -104,7 +104,7 @@ export interface Step extends StepInfo {
   trace: Uint8Array | null;
   /** With several hosts: the step of each, with its own counts and trace. Those above are sums, and `trace` is null. */
   hosts?: readonly Step[];
-  /** With several hosts: bytes they sent for this step, each part counted once. */
+  /** With several hosts: bytes they sent for this step, each partial counted once. */
   exchangedBytes?: number;
 }
 

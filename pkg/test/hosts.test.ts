@@ -39,7 +39,7 @@ class FakeWorker extends EventTarget {
 
   postMessage(message: ToWorker, transfer: Transferable[]): void {
     if (this.silent || this.ended) return;
-    if ('parts' in message) this.sent.push(...message.parts.map(({ buffer }) => buffer));
+    if ('partials' in message) this.sent.push(...message.partials.map(({ buffer }) => buffer));
     this.#port.postMessage(message, transfer as MessagePort[]);
   }
 
@@ -91,7 +91,7 @@ describe('three hosts', () => {
     await expect(load(FILE.slice(0, 6), options())).rejects.toThrow(code('truncated'));
   });
 
-  it('exchange a part a layer and token, in the order of the hosts, and add up what they did', async () => {
+  it('exchange a partial a layer and token, in the order of the hosts, and add up what they did', async () => {
     const session = await model.session(STAR);
     seen.merged = [];
     const progress: GenerateProgress[] = [];
@@ -142,7 +142,7 @@ describe('three hosts', () => {
     await expect(open({ hosts: 2, worker: true })).rejects.toThrow(code('unsupported'));
   });
 
-  it.each(['progress', 'part'] as const)('stop on request at a %s, and stay usable', async (message) => {
+  it.each(['progress', 'partial'] as const)('stop on request at a %s, and stay usable', async (message) => {
     const session = await model.session(STAR);
     const stop = new AbortController();
     workers[2].watcher = (data) => message in data && stop.abort();
@@ -151,8 +151,8 @@ describe('three hosts', () => {
     expect((await session.generate([1, 2, 3]).next()).value).toMatchObject({ id: 4 });
   });
 
-  // In phase 1 a host tells its progress, in phase 2 it exchanges parts.
-  describe.each(['progress', 'part'] as const)('that lose one at a %s', (message) => {
+  // In phase 1 a host tells its progress, in phase 2 it exchanges partials.
+  describe.each(['progress', 'partial'] as const)('that lose one at a %s', (message) => {
     it.each(['dies', 'hangs'] as const)('which %s, end in time, all of them', async (what) => {
       const session = await model.session(STAR);
       workers[1].watcher = (data, worker) => {
@@ -177,12 +177,12 @@ describe('three hosts', () => {
     await all(session.generate([1, 2, 3], { maxTokens: 1 }));
     const stop = new AbortController();
     workers[0].watcher = (data, worker) => {
-      if (!('part' in data)) return;
+      if (!('partial' in data)) return;
       worker.dispatchEvent(new MessageEvent('message', { data }));
       worker.terminate();
       stop.abort();
     };
-    // It had given its part and waited for the others when it went.
+    // It had given its partial and waited for the others when it went.
     await expect(session.generate([1, 2, 3], { signal: stop.signal }).next()).rejects.toThrow();
     expect(workers.every(({ ended }) => ended)).toBe(true);
     await expect(model.encode('a')).rejects.toThrow(code('host'));

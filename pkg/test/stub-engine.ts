@@ -224,8 +224,8 @@ class HostSession extends Session {
   override partial(): Float32Array {
     return Float32Array.of(this.number, this.#layer);
   }
-  override merge(parts: Float32Array[]): number {
-    seen.merged.push([this.number, ...parts.flatMap((part) => [...part])]);
+  override merge(partials: Float32Array[]): number {
+    seen.merged.push([this.number, ...partials.flatMap((partial) => [...partial])]);
     return this.#layer++ < LAYERS ? 3 : 1;
   }
 }

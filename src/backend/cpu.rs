@@ -104,6 +104,8 @@ pub struct Cpu {
     tags: Vec<Tag>,
     /// Products are with narrower copies, where there are any.
     narrow: bool,
+    /// Whether what is quantised is compared with what it was.
+    measure_noise: bool,
 }
 
 /// Rows and bytes read by the running pass.
@@ -168,6 +170,7 @@ impl Cpu {
             whole: Default::default(),
             tags: Vec::new(),
             narrow: false,
+            measure_noise: false,
         })
     }
 

@@ -56,13 +56,22 @@ impl Cache {
         Ok(())
     }
 
-    /// Moves the oldest `rows` full-precision rows, a multiple of `groups.tokens`, into two planes, and records it. Returns
-    /// the least signal-to-noise ratio, in dB, of the keys or the values of a head, if any moved.
+    /// Moves the oldest `rows` full-precision rows, a multiple of `groups.tokens`, into two planes, and records it. With
+    /// `measure`, returns the least signal-to-noise ratio, in dB, of the keys or the values of a head, if any moved; a
+    /// trace of sets has those of all heads.
     ///
     /// # Errors
     /// [`Error::Param`] for groups that do not fit the head.
-    pub fn quantise(&mut self, kv: Kv, groups: PlaneGroups, rows: usize, tracer: &mut Tracer) -> Result<Option<f32>> {
+    pub fn quantise(
+        &mut self,
+        kv: Kv,
+        groups: PlaneGroups,
+        rows: usize,
+        measure: bool,
+        tracer: &mut Tracer,
+    ) -> Result<Option<f32>> {
         let mut least = None;
+        let watch = tracer.detail >= Detail::Sets;
         let (width, reserved, store) = (self.head_dim, self.reserved, self.store());
         let tokens = groups.tokens.max(1) as usize;
         for (h, head) in self.heads[kv.0 as usize * self.kv_heads..][..self.kv_heads].iter_mut().enumerate() {
@@ -78,7 +87,9 @@ impl Cache {
                 head.k.fetch(start * width, k, tokens * width);
                 head.v.fetch(start * width, v, tokens * width);
                 planes.push(k, v, store);
-                planes.compare(first + start, [&k[..], &v[..]], &mut noise, stored);
+                if measure || watch {
+                    planes.compare(first + start, [&k[..], &v[..]], &mut noise, stored);
+                }
             }
             head.k.drop_front(there * width, reserved * width);
             head.v.drop_front(there * width, reserved * width);
@@ -86,8 +97,10 @@ impl Cache {
                 continue;
             }
             let [keys, values] = noise.map(|noise| noise.decibels());
-            least = Some(least.unwrap_or(f32::INFINITY).min(keys).min(values));
-            if tracer.detail >= Detail::Sets {
+            if measure {
+                least = Some(least.unwrap_or(f32::INFINITY).min(keys).min(values));
+            }
+            if watch {
                 tracer.record(Kind::Quantise, kv.0, h as u32, 0, head.position[first], there as u32);
                 for (part, (decibels, noise)) in [keys, values].into_iter().zip(noise).enumerate() {
                     let [a, b] = [decibels, noise.worst].map(f32::to_bits);

@@ -5,6 +5,9 @@ use crate::{Error, Result, method::PassKind, trace::Kind};
 
 impl Engine {
     fn end_pass(&mut self) {
+        if let Some(guard) = &mut self.guard {
+            guard.quantised(self.backend.kept().noise);
+        }
         (self.text.fed, self.stored) = (self.pass.rows.end, self.pass.rows.end);
         self.passes += 1;
         self.stage = Stage::Between;
@@ -29,7 +32,6 @@ impl Engine {
         if let Some(guard) = &mut self.guard {
             guard.logits(logits);
             guard.round(if verify { guesses as u32 } else { 0 }, held);
-            guard.quantised(self.backend.kept().noise);
         }
         self.end_pass();
         if self.leave_path() {

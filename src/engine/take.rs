@@ -108,6 +108,7 @@ impl Engine {
             guard.limit(limits);
             guard
         });
+        self.backend.measure_noise(options.guard.is_some_and(|limits| limits.noise.is_some()));
         self.options = options;
     }
 

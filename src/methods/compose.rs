@@ -53,6 +53,7 @@ impl Roles {
         for role in Role::ALL {
             let Some(part) = roles.get(role) else { continue };
             let built = roles.fill(role, part, shape)?;
+            // A parameter that asks for more than the named role must not be lost in silence.
             for other in [Role::Retain, Role::Schedule] {
                 if other != role && roles.get(other).is_none() && fills(&built, other) {
                     return self.refuse(format!(

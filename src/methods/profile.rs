@@ -4,7 +4,7 @@
 use super::{Spec, Value};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// The profiles that come with the crate.
 const SHIPPED: [&str; 1] = [include_str!("../../data/profiles/smollm2-135m-instruct.json")];
@@ -20,6 +20,13 @@ pub struct ModelKey {
     pub width: u32,
     /// Token ids.
     pub vocabulary: u32,
+}
+
+impl fmt::Display for ModelKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ModelKey { name, layers, width, vocabulary } = self;
+        write!(f, "{name} ({layers} layers, width {width}, {vocabulary} tokens)")
+    }
 }
 
 /// Calibrated parameters of a model's methods.

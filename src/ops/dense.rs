@@ -31,7 +31,8 @@ pub struct Kept {
     pub far: u64,
     /// Bytes that the pass moved between the tiers.
     pub moved: u64,
-    /// Least signal-to-noise ratio, in dB, of the keys or the values of a head that the pass quantised, if any.
+    /// Least signal-to-noise ratio, in dB, of the keys or the values of a head that the pass quantised, if any and if it
+    /// was [measured](Dense::measure_noise).
     pub noise: Option<f32>,
 }
 
@@ -65,6 +66,8 @@ pub trait Dense: Ops {
     fn embed(&mut self, table: Weight, ids: &[u32], first: u32) -> Result<()>;
     /// Whether products from now on may be with narrower copies of matrices, where the back end has any.
     fn narrow(&mut self, on: bool);
+    /// Whether what is quantised from now on is compared with what it was.
+    fn measure_noise(&mut self, on: bool);
     /// Residual of row `row` of the pass = `values`.
     fn put_row(&mut self, row: u32, values: &[f32]) -> Result<()>;
     /// queries, keys, values = norm(residual) times three matrices; rotates queries and, if the pass stores its rows,

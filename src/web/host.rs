@@ -39,7 +39,7 @@ impl Place {
 
 #[wasm_bindgen]
 impl Model {
-    /// The session of host `number` of `hosts`. Whenever `advance` or `merge` answers 3, all hosts' parts are wanted.
+    /// The session of host `number` of `hosts`. Whenever `advance` or `merge` answers 3, all hosts' partials are wanted.
     ///
     /// # Errors
     /// `unsupported` for another method than Star Attention, and for shadow evaluation and guards; `unknown_param`, `param`.

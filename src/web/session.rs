@@ -211,19 +211,19 @@ impl Session {
         Ok(all)
     }
 
-    /// Goes on with the parts of all hosts, this one's included, in their order; answers as [`advance`](Session::advance).
+    /// Goes on with the partials of all hosts, this one's included, in their order; answers as [`advance`](Session::advance).
     ///
     /// # Errors
-    /// `state` when no exchange is due, `shape` for parts that do not fit.
-    pub fn merge(&mut self, parts: Vec<js_sys::Float32Array>) -> JsResult<u8> {
+    /// `state` when no exchange is due, `shape` for partials that do not fit.
+    pub fn merge(&mut self, partials: Vec<js_sys::Float32Array>) -> JsResult<u8> {
         let c = &self.loaded.model.config;
-        let apart = |part: js_sys::Float32Array| {
-            let mut output = part.to_vec();
+        let apart = |partial: js_sys::Float32Array| {
+            let mut output = partial.to_vec();
             let lse = output.split_off(output.len() / (c.head_dim as usize + 1) * c.head_dim as usize);
             Partial { output, lse }
         };
-        let parts: Vec<Partial> = parts.into_iter().map(apart).collect();
-        let progress = self.engine.merge(&parts).map_err(throw)?;
+        let partials: Vec<Partial> = partials.into_iter().map(apart).collect();
+        let progress = self.engine.merge(&partials).map_err(throw)?;
         Ok(self.note(progress))
     }
 

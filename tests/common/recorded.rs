@@ -4,7 +4,7 @@
 use super::tiny;
 use attnscope::{
     cache::Store,
-    engine::{Options, Progress},
+    engine::Options,
     loader::Loaded,
     methods::{Row, Value},
 };
@@ -58,7 +58,7 @@ fn differs(loaded: &Loaded, row: &Row) -> Option<String> {
     let text = tiny::prompt(PROMPT + STEPS);
     engine.start(&text[..PROMPT], Options { max_tokens: STEPS as u32 + 1, ..Options::default() }).unwrap();
     for &id in &text[PROMPT..] {
-        while !matches!(engine.advance().unwrap(), Progress::Step(_)) {}
+        engine.next_step().unwrap();
         engine.choose(id).unwrap();
     }
     let logits = engine.logits().unwrap();

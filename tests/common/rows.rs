@@ -2,7 +2,7 @@
 
 use super::tiny;
 use attnscope::{
-    engine::{CHUNK, Engine, Options, Progress},
+    engine::{CHUNK, Engine, Options},
     loader::Loaded,
     methods::{self, ParamKind, Row, Value},
     trace::Detail,
@@ -110,16 +110,11 @@ pub fn budgets(row: &Variant, tokens: u32) -> Vec<(String, Value)> {
 pub fn run(engine: &mut Engine, trace: Detail, mut look: impl FnMut(u32, &[u8])) -> Vec<u32> {
     engine.start(&tiny::prompt(PROMPT), Options { max_tokens: STEPS, trace, ..Options::default() }).unwrap();
     let mut ids = Vec::new();
-    loop {
-        match engine.advance().unwrap() {
-            Progress::Working | Progress::Exchange => {}
-            Progress::Step(step) => {
-                ids.push(step.id);
-                engine.tracer().take(|block| look(step.position, block));
-            }
-            Progress::Done => return ids,
-        }
+    while let Some(step) = engine.next_step().unwrap() {
+        ids.push(step.id);
+        engine.tracer().take(|block| look(step.position, block));
     }
+    ids
 }
 
 pub fn number((name, value): (&str, f64)) -> (String, Value) {

@@ -84,11 +84,11 @@ impl Layers {
 
     /// One layer of the pass; returns the attention output, `[rows, query_heads * head_dim]`.
     pub fn layer(&mut self, layer: u32, first: u32, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
-        self.layer_part(layer, first, q, k, v).0
+        self.layer_partial(layer, first, q, k, v).0
     }
 
     /// The same, and for each piece of the rows what other hosts would get.
-    pub fn layer_part(
+    pub fn layer_partial(
         &mut self,
         layer: u32,
         first: u32,
@@ -101,14 +101,14 @@ impl Layers {
         self.store(layer, q, k, v);
         let site = self.site(layer, first, rows);
         let run = LayerRun::begin(&mut self.method, &mut self.cpu, site, &self.hidden).unwrap();
-        let (mut out, mut parts) = (Vec::new(), Vec::new());
+        let (mut out, mut partials) = (Vec::new(), Vec::new());
         for first in (0..rows).step_by(engine::CHUNK as usize) {
             run.attend(first..rows.min(first + engine::CHUNK), &mut self.cpu).unwrap();
             out.extend_from_slice(self.cpu.output());
-            parts.push(self.cpu.partial().ok());
+            partials.push(self.cpu.partial().ok());
         }
         run.settle(&mut self.method, &mut self.cpu).unwrap();
-        (out, parts)
+        (out, partials)
     }
 
     /// Only stores rows: a cache that was there before.

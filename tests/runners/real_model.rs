@@ -5,7 +5,7 @@ use super::Case;
 use crate::common::{load_model, report};
 use attnscope::{
     cache::Store,
-    engine::{Engine, Options, Progress},
+    engine::{Engine, Options},
     loader::Loaded,
     metrics::log_softmax,
 };
@@ -19,13 +19,8 @@ pub fn model() -> &'static Loaded {
 
 /// Runs to the next step.
 pub fn step(engine: &mut Engine) -> u32 {
-    loop {
-        match engine.advance().unwrap() {
-            Progress::Working | Progress::Exchange => {}
-            Progress::Step(step) => return step.id,
-            Progress::Done => panic!("ended early"),
-        }
-    }
+    let Some(step) = engine.next_step().unwrap() else { panic!("ended early") };
+    step.id
 }
 
 /// KL(reference || ours) in nats over the listed tokens and the rest as one bin.

@@ -119,12 +119,12 @@ impl Network {
         for layer in 0..self.layers {
             let [q, k, v] = [0, 1, 2].map(|which| self.of(which, layer, &x, self.width));
             let found: Vec<_> =
-                hosts.iter_mut().map(|host| host.layer_part(layer as u32, rows.start, &q, &k, &v)).collect();
+                hosts.iter_mut().map(|host| host.layer_partial(layer as u32, rows.start, &q, &k, &v)).collect();
             let mut output = found[0].0.clone();
             if passes[0].shared {
-                let parts: Vec<_> = found.into_iter().map(|(_, parts)| parts[0].clone().unwrap()).collect();
+                let partials: Vec<_> = found.into_iter().map(|(_, partials)| partials[0].clone().unwrap()).collect();
                 for host in &mut *hosts {
-                    host.cpu.merge(Kv(layer as u32), &parts).unwrap();
+                    host.cpu.merge(Kv(layer as u32), &partials).unwrap();
                 }
                 output = hosts[0].cpu.output().to_vec();
                 hosts.iter().for_each(|host| assert_eq!(host.cpu.output(), output, "every host finds the same"));

@@ -64,7 +64,7 @@ const CHECKS: &[Check] = &[
     Check(Rust, "generated files", &["examples/gen.rs"], |_| generate::check()),
     Check(Rust, "evaluation's table", &["docs/evaluation/claims.json"], |_| eval::check()),
     Check(Wasm, "build the .wasm", &[], |_| build::wasm(false)),
-    Check(Wasm, "tests in the browser", &["tests/web.rs"], wasm_pack),
+    Check(Wasm, "tests in the browser", &["tests/web"], wasm_pack),
     Check(Page, "build the page", &["pkg/package.json", "www/package.json"], |_| build::run(&build::Args::default())),
     Check(Page, "limits of size", &["pkg/package.json"], |_| size::run()),
     Check(Page, "package pkg", &["pkg/package.json"], |_| npm("pkg", &[])),

@@ -30,6 +30,10 @@ impl Dense for Cpu {
         self.narrow = on;
     }
 
+    fn measure_noise(&mut self, on: bool) {
+        self.measure_noise = on;
+    }
+
     fn put_row(&mut self, row: u32, values: &[f32]) -> Result<()> {
         let width = self.width();
         match self.x.chunks_exact_mut(width.max(1)).nth(row as usize) {
@@ -129,7 +133,7 @@ impl Dense for Cpu {
     }
 
     fn quantise(&mut self, kv: Kv, groups: PlaneGroups, rows: u32) -> Result<()> {
-        if let Some(noise) = self.cache.quantise(kv, groups, rows as usize, &mut self.tracer)? {
+        if let Some(noise) = self.cache.quantise(kv, groups, rows as usize, self.measure_noise, &mut self.tracer)? {
             self.read.noise = Some(self.read.noise.map_or(noise, |least| least.min(noise)));
         }
         Ok(())

@@ -4,7 +4,6 @@ use crate::{Failure, model::FileArgs};
 use attnscope::{
     Error,
     advisor::{self, Advice, Ask, Device, Figure, SCENARIOS, Scenario, Text},
-    methods::{Part, Spec},
 };
 use std::{
     fs,
@@ -87,11 +86,7 @@ fn show(out: &mut impl Write, advice: &Advice) -> io::Result<()> {
         (..) => "does not fit",
     };
     writeln!(out, "\n{}: {verdict}, {:.0} % of the text is kept", advice.method, 100.0 * advice.kept)?;
-    let parts: Vec<&Part> = match &advice.method {
-        Spec::Method(part) => vec![part],
-        Spec::Roles(roles) => roles.retain.iter().collect(),
-    };
-    for (name, value) in parts.iter().flat_map(|part| &part.params) {
+    for (name, value) in advice.method.parts().iter().flat_map(|part| &part.params) {
         writeln!(out, "  {name} = {value}")?;
     }
     for line in &advice.account.lines {

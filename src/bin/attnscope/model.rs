@@ -100,7 +100,7 @@ impl FileArgs {
             let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
             let profile = Profile::parse(&text).map_err(|e| fail(e.to_string()))?;
             if profile.model != loaded.profile.model {
-                return Err(fail(format!("calibrated for {:?}, this is {:?}", profile.model, loaded.profile.model)));
+                return Err(fail(format!("calibrated for {}, this is {}", profile.model, loaded.profile.model)));
             }
             loaded.profile = profile;
         }

@@ -125,14 +125,9 @@ pub struct Turn {
     /// Token ids that come one by one; of a free answer only their number counts.
     pub answer: Vec<u32>,
     /// Of a hidden value's answer, the tokens before its first digit.
-    #[serde(skip_serializing_if = "is_zero")]
     pub blank: usize,
     /// Whether they are forced on the model.
     pub how: Answer,
-}
-
-fn is_zero(n: &usize) -> bool {
-    *n == 0
 }
 
 impl Turn {
