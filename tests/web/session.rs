@@ -193,8 +193,8 @@ fn together(hosts: &mut [Session]) -> Vec<u32> {
         match answers[0] {
             2 => return ids,
             3 => {
-                let parts: Vec<_> = hosts.iter().map(|host| host.part().unwrap()).collect();
-                answers = hosts.iter_mut().map(|host| host.merge(parts.clone()).unwrap()).collect();
+                let partials: Vec<_> = hosts.iter().map(|host| host.partial().unwrap()).collect();
+                answers = hosts.iter_mut().map(|host| host.merge(partials.clone()).unwrap()).collect();
             }
             _ => {
                 let steps = hosts.iter_mut().map(|host| field(&host.step().unwrap(), "id").as_f64().unwrap() as u32);

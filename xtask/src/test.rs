@@ -50,7 +50,7 @@ const CHECKS: &[Check] = &[
     Check(Rust, "lint, native", &[], |_| lint(&["--workspace", "--all-targets", "--features", "cli"])),
     Check(Rust, "lint, wasm", &[], |_| {
         setup::wasm_target()?;
-        lint(&["--lib", "--target", "wasm32-unknown-unknown"])
+        lint(&["--lib", "--test", "web", "--target", "wasm32-unknown-unknown"])
     }),
     Check(Rust, "native tests", &[], |found| {
         sh::run(sh::cargo().args(["test", "--features", "cli"]).env("ATTNSCOPE_MODEL", found.model()?))
