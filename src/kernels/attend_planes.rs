@@ -48,6 +48,8 @@ pub struct PlaneRows<'a> {
 /// Buffers of [`attend_planes`]; `dim` is `head_dim` padded to whole blocks, in the order of codes.
 #[derive(Debug, Default)]
 pub(super) struct Folded {
+    /// The channel at every place of a row in the order of codes, `[dim]`; `head_dim` where there is none.
+    order: Vec<usize>,
     /// Queries, `[group, dim]`.
     plain: Vec<f32>,
     /// The steps of a key group, `[dim]`.
@@ -191,18 +193,43 @@ fn run<S: Simd, E: Element, C: Codes>(
 }
 
 /// `row` in the order of codes, padded with zeros to whole blocks.
+fn reorder(order: &[usize], row: &[f32], out: &mut Vec<f32>) {
+    out.extend(order.iter().map(|channel| row.get(*channel).copied().unwrap_or(0.0)));
+}
+
+/// Calls `f` with vectors of three equally long rows, the last padded with zeros, and with where they begin.
 #[inline(always)]
-fn reorder<S: Simd>(row: &[f32], out: &mut Vec<f32>) {
-    let places = 0..row.len().next_multiple_of(codes::block::<S>());
-    out.extend(places.map(|at| row.get(codes::channel::<S>(at)).copied().unwrap_or(0.0)));
+fn each3<S: Simd>(simd: S, rows: [&[f32]; 3], mut f: impl FnMut([S::f32s; 3], usize)) {
+    let whole = rows[0].len() / S::f32s::LEN * S::f32s::LEN;
+    for at in (0..whole).step_by(S::f32s::LEN) {
+        f(
+            rows.map(
+                #[inline(always)]
+                |row| S::f32s::from_slice(simd, &row[at..][..S::f32s::LEN]),
+            ),
+            at,
+        );
+    }
+    if whole < rows[0].len() {
+        f(
+            rows.map(
+                #[inline(always)]
+                |row| lanes::load_or(simd, &row[whole..], 0.0),
+            ),
+            whole,
+        );
+    }
 }
 
 impl Folded {
     /// Takes the queries of a row in, `[group, head_dim]`.
     #[inline(always)]
     fn load<S: Simd>(&mut self, queries: &[f32], dim: usize) {
-        self.plain.clear();
-        queries.chunks_exact(dim).for_each(|query| reorder::<S>(query, &mut self.plain));
+        let Folded { order, plain, .. } = self;
+        order.clear();
+        order.extend((0..dim.next_multiple_of(codes::block::<S>())).map(|at| codes::channel::<S>(at).min(dim)));
+        plain.clear();
+        queries.chunks_exact(dim).for_each(|query| reorder(order, query, plain));
     }
 
     /// Multiplies the steps of a key group into the queries, which are those of [`load`](Folded::load).
@@ -211,19 +238,16 @@ impl Folded {
         self.zeros.clear();
         self.zeros.extend(queries.chunks_exact(steps.len()).map(|query| {
             let mut sum = S::f32s::splat(simd, 0.0);
-            let parts = [query, steps, zeros].map(|of| of.chunks(S::f32s::LEN));
-            let [q, s, z] = parts;
-            for ((q, s), z) in q.zip(s).zip(z) {
-                let [q, s, z] = [q, s, z].map(
-                    #[inline(always)]
-                    |of| lanes::load_or(simd, of, 0.0),
-                );
-                sum = (z - s * C::BELOW).mul_add(q, sum);
-            }
+            each3(
+                simd,
+                [query, steps, zeros],
+                #[inline(always)]
+                |[q, s, z], _| sum = (z - s * C::BELOW).mul_add(q, sum),
+            );
             lanes::sum::<S>(sum)
         }));
         self.steps.clear();
-        reorder::<S>(steps, &mut self.steps);
+        reorder(&self.order, steps, &mut self.steps);
         self.queries.clear();
         self.queries.extend_from_slice(&self.plain);
         for query in self.queries.chunks_exact_mut(self.steps.len()) {
@@ -254,17 +278,24 @@ impl Folded {
         self.zeros.clear();
         for weights in weights.chunks_exact(count) {
             let from = self.part.len();
-            self.part.extend_from_slice(&weights[..planes.rows]);
+            self.part.resize(from + planes.rows, 0.0);
+            let part = &mut self.part[from..];
             let mut sum = S::f32s::splat(simd, 0.0);
-            let part = self.part[from..].chunks_mut(S::f32s::LEN);
-            for ((part, steps), zeros) in part.zip(steps.chunks(S::f32s::LEN)).zip(zeros.chunks(S::f32s::LEN)) {
-                let [w, s, z] = [&*part, steps, zeros].map(
-                    #[inline(always)]
-                    |of| lanes::load_or(simd, of, 0.0),
-                );
-                sum = (z - s * C::BELOW).mul_add(w, sum);
-                part.copy_from_slice(&(w * (s * C::STEP)).as_slice()[..part.len()]);
-            }
+            each3(
+                simd,
+                [&weights[..planes.rows], steps, zeros],
+                #[inline(always)]
+                |[w, s, z], at| {
+                    sum = (z - s * C::BELOW).mul_add(w, sum);
+                    let part = &mut part[at..];
+                    let (scaled, there) = (w * (s * C::STEP), part.len().min(S::f32s::LEN));
+                    if there == S::f32s::LEN {
+                        scaled.store_slice(&mut part[..S::f32s::LEN]);
+                    } else {
+                        part.copy_from_slice(&scaled.as_slice()[..there]);
+                    }
+                },
+            );
             self.zeros.push(lanes::sum::<S>(sum));
         }
     }

@@ -7,7 +7,7 @@
 
 use fearless_simd::prelude::*;
 
-use super::direct::{SLOTS, totals};
+use super::direct::{NEAR, SLOTS, totals};
 
 /// Most queries of a pass: two sums for each, and what is multiplied, fit the registers of AVX2.
 const PASS: usize = 4;
@@ -39,8 +39,8 @@ pub(super) trait Codes: Copy {
     fn from(self, first: usize, count: usize) -> Self;
     /// Row `slot`.
     fn row(self, slot: usize) -> Self::Row;
-    /// All rows.
-    fn rows(self) -> impl Iterator<Item = Self::Row>;
+    /// The rows from `slot` on.
+    fn rows(self, slot: usize) -> impl Iterator<Item = Self::Row>;
     /// As many words as a vector has, from byte `at` of a row on: in their bytes the codes of the even channels, and
     /// those of the odd ones.
     fn words<S: Simd>(simd: S, row: Self::Row, at: usize) -> [S::u32s; 2];
@@ -89,8 +89,8 @@ impl<'a> Codes for Upper<'a> {
     }
 
     #[inline(always)]
-    fn rows(self) -> impl Iterator<Item = &'a [u8]> {
-        self.codes.chunks_exact(self.stride).map(
+    fn rows(self, slot: usize) -> impl Iterator<Item = &'a [u8]> {
+        self.codes[slot * self.stride..].chunks_exact(self.stride).map(
             #[inline(always)]
             move |row| &row[self.first..][..self.count],
         )
@@ -126,8 +126,8 @@ impl<'a> Codes for Both<'a> {
     }
 
     #[inline(always)]
-    fn rows(self) -> impl Iterator<Item = [&'a [u8]; 2]> {
-        self.upper.rows().zip(self.lower.rows()).map(
+    fn rows(self, slot: usize) -> impl Iterator<Item = [&'a [u8]; 2]> {
+        self.upper.rows(slot).zip(self.lower.rows(slot)).map(
             #[inline(always)]
             |(upper, lower)| [upper, lower],
         )
@@ -183,14 +183,14 @@ fn score_pass<S: Simd, C: Codes, const G: usize>(
 ) {
     let (count, lanes) = (out.len() / G, S::f32s::LEN);
     for slot in (0..count).step_by(SLOTS) {
+        // Past the end the last one again; its scores are dropped.
+        let rows: [C::Row; SLOTS] = std::array::from_fn(|i| codes.row(first + (slot + i).min(count - 1)));
         let mut sums = [[S::f32s::splat(simd, 0.0); SLOTS]; G];
-        for i in 0..SLOTS {
-            // Past the end the last one again; its scores are dropped.
-            let row = codes.row(first + (slot + i).min(count - 1));
-            // Two sums a query, for one alone would wait for each multiplication before it.
-            let mut own = [[S::f32s::splat(simd, 0.0); 2]; G];
-            for at in (0..dim).step_by(block::<S>()) {
-                let q: [&[f32]; G] = std::array::from_fn(|g| &q[g * dim + at..][..8 * lanes]);
+        for at in (0..dim).step_by(block::<S>()) {
+            let q: [&[f32]; G] = std::array::from_fn(|g| &q[g * dim + at..][..8 * lanes]);
+            for (i, row) in rows.into_iter().enumerate() {
+                // Two sums a query, for one alone would wait for each multiplication before it.
+                let mut own = [[S::f32s::splat(simd, 0.0); 2]; G];
                 for (half, words) in C::words(simd, row, at / 2).into_iter().enumerate() {
                     for (j, key) in floats::<S>(words).into_iter().enumerate() {
                         for (own, q) in own.iter_mut().zip(q) {
@@ -199,9 +199,9 @@ fn score_pass<S: Simd, C: Codes, const G: usize>(
                         }
                     }
                 }
-            }
-            for (sums, own) in sums.iter_mut().zip(own) {
-                sums[i] = own[0] + own[1];
+                for (sums, own) in sums.iter_mut().zip(own) {
+                    sums[i] = sums[i] + (own[0] + own[1]);
+                }
             }
         }
         for (sums, out) in sums.iter().zip(out.chunks_exact_mut(count)) {
@@ -233,39 +233,57 @@ pub(super) fn weigh<S: Simd, C: Codes>(simd: S, dim: usize, weights: &[f32], cod
 
 #[inline(always)]
 fn weigh_pass<S: Simd, C: Codes, const G: usize>(simd: S, dim: usize, weights: &[f32], codes: C, out: &mut [f32]) {
-    for at in (0..dim).step_by(block::<S>()) {
-        weigh_pair::<S, C, G, 0>(simd, dim, at, weights, codes, out);
-        weigh_pair::<S, C, G, 1>(simd, dim, at, weights, codes, out);
-        weigh_pair::<S, C, G, 2>(simd, dim, at, weights, codes, out);
-        weigh_pair::<S, C, G, 3>(simd, dim, at, weights, codes, out);
+    let count = weights.len() / G;
+    out.fill(0.0);
+    for first in (0..count).step_by(NEAR) {
+        let mut near = [[0.0; G]; NEAR];
+        let near = &mut near[..NEAR.min(count - first)];
+        for (g, weights) in weights.chunks_exact(count).enumerate() {
+            near.iter_mut().zip(&weights[first..]).for_each(|(near, weight)| near[g] = *weight);
+        }
+        for at in (0..dim).step_by(block::<S>()) {
+            weigh_pair::<S, C, G, 0>(simd, dim, at, near, codes, first, out);
+            weigh_pair::<S, C, G, 1>(simd, dim, at, near, codes, first, out);
+            weigh_pair::<S, C, G, 2>(simd, dim, at, near, codes, first, out);
+            weigh_pair::<S, C, G, 3>(simd, dim, at, near, codes, first, out);
+        }
     }
 }
 
-/// Two of the eight vectors of a block: with more, sums would not stay in registers.
+/// Adds two of the eight vectors of a block: with more, sums would not stay in registers.
 #[inline(always)]
 fn weigh_pair<S: Simd, C: Codes, const G: usize, const PAIR: usize>(
     simd: S,
     dim: usize,
     at: usize,
-    weights: &[f32],
+    weights: &[[f32; G]],
     codes: C,
+    first: usize,
     out: &mut [f32],
 ) {
-    let (count, lanes) = (weights.len() / G, S::f32s::LEN);
-    let weights: [&[f32]; G] = std::array::from_fn(|g| &weights[g * count..][..count]);
-    let mut sums = [[S::f32s::splat(simd, 0.0); 2]; G];
-    for (slot, row) in codes.rows().take(count).enumerate() {
+    let lanes = S::f32s::LEN;
+    let at_out = |g: usize, i: usize| g * dim + at + (PAIR * 2 + i) * lanes;
+    let mut sums: [[S::f32s; 2]; G] = std::array::from_fn(
+        #[inline(always)]
+        |g| {
+            [0, 1].map(
+                #[inline(always)]
+                |i| S::f32s::from_slice(simd, &out[at_out(g, i)..][..lanes]),
+            )
+        },
+    );
+    for (row, weights) in codes.rows(first).zip(weights) {
         let value = floats::<S>(C::words(simd, row, at / 2)[PAIR / 2]);
-        for (sums, weights) in sums.iter_mut().zip(&weights) {
-            let weight = S::f32s::splat(simd, weights[slot]);
+        for (sums, weight) in sums.iter_mut().zip(weights) {
+            let weight = S::f32s::splat(simd, *weight);
             for (sum, value) in sums.iter_mut().zip(&value[PAIR % 2 * 2..]) {
                 *sum = value.mul_add(weight, *sum);
             }
         }
     }
-    for (sums, out) in sums.iter().zip(out.chunks_exact_mut(dim)) {
-        for (sum, out) in sums.iter().zip(out[at + PAIR * 2 * lanes..].chunks_exact_mut(lanes)) {
-            sum.store_slice(out);
+    for (g, sums) in sums.iter().enumerate() {
+        for (i, sum) in sums.iter().enumerate() {
+            sum.store_slice(&mut out[at_out(g, i)..][..lanes]);
         }
     }
 }

@@ -15,7 +15,7 @@ const PASS: usize = 4;
 /// Up to so many queries two passes beat a tile.
 const FEW: usize = 2 * PASS;
 /// Slots worked on before the next: their rows stay in the first-level cache.
-const NEAR: usize = 128;
+pub(super) const NEAR: usize = 128;
 /// Bytes that memory hands over at once.
 const LINE: usize = 64;
 /// Part of [`Element::RAW`] that goes into the queries; the rest goes into the scores, lest a product overflow.

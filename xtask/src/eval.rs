@@ -16,7 +16,7 @@ use crate::{model, sh, stamp};
 const FOLDER: &str = "docs/evaluation";
 /// What the advisor shows.
 const FIGURES: &str = "figures.json";
-const SUITES: [&str; 6] = ["passkey", "keys", "chat", "text", "speed", "pictures"];
+const SUITES: [&str; 8] = ["passkey", "haystack", "keys", "chat", "text", "long_answer", "speed", "pictures"];
 const BEGIN: &str = "<!-- evaluation: made by `cargo xtask eval` from docs/evaluation; do not edit -->\n";
 const END: &str = "<!-- /evaluation -->";
 

@@ -11,11 +11,14 @@ use super::{report::Report, suite::Suite};
 pub fn of(report: &Report, from: &str) -> Vec<(String, String)> {
     let rows = &report.settings;
     match report.suite {
-        Suite::Passkey => vec![("passkey.svg".to_owned(), heat::passkeys(rows, from))],
+        Suite::Passkey => {
+            vec![("passkey.svg".to_owned(), heat::passkeys("Passkeys on a line of their own", rows, from))]
+        }
+        Suite::Haystack => vec![("haystack.svg".to_owned(), heat::passkeys("Passkeys within a line", rows, from))],
         Suite::Text => vec![
             ("kl.svg".to_owned(), lines::divergence(rows, from)),
             ("bytes.svg".to_owned(), bars::bytes(rows, from)),
         ],
-        Suite::Keys | Suite::Chat | Suite::Pictures | Suite::Speed => Vec::new(),
+        Suite::Keys | Suite::Chat | Suite::LongAnswer | Suite::Pictures | Suite::Speed => Vec::new(),
     }
 }

@@ -60,13 +60,13 @@ fn columns(suite: Suite) -> Vec<Column> {
         row.metrics.get(name).map(|stat| stat.mean)
     }
     let mut columns: Vec<Column> = match suite {
-        Suite::Passkey | Suite::Keys | Suite::Chat => vec![
+        Suite::Passkey | Suite::Haystack | Suite::Keys | Suite::Chat => vec![
             ("found", |r| metric(r, "found"), 3),
             ("of full's", |r| metric(r, "found_given_full"), 3),
             ("exact", |r| metric(r, "exact"), 3),
             ("nll", |r| metric(r, "nll"), 3),
         ],
-        Suite::Text | Suite::Pictures => vec![
+        Suite::Text | Suite::LongAnswer | Suite::Pictures => vec![
             ("KL", |r| metric(r, "kl"), 5),
             ("p95", |r| Some(r.metrics.get("kl")?.p95), 4),
             ("top-1", |r| metric(r, "top1"), 3),

@@ -34,6 +34,8 @@ pub struct Sizes {
     pub prompt: u32,
     /// Tokens of a text after the prompt.
     pub answer: u32,
+    /// The same where the text after it is longer.
+    pub long_answer: u32,
     /// Prompt tokens of the long texts whose speed is measured.
     pub long: Vec<u32>,
 }
@@ -46,6 +48,7 @@ impl Default for Sizes {
             rounds: 8,
             prompt: 1500,
             answer: 128,
+            long_answer: 256,
             long: vec![4000, 8000],
         }
     }

@@ -8,6 +8,9 @@ use super::{
 use attnscope::{Error, Result, tokenizer::Tokenizer};
 
 const TASK: &str = "There is important info hidden inside a lot of irrelevant text. Find it and memorize it.";
+/// The filler of the customary passkey test (Mohtashami and Jaggi, arXiv 2305.16300).
+const CUSTOMARY: [&str; 5] =
+    ["The grass is green.", "The sky is blue.", "The sun is yellow.", "Here we go.", "There and back again."];
 /// Keys hidden in one text of `keys`.
 const HIDDEN: usize = 4;
 
@@ -39,8 +42,8 @@ impl Ask<'_> {
     }
 
     /// The prompt that `make` gives for a number of sentences of filler, with as nearly `length` tokens as there is.
-    fn fitted(&self, filler: &[String], length: u32, make: impl Fn(&[&str]) -> String) -> Result<String> {
-        let sentences: Vec<&str> = filler.iter().map(String::as_str).cycle().take(length as usize).collect();
+    fn fitted(&self, filler: &[impl AsRef<str>], length: u32, make: impl Fn(&[&str]) -> String) -> Result<String> {
+        let sentences: Vec<&str> = filler.iter().map(AsRef::as_ref).cycle().take(length as usize).collect();
         let tokens = |n: usize| Ok(self.tokenizer.encode_prompt(&make(&sentences[..n]))?.len());
         let (mut low, mut high) = (0, sentences.len());
         while high - low > 1 {
@@ -78,23 +81,41 @@ impl Ask<'_> {
     }
 }
 
-/// A number hidden at one of `depths` depths of a text of `length` tokens.
+/// A number hidden at one of `depths` depths of a text of `length` tokens, on a line of its own.
 ///
 /// # Errors
 /// From the tokenizer.
 pub fn passkey(ask: Ask, length: u32, n: u32, depths: u32) -> Result<Case> {
-    let mut random = ask.random(Suite::Passkey, length, n);
+    let filler = &ask.material.fillers[n as usize % ask.material.fillers.len()];
+    hidden(ask, Suite::Passkey, [length, n, depths], filler, "\n")
+}
+
+/// The same within the only line of the customary filler.
+///
+/// # Errors
+/// From the tokenizer.
+pub fn haystack(ask: Ask, length: u32, n: u32, depths: u32) -> Result<Case> {
+    hidden(ask, Suite::Haystack, [length, n, depths], &CUSTOMARY, " ")
+}
+
+fn hidden(
+    ask: Ask,
+    suite: Suite,
+    [length, n, depths]: [u32; 3],
+    filler: &[impl AsRef<str>],
+    between: &str,
+) -> Result<Case> {
+    let mut random = ask.random(suite, length, n);
     let key = number(&mut random);
     let depth = (f64::from(n) + 0.5) / f64::from(depths);
-    let filler = &ask.material.fillers[n as usize % ask.material.fillers.len()];
     let prompt = ask.fitted(filler, length, |sentences| {
         let (before, after) = sentences.split_at((sentences.len() as f64 * depth).round() as usize);
         let needle = format!("The pass key is {key}. Remember it. {key} is the pass key.");
-        let (before, after) = (before.join(" "), after.join(" "));
-        format!("{TASK}\n{before}\n{needle}\n{after}\nQuestion: What is the pass key?\nAnswer: The pass key is number")
+        let text = [TASK, &before.join(" "), &needle, &after.join(" ")].join(between);
+        format!("{text}\nQuestion: What is the pass key?\nAnswer: The pass key is number")
     })?;
     let ids = ask.split(&prompt, &format!(" {key}"))?;
-    Ok(ask.case(Suite::Passkey, format!("{length}-{n}"), length, Some(depth), ids))
+    Ok(ask.case(suite, format!("{length}-{n}"), length, Some(depth), ids))
 }
 
 /// Several people's numbers at even depths of a text, of which one is asked for.
@@ -132,7 +153,7 @@ pub fn keys(ask: Ask, length: u32, n: u32) -> Result<Case> {
 ///
 /// # Errors
 /// From the tokenizer; [`Error::Param`] when the text has fewer tokens.
-pub fn text(ask: Ask, name: &str, prompt: u32, how: Answer, answer: u32) -> Result<Case> {
+pub fn text(ask: Ask, suite: Suite, name: &str, prompt: u32, answer: u32) -> Result<Case> {
     let mut ids = ask.tokenizer.encode_prompt(material::text(name))?;
     let needed = prompt.saturating_add(answer) as usize;
     if ids.len() < needed {
@@ -141,7 +162,7 @@ pub fn text(ask: Ask, name: &str, prompt: u32, how: Answer, answer: u32) -> Resu
     }
     ids.truncate(needed);
     let answer = ids.split_off(prompt as usize);
-    let suite = if how == Answer::Forced { Suite::Text } else { Suite::Speed };
+    let how = if suite == Suite::Speed { Answer::Free } else { Answer::Forced };
     let turns = vec![Turn::new(ids, answer, how)];
     Ok(Case { suite, name: format!("{name}-{prompt}"), length: prompt, depth: None, turns })
 }
@@ -152,9 +173,8 @@ pub fn text(ask: Ask, name: &str, prompt: u32, how: Answer, answer: u32) -> Resu
 /// # Errors
 /// As for [`text`].
 pub fn picture(ask: Ask, name: &str, prompt: u32, answer: u32) -> Result<Case> {
-    let mut case = text(ask, name, prompt, Answer::Forced, answer)?;
+    let mut case = text(ask, Suite::Pictures, name, prompt, answer)?;
     let edge = prompt as usize / 20;
-    case.suite = Suite::Pictures;
     case.turns[0].picture = edge..prompt as usize - edge;
     Ok(case)
 }
@@ -192,7 +212,8 @@ pub mod tests {
             let mut seen = HashSet::new();
             for length in [2000, 4000] {
                 for n in 0..10 {
-                    for case in [passkey(ask, length, n, 10).unwrap(), keys(ask, length, n).unwrap()] {
+                    let passkeys = [passkey, haystack].map(|make| make(ask, length, n, 10).unwrap());
+                    for case in passkeys.into_iter().chain([keys(ask, length, n).unwrap()]) {
                         let tokens = case.prompt_tokens();
                         assert!(tokens.abs_diff(length) * 50 <= length, "{}: {tokens} for {length}", case.name);
                         let (prompt, answer) = (&case.turns[0].prompt, &case.turns[0].answer);
@@ -213,11 +234,11 @@ pub mod tests {
             let material = &Material::of(split).unwrap();
             let ask = Ask { material, tokenizer: &tokenizer };
             for name in &material.texts {
-                let case = text(ask, name, 1500, Answer::Forced, 128).unwrap();
+                let case = text(ask, Suite::Text, name, 1500, 128).unwrap();
                 assert_eq!((case.prompt_tokens(), case.turns[0].answer.len()), (1500, 128));
                 let tagged = picture(ask, name, 1500, 128).unwrap().turns[0].tagged();
                 assert_eq!((tagged.ids(), tagged.pictures()), (&case.turns[0].prompt[..], 1350));
-                assert!(text(ask, name, 1 << 20, Answer::Forced, 128).unwrap_err().to_string().contains(name.as_str()));
+                assert!(text(ask, Suite::Text, name, 1 << 20, 128).unwrap_err().to_string().contains(name.as_str()));
             }
         }
     }

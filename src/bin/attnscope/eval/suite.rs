@@ -10,7 +10,7 @@ use attnscope::{Result, engine::Prompt, kernels::Precision, loader::Loaded, ops:
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// A kind of question.
+/// A kind of question. New ones come last: the place of one is in the seeds of its prompts.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Suite {
@@ -26,11 +26,24 @@ pub enum Suite {
     Speed,
     /// The same as the text suite, with most of the prompt tagged as a picture
     Pictures,
+    /// A number hidden within the customary filler, by length and depth
+    Haystack,
+    /// The same as the text suite, with a longer text after the prompt
+    LongAnswer,
 }
 
 impl Suite {
     /// All of them, in the order in which they are run.
-    pub const ALL: [Suite; 6] = [Suite::Passkey, Suite::Keys, Suite::Chat, Suite::Text, Suite::Pictures, Suite::Speed];
+    pub const ALL: [Suite; 8] = [
+        Suite::Passkey,
+        Suite::Haystack,
+        Suite::Keys,
+        Suite::Chat,
+        Suite::Text,
+        Suite::LongAnswer,
+        Suite::Pictures,
+        Suite::Speed,
+    ];
     /// Those a setting runs when it names none.
     pub const QUALITY: [Suite; 4] = [Suite::Passkey, Suite::Keys, Suite::Chat, Suite::Text];
 
@@ -43,12 +56,14 @@ impl Suite {
             Suite::Text => "text",
             Suite::Speed => "speed",
             Suite::Pictures => "pictures",
+            Suite::Haystack => "haystack",
+            Suite::LongAnswer => "long_answer",
         }
     }
 
     /// Whether answers are compared with full attention's, token by token.
     pub fn compares(self) -> bool {
-        matches!(self, Suite::Text | Suite::Pictures)
+        matches!(self, Suite::Text | Suite::LongAnswer | Suite::Pictures)
     }
 
     /// Speeds are those of the fast products, all else is measured without their rounding unless `fast` is asked for.
@@ -65,23 +80,25 @@ impl Suite {
         let texts = material.texts.iter().take(most.unwrap_or(u32::MAX) as usize);
         let ask = Ask { material, tokenizer: &loaded.tokenizer };
         match self {
-            Suite::Passkey => {
+            Suite::Passkey | Suite::Haystack => {
+                let make = if self == Suite::Passkey { prompts::passkey } else { prompts::haystack };
                 let grid = sizes.lengths.iter().flat_map(|&length| (0..cases).map(move |n| (length, n)));
-                grid.map(|(length, n)| prompts::passkey(ask, length, n, sizes.cases)).collect()
+                grid.map(|(length, n)| make(ask, length, n, sizes.cases)).collect()
             }
             Suite::Keys => (0..cases).map(|n| prompts::keys(ask, sizes.prompt, n)).collect(),
             Suite::Chat => {
                 let template = loaded.chat()?;
                 (0..cases).map(|n| chat::chat(ask, template, sizes.rounds, n)).collect()
             }
-            Suite::Text => {
-                texts.map(|name| prompts::text(ask, name, sizes.prompt, Answer::Forced, sizes.answer)).collect()
+            Suite::Text => texts.map(|name| prompts::text(ask, self, name, sizes.prompt, sizes.answer)).collect(),
+            Suite::LongAnswer => {
+                texts.map(|name| prompts::text(ask, self, name, sizes.prompt, sizes.long_answer)).collect()
             }
             Suite::Pictures => texts.map(|name| prompts::picture(ask, name, sizes.prompt, sizes.answer)).collect(),
             Suite::Speed => {
                 let long = sizes.long.iter().map(|&prompt| (&material.texts[0], prompt));
                 let asked = texts.map(|name| (name, sizes.prompt)).chain(long);
-                asked.map(|(name, prompt)| prompts::text(ask, name, prompt, Answer::Free, sizes.answer)).collect()
+                asked.map(|(name, prompt)| prompts::text(ask, self, name, prompt, sizes.answer)).collect()
             }
         }
     }

@@ -10,12 +10,12 @@ const TILE: [f64; 2] = [300.0, 96.0];
 /// From the edge of a tile to its map.
 const INSET: [f64; 2] = [46.0, 24.0];
 
-/// The chart of the suite `passkey`.
-pub fn passkeys(rows: &[Row], from: &str) -> String {
+/// The chart of a suite of passkeys.
+pub fn passkeys(title: &str, rows: &[Row], from: &str) -> String {
     let lines = rows.len().div_ceil(COLUMNS);
     let mut svg = Svg::new(TILE[0] * COLUMNS as f64, 64.0 + TILE[1] * lines as f64);
-    let title = "Passkeys by length and depth";
-    svg.text([12.0, 22.0], Anchor::Start, "h", title);
+    let title = format!("{title}, by length and depth");
+    svg.text([12.0, 22.0], Anchor::Start, "h", &title);
     svg.rect([12.0, 34.0], CELL, "yes", "found");
     svg.text([28.0, 44.0], Anchor::Start, "t", "found");
     svg.rect([80.0, 34.0], CELL, "no", "lost");
@@ -28,7 +28,7 @@ pub fn passkeys(rows: &[Row], from: &str) -> String {
     for (n, row) in rows.iter().enumerate() {
         map(&mut svg, row, [TILE[0] * (n % COLUMNS) as f64 + 12.0, 60.0 + TILE[1] * (n / COLUMNS) as f64]);
     }
-    svg.finish(title, from)
+    svg.finish(&title, from)
 }
 
 fn map(svg: &mut Svg, row: &Row, [left, top]: [f64; 2]) {
