@@ -65,7 +65,7 @@ impl Loaded {
     /// For an unknown method or parameter or roles that do not fit together, and [`Error::Param`] for a context of 0 or
     /// beyond the model's.
     pub fn compose(&self, spec: &Spec, context: Option<u32>, store: Store, precision: Precision) -> Result<Engine> {
-        let method = self.profile.fill(spec).build(&self.shape())?;
+        let method = self.profile.build(spec, &self.shape())?;
         self.engine_for(method, context, store, precision)
     }
 

@@ -143,7 +143,11 @@ fn memory_is_read_and_the_device_bounds_it() {
     assert_eq!((device.room(Some(600), 300).unwrap(), device.room(Some(900), 300).unwrap()), (600, 700));
     assert_eq!(device.room(None, 2000).unwrap(), 0);
     assert_eq!(Device::default().room(None, 0).unwrap_err().code(), "param");
-    let notes = Device { webgpu_buffer: Some(10), threads: Some(2), ..Device::default() }.notes(&smollm(), 6000);
+    let (model, small) = (smollm(), Device { webgpu_buffer: Some(10), threads: Some(2), ..Device::default() });
+    let notes = |context: u32| small.notes(&model, &Text::of(context, None, 0).unwrap(), 6000);
+    assert_eq!((notes(model.context).len(), notes(model.context + 1).len()), (3, 4));
+    assert!(notes(model.context + 1)[3].contains("a bounded number"));
+    let notes = notes(100);
     assert!(notes[0].contains("no vector") && notes[1].contains("2 threads"), "{notes:?}");
     assert!(notes[2].contains("100 bytes, do not fit into a WebGPU buffer of 10"), "{notes:?}");
     for (context, generated, pictures) in [(1, None, 0), (10, Some(10), 0), (10, Some(0), 0), (10, Some(2), 9)] {

@@ -1,8 +1,8 @@
 // Started by `cargo xtask bench methods`: node run.mjs MODULE MODEL CONTEXTS ONLY PREFILLS TURNS TOKENS
 // MODULE is what wasm-bindgen made for Node. Prints a line of JSON for each context and setting.
 import { open } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 const [path, model, contexts, only, ...counts] = process.argv.slice(2);
 const PORTION = 1 << 20;
@@ -11,7 +11,7 @@ globalThis.processorSeconds = () => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
 };
-const { Bench } = createRequire(import.meta.url)(resolve(path));
+const { Bench } = await import(pathToFileURL(resolve(path)).href);
 const bench = new Bench();
 const file = await open(model);
 for (const portion = new Uint8Array(PORTION); ; ) {

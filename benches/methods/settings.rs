@@ -43,23 +43,6 @@ pub const SETTINGS: &[Setting] = &[
     },
 ];
 
-/// Star Attention on hosts of its own.
-pub struct Hosts {
-    /// What the table calls it.
-    pub name: &'static str,
-    /// How many.
-    pub hosts: u32,
-    /// Parameters that are not at their default.
-    pub params: &'static [(&'static str, u32)],
-}
-
-/// All of them. An anchor as long as a block, as published, has the second of two hosts compute three quarters of the text.
-pub const HOSTS: &[Hosts] = &[
-    Hosts { name: "star_attention, 1 host", hosts: 1, params: &[] },
-    Hosts { name: "star_attention, 2 hosts", hosts: 2, params: &[] },
-    Hosts { name: "the same, anchor 256", hosts: 2, params: &[("anchor_size", 256)] },
-];
-
 /// Those of these names; all if there are none.
 pub fn named(names: &[String]) -> Vec<&'static Setting> {
     SETTINGS.iter().filter(|setting| names.is_empty() || names.iter().any(|name| name == setting.name)).collect()

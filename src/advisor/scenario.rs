@@ -1,5 +1,6 @@
 //! Which methods suit which use, and what a device allows.
 
+use super::Text;
 use crate::{Error, Result, model::Config};
 
 /// What matters most.
@@ -135,9 +136,9 @@ impl Device {
         })
     }
 
-    /// What follows for a cache of `bytes` bytes.
+    /// What follows for a text and its cache of `bytes` bytes.
     #[must_use]
-    pub fn notes(&self, model: &Config, bytes: u64) -> Vec<String> {
+    pub fn notes(&self, model: &Config, text: &Text, bytes: u64) -> Vec<String> {
         let mut notes = vec![match self.vector_bits {
             0 => "no vector instructions: reading less of the cache saves most here".to_owned(),
             bits => format!("vectors of {bits} bits"),
@@ -148,6 +149,12 @@ impl Device {
             let fits = if layer <= most { "fit" } else { "do not fit" };
             format!("a layer's keys, {layer} bytes, {fits} into a WebGPU buffer of {most}")
         }));
+        let (tokens, context) = (u64::from(text.prompt) + u64::from(text.generated), model.context);
+        if tokens > context.into() {
+            notes.push(format!(
+                "the model's context is {context} tokens: {tokens} run only with a method that keeps a bounded number"
+            ));
+        }
         notes
     }
 }

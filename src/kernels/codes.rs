@@ -200,7 +200,7 @@ fn score_pass<S: Simd, C: Codes, const G: usize>(
                     }
                 }
                 for (sums, own) in sums.iter_mut().zip(own) {
-                    sums[i] = sums[i] + (own[0] + own[1]);
+                    sums[i] += own[0] + own[1];
                 }
             }
         }

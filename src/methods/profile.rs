@@ -1,8 +1,8 @@
 //! Parameters that were calibrated for one model. They take the place of the registry's defaults; what a caller gives
 //! comes first. `attnscope calibrate` makes a profile.
 
-use super::{Spec, Value};
-use crate::{Error, Result};
+use super::{Shape, Spec, Value};
+use crate::{Error, Result, method::Method};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -66,6 +66,26 @@ impl Profile {
         }
         spec
     }
+
+    /// The same, ready to run.
+    ///
+    /// # Errors
+    /// As [`Spec::build`]; an error about a value of this profile says whose it is.
+    pub fn build(&self, spec: &Spec, shape: &Shape) -> Result<Method> {
+        self.fill(spec).build(shape).map_err(|error| match error {
+            Error::Param { name, got, allowed } if self.gave(&name, spec) => {
+                Error::Param { name, got: format!("{got}, by the model's profile,"), allowed }
+            }
+            error => error,
+        })
+    }
+
+    /// Whether the value of `method.parameter` is not the caller's but this profile's.
+    fn gave(&self, name: &str, spec: &Spec) -> bool {
+        let Some((method, param)) = name.split_once('.') else { return false };
+        let given = spec.parts().into_iter().any(|part| part.name == method && part.params.contains_key(param));
+        !given && self.params.get(method).is_some_and(|params| params.contains_key(param))
+    }
 }
 
 #[cfg(test)]
@@ -94,5 +114,18 @@ mod tests {
         let tidal = Spec::Method(Part::new("tidal_decode", &[]));
         assert_eq!(Profile::of(other).fill(&tidal), tidal);
         assert_eq!(Profile::parse("{").unwrap_err().code(), "file");
+    }
+
+    #[test]
+    fn an_error_says_when_the_value_is_not_the_callers() {
+        let profile = Profile::parse(SHIPPED[0]).unwrap();
+        let late = |more: &[(String, Value)]| {
+            let given = [&[("start_layer".to_owned(), Value::Number(20.0))], more].concat();
+            profile.build(&Spec::method("tidal_decode", &given), &Shape { layers: 30 }).map(|_| ()).unwrap_err()
+        };
+        let own = late(&[("reselect_layers".to_owned(), Value::List(vec![10.0]))]);
+        let (own, filled) = (own.to_string(), late(&[]).to_string());
+        assert!(filled.contains("reselect_layers") && filled.contains("by the model's profile"), "{filled}");
+        assert!(own.contains("reselect_layers") && !own.contains("profile"), "{own}");
     }
 }

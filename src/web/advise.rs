@@ -89,6 +89,6 @@ impl Model {
         let scenario = options.scenario.as_deref().map_or(Ok(Scenario::Any), Scenario::find)?;
         let advice = advisor::advise(&Ask { memory, text, scenario }, config, &[])?;
         let most = advice.iter().find(|advice| advice.advised).map_or(memory, |advice| advice.account.bytes);
-        Ok(AdviceList { memory: memory as f64, notes: device.notes(config, most), advice })
+        Ok(AdviceList { memory: memory as f64, notes: device.notes(config, &text, most), advice })
     }
 }

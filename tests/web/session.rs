@@ -72,7 +72,7 @@ fn every_method_runs_and_repeats_itself() {
         let mut session = model.session(options).unwrap();
         let first = run(&mut session);
         assert_eq!(first.0.len(), 12, "{}", row.name);
-        assert!(first.1 > 0 && first.1 % 16 == 0);
+        assert!(first.1 > 0 && first.1.is_multiple_of(16));
         assert_eq!(run(&mut session), first, "{}", row.name);
     }
     console_log!("{} methods ran", REGISTRY.len());

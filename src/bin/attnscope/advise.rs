@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let memory = device.room(args.memory, weights)?;
     let advice = advisor::advise(&Ask { memory, text, scenario }, &config, &figures(args.figures.as_ref())?)?;
     let most = advice.iter().find(|advice| advice.advised).map_or(memory, |advice| advice.account.bytes);
-    let notes = device.notes(&config, most);
+    let notes = device.notes(&config, &text, most);
     if args.json {
         let all = serde_json::json!({ "memory": memory, "prompt": text.prompt, "generated": text.generated, "notes": notes, "advice": advice });
         writeln!(out, "{all}")?;

@@ -110,7 +110,7 @@ fn wasm(args: &Args, model: &Path) -> Result<Command> {
     let (bin, out) = (setup::wasm_bindgen()?, sh::target_dir()?.join("methods_wasm"));
     setup::node()?;
     sh::step("wasm-bindgen", || {
-        let flags = ["--target", "nodejs", "--no-typescript", "--out-dir"];
+        let flags = ["--target", "experimental-nodejs-module", "--no-typescript", "--out-dir"];
         sh::run_aside(sh::in_root(bin.join("wasm-bindgen")).arg(&module).args(flags).arg(&out))
     })?;
     let mut command = sh::node();

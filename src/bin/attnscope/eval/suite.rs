@@ -13,6 +13,7 @@ use std::ops::Range;
 /// A kind of question. New ones come last: the place of one is in the seeds of its prompts.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Suite {
     /// A number hidden in a text, by length and depth
     Passkey,
