@@ -1,0 +1,134 @@
+//! A model that is loaded, and the engines and prompts it gives.
+
+use crate::{
+    Error, Result,
+    backend::{Cpu, Weights},
+    cache::Store,
+    chat::{ChatMessage, ChatTemplate},
+    engine::{Engine, Prompt},
+    kernels::Precision,
+    method::Method,
+    methods::{self, Profile, Spec, Value},
+    model::Model,
+    ops::Tag,
+    tokenizer::Tokenizer,
+};
+use std::sync::Arc;
+
+/// A loaded model file: shape, numbers, tokenizer and chat template.
+pub struct Loaded {
+    /// `general.name`, or the architecture.
+    pub name: String,
+    /// Shape and places of weights.
+    pub model: Arc<Model>,
+    /// The numbers, shared by all sessions.
+    pub weights: Arc<Weights>,
+    /// Text to ids and back.
+    pub tokenizer: Tokenizer,
+    /// Calibrated parameters of its methods, which take the place of the registry's defaults.
+    pub profile: Profile,
+    pub(super) chat: Option<Result<ChatTemplate>>,
+}
+
+impl Loaded {
+    /// The chat template of the file.
+    ///
+    /// # Errors
+    /// [`Error::Template`] if it has none or one that does not parse; all else works without.
+    pub fn chat(&self) -> Result<&ChatTemplate> {
+        match &self.chat {
+            Some(template) => template.as_ref().map_err(Clone::clone),
+            None => Err(Error::Template("the model file has none; give the prompt as text".to_owned())),
+        }
+    }
+
+    /// An engine with a method of the registry on the CPU, as it is; see [`compose`](Loaded::compose).
+    ///
+    /// # Errors
+    /// As [`compose`](Loaded::compose).
+    pub fn engine(
+        &self,
+        method: &str,
+        params: &[(String, Value)],
+        context: Option<u32>,
+        store: Store,
+    ) -> Result<Engine> {
+        self.compose(&Spec::method(method, params), context, store, Precision::Fast)
+    }
+
+    /// An engine with a method on the CPU. `context` limits the text, in tokens; `None`: as many as the model was
+    /// trained for. Parameters that are not given take their value from the [profile](Loaded::profile).
+    ///
+    /// # Errors
+    /// For an unknown method or parameter or roles that do not fit together, and [`Error::Param`] for a context of 0 or
+    /// beyond the model's.
+    pub fn compose(&self, spec: &Spec, context: Option<u32>, store: Store, precision: Precision) -> Result<Engine> {
+        let method = self.profile.build(spec, &self.shape())?;
+        self.engine_for(method, context, store, precision)
+    }
+
+    /// A conversation as a prompt, each round tagged; it ends where the assistant's answer begins.
+    ///
+    /// # Errors
+    /// As [`chat`](Loaded::chat), and what the template or the tokenizer says.
+    pub fn chat_prompt(&self, messages: &[ChatMessage]) -> Result<Prompt> {
+        self.rounds(&self.chat()?.render_rounds(messages, true)?, true)
+    }
+
+    /// What follows an answer when the conversation goes on: the end of the answer, as the template writes it, and
+    /// `messages`, each round tagged.
+    ///
+    /// # Errors
+    /// As [`chat_prompt`](Loaded::chat_prompt).
+    pub fn chat_turn(&self, messages: &[ChatMessage]) -> Result<Prompt> {
+        self.rounds(&self.chat()?.render_turn(messages)?, false)
+    }
+
+    fn rounds(&self, parts: &[String], begin: bool) -> Result<Prompt> {
+        let mut prompt = Prompt::default();
+        for (part, round) in parts.iter().zip(0..) {
+            let first = begin && round == 0;
+            let ids = if first { self.tokenizer.encode_prompt(part)? } else { self.tokenizer.encode(part, true)? };
+            prompt.append_ids(&ids, Tag { round, picture: 0 });
+        }
+        Ok(prompt)
+    }
+
+    /// What of the model a method may depend on.
+    #[must_use]
+    pub fn shape(&self) -> methods::Shape {
+        methods::Shape { layers: self.model.config.layers }
+    }
+
+    /// An engine with a method that is no row of the registry, such as one host's of a [`Plan`](methods::Plan).
+    ///
+    /// # Errors
+    /// [`Error::Param`] for a context of 0 or beyond the model's.
+    pub fn engine_for(
+        &self,
+        method: Method,
+        context: Option<u32>,
+        store: Store,
+        precision: Precision,
+    ) -> Result<Engine> {
+        let config = &self.model.config;
+        let context = context.unwrap_or(config.context);
+        if !(1..=config.context).contains(&context) {
+            let allowed = format!("1 to {}", config.context);
+            return Err(Error::Param { name: "context".into(), got: context.to_string(), allowed });
+        }
+        if method.schedule.narrow_guesses() {
+            let layers = self.model.layers.iter();
+            if !self.weights.narrow(layers.flat_map(|layer| [layer.gate, layer.up, layer.down]))? {
+                return Err(Error::Param {
+                    name: "draft_weights".into(),
+                    got: "int4_ffn".into(),
+                    allowed: "same: the feed-forward matrices of this file have 4 bits already".into(),
+                });
+            }
+        }
+        let cpu = Cpu::new(config.into(), self.weights.clone(), method.retain.positions(), store)?;
+        let cpu = cpu.with_precision(precision);
+        Ok(Engine::new(self.model.clone(), Box::new(cpu), method, context))
+    }
+}
