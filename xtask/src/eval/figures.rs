@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::table::{Claims, Report, number};
 
 /// What is told of a method, the report that has it, and where.
-const MEASURED: [(&str, &str, &str); 11] = [
+const MEASURED: [(&str, &str, &str); 10] = [
     ("divergence from full attention, nats a token", "text", "metrics.kl.mean"),
     ("share of pass keys found", "passkey", "metrics.found.mean"),
     ("keys and values stored, share of full attention's", "text", "cost.stored_share"),
@@ -16,7 +16,6 @@ const MEASURED: [(&str, &str, &str); 11] = [
     ("keys and values read there, share of full attention's", "chat", "cost.read_share"),
     ("share of guesses that hold", "speed", "metrics.acceptance.mean"),
     ("prefill at 8000 tokens, times as fast as full attention", "speed", "case.sherlock-8000.metrics.speedup_prefill"),
-    ("decode at 8000 tokens, times as fast as full attention", "speed", "case.sherlock-8000.metrics.speedup_decode"),
 ];
 
 /// The file's text; what was not measured is left out.
