@@ -12,6 +12,7 @@ mod codes;
 mod direct;
 mod element;
 mod exp;
+mod folded;
 mod gemm;
 mod gemm_words;
 mod gemv;

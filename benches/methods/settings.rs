@@ -29,8 +29,9 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "tidal_decode",
         method: "tidal_decode",
-        // Sparse layers read 12 % of the text; with the two that select and the two before them that makes 24 %.
-        params: |context| format!("share=all_heads reselect_layers=14 top_k={}", context * 12 / 100),
+        // Sparse layers read 12 % of the text; with the two that select, the second by the model's profile, and the two
+        // before them that makes 24 %.
+        params: |context| format!("share=all_heads top_k={}", context * 12 / 100),
         phase: Phase::Decode,
     },
     Setting { name: "quant_spec", method: "quant_spec", params: |_| "gamma=4".to_owned(), phase: Phase::Decode },

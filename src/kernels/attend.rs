@@ -8,9 +8,9 @@ use fearless_simd::{dispatch, prelude::*};
 
 use super::activations::FEW_ROWS;
 use super::attend_blocks::Used;
-use super::attend_planes::Folded;
 use super::block::{self, Rows, RowsMut};
 use super::direct;
+use super::folded::Folded;
 use super::softmax::softmax_of;
 use super::tile::{Run, Slots, TILE, Tiles};
 use super::{Element, Rope};

@@ -80,7 +80,7 @@ impl Profile {
         })
     }
 
-    /// Whether the value of `method.parameter` is not the caller's but this profile's.
+    /// Whether the value of `method.parameter` is not the caller's, in any role, but this profile's.
     fn gave(&self, name: &str, spec: &Spec) -> bool {
         let Some((method, param)) = name.split_once('.') else { return false };
         let given = spec.parts().into_iter().any(|part| part.name == method && part.params.contains_key(param));
