@@ -1,5 +1,7 @@
 //! Back ends: what runs [`Ops`](crate::ops::Ops) and [`Dense`](crate::ops::Dense).
 
 mod cpu;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 
 pub use cpu::{Cpu, Shape, WeightData, Weights};

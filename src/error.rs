@@ -121,6 +121,12 @@ pub enum Error {
         /// What happened to it.
         why: String,
     },
+    /// No GPU can be used, or the one in use is lost: a session goes on on the CPU.
+    #[error("GPU: {why}")]
+    Gpu {
+        /// What happened.
+        why: String,
+    },
     /// A call that does not fit the session's state.
     #[error("{0}")]
     State(&'static str),
@@ -149,6 +155,7 @@ impl Error {
             Error::Tokenizer(_) => "tokenizer",
             Error::Template(_) => "template",
             Error::Host { .. } => "host",
+            Error::Gpu { .. } => "gpu",
             Error::State(_) => "state",
         }
     }

@@ -43,6 +43,8 @@ pub use grid::Grid;
 pub use half::{decode, encode};
 pub use matmul::{GemmScratch, matmul};
 pub use matrix::{BLOCK, Layout, Matrix};
+#[cfg(feature = "gpu")]
+pub(crate) use matrix::{LANES, Store};
 pub use merge::merge;
 pub use nearest::nearest;
 pub use norm::rms_norm;

@@ -46,6 +46,24 @@ impl Rope {
         self.positions
     }
 
+    /// Cosine and sine of each pair, `[positions, rotated / 2]`.
+    #[must_use]
+    pub fn table(&self) -> &[[f32; 2]] {
+        &self.table
+    }
+
+    /// Which components form a pair.
+    #[must_use]
+    pub fn style(&self) -> RopeStyle {
+        self.style
+    }
+
+    /// Components of a head that are rotated, the first ones.
+    #[must_use]
+    pub fn rotated(&self) -> usize {
+        2 * self.frequencies.len()
+    }
+
     /// Makes the table reach `positions`; never shrinks it.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measured speeds, each against something: other runtimes, or our own full attention.
 
+mod gpu;
 mod methods;
 mod peers;
 
@@ -23,6 +24,8 @@ enum What {
     Peers(peers::Args),
     /// Attention and whole time of the methods against full attention
     Methods(methods::Args),
+    /// The sparse WebGPU kernels against the dense ones, on the adapter at hand
+    Gpu(gpu::Args),
 }
 
 /// Runs a measurement.
@@ -30,6 +33,7 @@ pub fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Peers(args) => peers::run(args),
         What::Methods(args) => methods::run(args),
+        What::Gpu(args) => gpu::run(args),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::sh;
+use crate::{apt, sh};
 
 const CHROMES: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 const MAC: &str = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome";
@@ -38,13 +38,7 @@ pub fn find() -> Result<Browser> {
     if let Some(browser) = look() {
         return Ok(browser);
     }
-    if let Some(apt) = apt() {
-        sh::step("Installing Chromium and its driver", || {
-            sh::run_aside(sh::in_root(apt[0]).args(&apt[1..]).args(["update", "-qq"]))?;
-            let packages = ["install", "-y", "-qq", "--no-install-recommends", "chromium", "chromium-driver"];
-            sh::run_aside(sh::in_root(apt[0]).args(&apt[1..]).args(packages).env("DEBIAN_FRONTEND", "noninteractive"))
-        })?;
-    }
+    apt::install("Chromium and its driver", &["chromium", "chromium-driver"])?;
     match look() {
         Some(browser) => Ok(browser),
         None => bail!(
@@ -71,13 +65,4 @@ fn look() -> Option<Browser> {
 
 fn named(variable: &str) -> Option<PathBuf> {
     env::var_os(variable).map(PathBuf::from)
-}
-
-/// How to call apt-get without being asked for a password, if at all.
-fn apt() -> Option<&'static [&'static str]> {
-    which::which("apt-get").ok()?;
-    if sh::capture(sh::in_root("id").arg("-u")).is_ok_and(|id| id == "0") {
-        return Some(&["apt-get"]);
-    }
-    sh::succeeds(sh::in_root("sudo").args(["-n", "true"])).then_some(&["sudo", "-n", "apt-get"])
 }

@@ -1,5 +1,6 @@
 //! The project's tasks: `cargo xtask --help`. One file a task; what several tasks need is in `setup.rs` and `sh.rs`.
 
+mod apt;
 mod bench;
 mod browser;
 mod build;
@@ -12,6 +13,7 @@ mod sh;
 mod size;
 mod stamp;
 mod test;
+mod vulkan;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{browser, model, sh, stamp};
+use crate::{browser, model, sh, stamp, vulkan};
 
 const WASM: &str = "wasm32-unknown-unknown";
 const WASM_PACK: &str = "0.15.1";
@@ -22,6 +22,7 @@ pub fn all() -> Result<()> {
     wasm_pack()?;
     node_modules()?;
     browser::find()?;
+    vulkan::ensure()?;
     eprintln!("==> Everything is there");
     Ok(())
 }

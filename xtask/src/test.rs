@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::browser::{self, Browser};
-use crate::{build, eval, generate, model, setup, sh, size};
+use crate::{build, eval, generate, model, setup, sh, size, vulkan};
 
 /// What to run.
 #[derive(clap::Args)]
@@ -47,13 +47,21 @@ struct Check(Part, &'static str, &'static [&'static str], fn(&Found) -> Result<(
 
 const CHECKS: &[Check] = &[
     Check(Rust, "format", &[], |_| cargo(&["fmt", "--all", "--check"])),
-    Check(Rust, "lint, native", &[], |_| lint(&["--workspace", "--all-targets", "--features", "cli"])),
+    Check(Rust, "lint, native", &[], |_| lint(&["--workspace", "--all-targets", "--features", "cli,gpu"])),
     Check(Rust, "lint, wasm", &[], |_| {
         setup::wasm_target()?;
-        lint(&["--lib", "--test", "web", "--target", "wasm32-unknown-unknown"])
+        lint(&["--lib", "--test", "web", "--target", "wasm32-unknown-unknown"])?;
+        lint(&["--lib", "--target", "wasm32-unknown-unknown", "--features", "gpu"])
     }),
     Check(Rust, "native tests", &[], |found| {
-        sh::run(sh::cargo().args(["test", "--features", "cli"]).env("ATTNSCOPE_MODEL", found.model()?))
+        vulkan::ensure()?;
+        let mut command = sh::cargo();
+        command.args(["test", "--features", "cli,gpu"]).env("ATTNSCOPE_MODEL", found.model()?);
+        // Without an adapter its tests would pass unrun; whoever wants that says so: ATTNSCOPE_GPU=optional.
+        if env::var_os("ATTNSCOPE_GPU").is_none() {
+            command.env("ATTNSCOPE_GPU", "required");
+        }
+        sh::run(&mut command)
     }),
     Check(Rust, "fuzz target", &["fuzz/Cargo.toml"], |_| {
         // A folder of its own: in one they would overwrite each other's library, built from other crates.

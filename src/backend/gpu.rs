@@ -1,0 +1,73 @@
+//! The WebGPU back end's foundation: a device, its buffers and compiled kernels, and bursts of work that wait once.
+//!
+//! The same code runs natively (Vulkan, Metal, Direct3D 12) and in a page. Only WebGPU's default limits are asked for, so
+//! what a software adapter computes in a test is what a graphics card computes. `docs/gpu.md` says how buffers are laid
+//! out and how a token is recorded.
+
+mod adapter;
+mod attend;
+mod attend_planes;
+mod attend_rows;
+mod buffer;
+mod burst;
+mod faults;
+mod matmul;
+mod pipelines;
+mod rope;
+mod shaders;
+mod wait;
+
+pub use adapter::Report;
+pub use attend::{Decode, DecodeRead, Heads, Lists, Merge, Partials, Rows, Stored};
+pub use attend_planes::{DecodePlanes, PlaneBuffers};
+pub use attend_rows::{Blocks, Prefill};
+pub use buffer::Buffer;
+pub use burst::{Burst, Counters};
+pub use matmul::{Ending, Norm, Product, Weights};
+pub use pipelines::Kernel;
+pub use rope::{Append, RopeTable};
+pub use shaders::{SHADERS, Shader};
+
+use std::cell::{Cell, RefCell};
+
+use faults::Faults;
+use pipelines::Pipelines;
+
+/// A device and what is compiled for it.
+pub struct Gpu {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    report: Report,
+    faults: Faults,
+    pipelines: RefCell<Pipelines>,
+    counters: Cell<Counters>,
+    /// Bound where a kernel's optional output is not wanted.
+    nothing: Buffer,
+}
+
+impl Gpu {
+    /// What kind of device this is.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// What was done since the device was opened.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters.get()
+    }
+
+    /// Gives the device up: everything that uses it from now on is [`Error::Gpu`](crate::Error::Gpu), as when a driver
+    /// loses it.
+    pub fn destroy(&self) {
+        self.device.destroy();
+        self.faults.lose("the device was destroyed");
+    }
+
+    fn count(&self, add: impl FnOnce(&mut Counters)) {
+        let mut counters = self.counters.get();
+        add(&mut counters);
+        self.counters.set(counters);
+    }
+}

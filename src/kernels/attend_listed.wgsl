@@ -1,0 +1,128 @@
+// Decode attention, split over tiles of what is read: all slots, listed slots, or listed blocks of slots.
+//
+// Workgroup (tile, reader, row). A reader is GROUP query heads that read the same slots of one KV head.
+
+const ALL: u32 = 0u;
+const SLOTS: u32 = 1u;
+const BLOCKS: u32 = 2u;
+
+struct Params {
+    kv_first: u32, // row of the cache where KV head 0 begins
+    kv_stride: u32, // rows from a KV head to the next
+    readers_per_kv: u32,
+    readers_per_list: u32,
+    list_first: u32, // word of `lists` where list 0 begins: its count, then its entries
+    list_stride: u32,
+    rows: u32, // of the pass; of ALL, row r does not see the newest rows - 1 - r slots
+    window: u32, // of ALL, the newest so many
+    live: u32, // of BLOCKS, slots there are
+    size: u32, // of BLOCKS, slots of a block
+    first_tile: u32, // of this call among all tiles of the merge
+    tiles: u32, // of the merge
+    heads: u32, // query heads
+    scores_stride: u32, // numbers from a query head's scores to the next; 0: they are not kept
+    scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<vec4<f32>>; // [rows, heads, HEAD]
+@group(0) @binding(2) var<storage, read> k: array<vec4<u32>>; // [cache rows, HEAD] of f16
+@group(0) @binding(3) var<storage, read> v: array<vec4<u32>>;
+@group(0) @binding(4) var<storage, read> lists: array<u32>;
+@group(0) @binding(5) var<storage, read_write> partials: array<f32>; // [rows, heads, tiles, HEAD + 2]
+@group(0) @binding(6) var<storage, read_write> scores: array<f32>; // [heads, scores_stride], by place in the list
+
+fn slot_of(list: u32, index: u32) -> u32 {
+    if READ == SLOTS {
+        return lists[list + 1u + index];
+    } else if READ == BLOCKS {
+        return lists[list + 1u + index / params.size] * params.size + index % params.size;
+    }
+    return index;
+}
+
+fn halves(word: vec2<u32>) -> vec4<f32> {
+    return vec4<f32>(unpack2x16float(word.x), unpack2x16float(word.y));
+}
+
+@compute @workgroup_size(TILE)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) own: u32) {
+    let reader = group.y;
+    let row = group.z;
+    let list = params.list_first + reader / params.readers_per_list * params.list_stride;
+    let kv = params.kv_first + reader / params.readers_per_kv * params.kv_stride;
+    let head = row * params.heads + reader * GROUP;
+
+    var count = lists[list];
+    var first = group.x * TILE;
+    if READ == ALL {
+        count -= params.rows - 1u - row;
+        first += count - min(count, params.window);
+    } else if READ == BLOCKS {
+        count *= params.size;
+    }
+    let tile = (head * params.tiles + params.first_tile + group.x) * (HEAD + 2u);
+    let next = params.tiles * (HEAD + 2u);
+    if first >= count {
+        // The merge skips a tile without a largest score.
+        if own < GROUP {
+            partials[tile + own * next + HEAD] = 0.0;
+            partials[tile + own * next + HEAD + 1u] = NONE;
+        }
+        return;
+    }
+
+    for (var i = own; i < GROUP * HEAD / 4u; i += TILE) {
+        query[i] = q[head * (HEAD / 4u) + i] * params.scale;
+    }
+    workgroupBarrier();
+    let index = first + own;
+    var seen = index < count;
+    var slot = 0u;
+    if seen {
+        slot = slot_of(list, index);
+        seen = READ != BLOCKS || slot < params.live;
+    }
+    var dots: array<f32, GROUP>;
+    if seen {
+        for (var word = 0u; word < WORDS; word++) {
+            let packed = k[(kv + slot) * WORDS + word];
+            let low = halves(packed.xy);
+            let high = halves(packed.zw);
+            for (var g = 0u; g < GROUP; g++) {
+                let at = g * (HEAD / 4u) + 2u * word;
+                dots[g] += dot(query[at], low) + dot(query[at + 1u], high);
+            }
+        }
+    }
+    for (var g = 0u; g < GROUP; g++) {
+        weights[g * TILE + own] = select(NONE, dots[g], seen);
+        if params.scores_stride > 0u && index < count {
+            scores[(head + g) * params.scores_stride + index] = select(NONE, dots[g], seen);
+        }
+    }
+    tile_softmax(own);
+
+    let part = own / WORDS;
+    let word = own % WORDS;
+    if part < PARTS {
+        for (var i = part; i < min(TILE, count - first); i += PARTS) {
+            let listed = slot_of(list, first + i);
+            if READ == BLOCKS && listed >= params.live {
+                break;
+            }
+            let packed = v[(kv + listed) * WORDS + word];
+            let low = halves(packed.xy);
+            let high = halves(packed.zw);
+            for (var g = 0u; g < GROUP; g++) {
+                let weight = weights[g * TILE + i];
+                outputs[2u * g] += weight * low;
+                outputs[2u * g + 1u] += weight * high;
+                total[g] += weight;
+            }
+        }
+    }
+    for (var g = 0u; g < GROUP; g++) {
+        tile_write(own, g, tile + g * next);
+    }
+}

@@ -1,0 +1,156 @@
+// What the prefill kernels share: one workgroup has QUERIES queries that walk over tiles of as many keys, with an online
+// softmax (flash attention, arXiv 2205.14135). A query is a row and one of GROUP heads that share a KV head.
+//
+// An invocation has four queries, of a tile every LANES-th key, and for the values every LANES-th four channels: so each
+// number that it takes from workgroup memory serves several products, and a vector holds four queries.
+
+const NONE: f32 = -3.0e38; // stands for minus infinity
+const KEYS: u32 = QUERIES;
+const LANES: u32 = 16u;
+const INVOCATIONS: u32 = QUERIES / 4u * LANES;
+const WORDS: u32 = HEAD / 8u; // vec4<u32> of a row of f16
+const QUADS: u32 = HEAD / 4u;
+const OWN_QUADS: u32 = (QUADS + LANES - 1u) / LANES;
+
+struct Params {
+    kv_first: u32, // row of the cache where KV head 0 begins
+    kv_stride: u32, // rows from a KV head to the next
+    readers_per_kv: u32,
+    heads: u32, // query heads
+    rows: u32,
+    sees: u32, // slots that row 0 sees, its own included
+    step: u32, // slots that each further row sees more: 1, or 0 where the rows' own slots are not there
+    window: u32, // of these the newest so many
+    readers_per_list: u32, // of blocks alone, as what follows
+    list_first: u32,
+    list_stride: u32,
+    size: u32, // slots of a block
+    blocks: u32, // of all slots
+    scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<vec4<f32>>; // [rows, heads, HEAD]
+@group(0) @binding(2) var<storage, read> k: array<vec4<u32>>; // [cache rows, HEAD] of f16
+@group(0) @binding(3) var<storage, read> v: array<vec4<u32>>;
+
+var<workgroup> queries: array<vec4<f32>, QUERIES * QUADS>;
+var<workgroup> stored: array<vec4<u32>, KEYS * WORDS>; // keys, then values
+var<workgroup> weights: array<vec4<f32>, KEYS * QUERIES / 4u>; // [KEYS, QUERIES]
+
+var<private> top: vec4<f32>;
+var<private> total: vec4<f32>;
+var<private> outputs: array<vec4<f32>, 4u * OWN_QUADS>; // [4 queries, OWN_QUADS]
+
+// Takes in the queries: the n-th is head `first_head + n % GROUP` of row `first_row + n / GROUP`.
+fn load_queries(own: u32, first_row: u32, end_row: u32, first_head: u32) {
+    for (var i = own; i < QUERIES * QUADS; i += INVOCATIONS) {
+        let n = i / QUADS;
+        let row = first_row + n / GROUP;
+        var query = vec4<f32>();
+        if row < end_row {
+            query = q[(row * params.heads + first_head + n % GROUP) * QUADS + i % QUADS] * params.scale;
+        }
+        queries[i] = query;
+    }
+    top = vec4<f32>(NONE);
+}
+
+fn load_rows(own: u32, values: bool, kv: u32, first: u32, end: u32) {
+    for (var i = own; i < KEYS * WORDS; i += INVOCATIONS) {
+        let slot = first + i / WORDS;
+        var packed = vec4<u32>();
+        if slot < end {
+            let at = (kv + slot) * WORDS + i % WORDS;
+            if values {
+                packed = v[at];
+            } else {
+                packed = k[at];
+            }
+        }
+        stored[i] = packed;
+    }
+}
+
+// Four channels of a row in `stored`.
+fn quad(row: u32, c: u32) -> vec4<f32> {
+    let packed = stored[row * WORDS + c / 2u];
+    let word = select(packed.xy, packed.zw, (c & 1u) == 1u);
+    return vec4<f32>(unpack2x16float(word.x), unpack2x16float(word.y));
+}
+
+// Attends to the slots first..end, at most KEYS, of which the own four queries see those in begins..ends.
+fn visit(own: u32, kv: u32, first: u32, end: u32, begins: vec4<u32>, ends: vec4<u32>) {
+    let four = own / LANES;
+    let lane = own % LANES;
+    workgroupBarrier();
+    load_rows(own, false, kv, first, end);
+    workgroupBarrier();
+    for (var key = lane; key < KEYS; key += LANES) {
+        var score = vec4<f32>();
+        for (var c = 0u; c < QUADS; c++) {
+            let part = quad(key, c);
+            for (var n = 0u; n < 4u; n++) {
+                score[n] += dot(queries[(4u * four + n) * QUADS + c], part);
+            }
+        }
+        let slot = vec4<u32>(first + key);
+        let seen = (slot >= begins) & (slot < min(ends, vec4<u32>(end)));
+        weights[key * (QUERIES / 4u) + four] = select(vec4<f32>(NONE), score, seen);
+    }
+    workgroupBarrier();
+    load_rows(own, true, kv, first, end);
+    var highest = top;
+    for (var key = 0u; key < KEYS; key++) {
+        highest = max(highest, weights[key * (QUERIES / 4u) + four]);
+    }
+    let fade = exp(top - highest);
+    top = highest;
+    total *= fade;
+    for (var n = 0u; n < 4u; n++) {
+        for (var i = 0u; i < OWN_QUADS; i++) {
+            outputs[n * OWN_QUADS + i] *= fade[n];
+        }
+    }
+    workgroupBarrier();
+    for (var key = lane; key < KEYS; key += LANES) {
+        let at = key * (QUERIES / 4u) + four;
+        let score = weights[at];
+        weights[at] = select(vec4<f32>(), exp(score - highest), score > vec4<f32>(NONE));
+    }
+    workgroupBarrier();
+    for (var key = 0u; key < KEYS; key++) {
+        let weight = weights[key * (QUERIES / 4u) + four];
+        total += weight;
+        for (var i = 0u; i < OWN_QUADS; i++) {
+            let c = lane + i * LANES;
+            if c < QUADS {
+                let value = quad(key, c);
+                for (var n = 0u; n < 4u; n++) {
+                    outputs[n * OWN_QUADS + i] += weight[n] * value;
+                }
+            }
+        }
+    }
+}
+
+// Writes the own queries' outputs, zeros where nothing was read, and their log-sum-exps.
+fn write(own: u32, first_row: u32, end_row: u32, first_head: u32) {
+    let lane = own % LANES;
+    for (var n = 0u; n < 4u; n++) {
+        let query = own / LANES * 4u + n;
+        let row = first_row + query / GROUP;
+        if row < end_row {
+            let at = row * params.heads + first_head + query % GROUP;
+            for (var i = 0u; i < OWN_QUADS; i++) {
+                let c = lane + i * LANES;
+                if c < QUADS {
+                    out[at * QUADS + c] = select(vec4<f32>(), outputs[n * OWN_QUADS + i] / total[n], total[n] > 0.0);
+                }
+            }
+            if lane == 0u {
+                lse[at] = select(NONE, top[n] + log(total[n]), total[n] > 0.0);
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The WGSL kernels: their text against WebGPU's rules, and what they compute against the CPU kernels of the same names.
+//!
+//! Where no adapter is found the second part says `gpu: not run`; with `ATTNSCOPE_GPU=required` it fails instead.
+
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
+
+mod burst;
+mod decode;
+mod made;
+mod matmul;
+mod planes;
+mod prefill;
+mod rope;
+mod shaders;
+
+use attnscope::backend::gpu::Gpu;
+
+/// A device, unless this machine has none.
+fn gpu(test: &str) -> Option<Gpu> {
+    match pollster::block_on(Gpu::open()) {
+        Ok(gpu) => Some(gpu),
+        Err(why) => {
+            let required = std::env::var("ATTNSCOPE_GPU").is_ok_and(|value| value == "required");
+            assert!(!required, "gpu: not run, and ATTNSCOPE_GPU=required: {why}");
+            eprintln!("gpu: not run: {test}: {why}");
+            None
+        }
+    }
+}
+
+/// Largest difference of two lists of the same length.
+fn difference(got: &[f32], want: &[f32]) -> f32 {
+    assert_eq!(got.len(), want.len(), "lengths");
+    got.iter().zip(want).map(|(a, b)| if a.is_nan() { f32::INFINITY } else { (a - b).abs() }).fold(0.0, f32::max)
+}
+
+/// Words as the floats they are.
+fn floats(words: &[u32]) -> Vec<f32> {
+    words.iter().map(|word| f32::from_bits(*word)).collect()
+}
