@@ -25,7 +25,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<vec4<f32>>; // [rows, heads, HEAD]
+@group(0) @binding(1) var<storage, read> q: array<f32>; // [rows, heads, HEAD]
 @group(0) @binding(2) var<storage, read> k: array<vec4<u32>>; // [cache rows, HEAD] of f16
 @group(0) @binding(3) var<storage, read> v: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read> lists: array<u32>;
@@ -72,57 +72,41 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
 
-    for (var i = own; i < GROUP * HEAD / 4u; i += TILE) {
-        query[i] = q[head * (HEAD / 4u) + i] * params.scale;
+    for (var i = own; i < HEAD; i += TILE) {
+        var heads = vec4<f32>();
+        for (var g = 0u; g < GROUP; g++) {
+            heads[g] = q[(head + g) * HEAD + i] * params.scale;
+        }
+        query[i / 4u][i % 4u] = heads;
     }
     workgroupBarrier();
     let index = first + own;
-    var seen = index < count;
-    var slot = 0u;
-    if seen {
-        slot = slot_of(list, index);
-        seen = READ != BLOCKS || slot < params.live;
-    }
-    var dots: array<f32, GROUP>;
-    if seen {
-        for (var word = 0u; word < WORDS; word++) {
-            let packed = k[(kv + slot) * WORDS + word];
-            let low = halves(packed.xy);
-            let high = halves(packed.zw);
-            for (var g = 0u; g < GROUP; g++) {
-                let at = g * (HEAD / 4u) + 2u * word;
-                dots[g] += dot(query[at], low) + dot(query[at + 1u], high);
+    var score = vec4<f32>(NONE);
+    if index < count {
+        let slot = slot_of(list, index);
+        if READ != BLOCKS || slot < params.live {
+            score = vec4<f32>();
+            for (var word = 0u; word < WORDS; word++) {
+                let packed = k[(kv + slot) * WORDS + word];
+                score += query[2u * word] * halves(packed.xy) + query[2u * word + 1u] * halves(packed.zw);
             }
         }
-    }
-    for (var g = 0u; g < GROUP; g++) {
-        weights[g * TILE + own] = select(NONE, dots[g], seen);
-        if params.scores_stride > 0u && index < count {
-            scores[(head + g) * params.scores_stride + index] = select(NONE, dots[g], seen);
+        for (var g = 0u; g < GROUP && params.scores_stride > 0u; g++) {
+            scores[(head + g) * params.scores_stride + index] = score[g];
         }
     }
-    tile_softmax(own);
+    tile_softmax(own, score);
 
     let part = own / WORDS;
-    let word = own % WORDS;
     if part < PARTS {
         for (var i = part; i < min(TILE, count - first); i += PARTS) {
-            let listed = slot_of(list, first + i);
-            if READ == BLOCKS && listed >= params.live {
+            let slot = slot_of(list, first + i);
+            if READ == BLOCKS && slot >= params.live {
                 break;
             }
-            let packed = v[(kv + listed) * WORDS + word];
-            let low = halves(packed.xy);
-            let high = halves(packed.zw);
-            for (var g = 0u; g < GROUP; g++) {
-                let weight = weights[g * TILE + i];
-                outputs[2u * g] += weight * low;
-                outputs[2u * g + 1u] += weight * high;
-                total[g] += weight;
-            }
+            let packed = v[(kv + slot) * WORDS + own % WORDS];
+            tile_add(weights[i], halves(packed.xy), halves(packed.zw));
         }
     }
-    for (var g = 0u; g < GROUP; g++) {
-        tile_write(own, g, tile + g * next);
-    }
+    tile_write(own, tile, next);
 }

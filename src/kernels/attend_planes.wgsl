@@ -27,15 +27,15 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<vec4<f32>>; // [rows, heads, HEAD]
+@group(0) @binding(1) var<storage, read> q: array<f32>; // [rows, heads, HEAD]
 @group(0) @binding(2) var<storage, read> k: array<u32>; // eight codes a word, [rows, WORDS]: upper plane, then lower
 @group(0) @binding(3) var<storage, read> v: array<u32>;
 @group(0) @binding(4) var<storage, read> grids: array<u32>; // step and zero as f16
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>; // [rows, heads, tiles, HEAD + 2]
 @group(0) @binding(6) var<storage, read_write> scores: array<f32>; // [heads, scores_stride], by slot
 
-// What the zeros of the key group add to every score of a query head.
-var<workgroup> zeros: array<f32, GROUP * STRIPS>;
+// What the zeros of the key group add to every score, in as many sums as a tile has slots.
+var<workgroup> zeros: array<vec4<f32>, TILE>;
 
 fn nibbles(word: u32) -> array<vec4<f32>, 2> {
     let low = (vec4<u32>(word) >> vec4<u32>(0u, 4u, 8u, 12u)) & vec4<u32>(15u);
@@ -86,41 +86,33 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let count = min(TILE, params.tokens - offset);
 
     let key_grids = params.key_grid_first + kv * params.key_grid_stride + key_group * HEAD;
-    for (var i = own; i < GROUP * STRIPS; i += TILE) {
-        var sum = 0.0;
-        for (var c = i % STRIPS; c < HEAD; c += STRIPS) {
-            let at = (head + i / STRIPS) * HEAD + c;
-            sum += q[at / 4u][at % 4u] * grid(key_grids + c).y;
+    var zero = vec4<f32>();
+    for (var i = own; i < HEAD; i += TILE) {
+        var heads = vec4<f32>();
+        for (var g = 0u; g < GROUP; g++) {
+            heads[g] = q[(head + g) * HEAD + i] * params.scale;
         }
-        zeros[i] = sum * params.scale;
+        let own_grid = grid(key_grids + i);
+        query[i / 4u][i % 4u] = heads * own_grid.x;
+        zero += heads * own_grid.y;
     }
-    for (var i = own; i < GROUP * HEAD / 4u; i += TILE) {
-        let c = key_grids + 4u * i % HEAD;
-        let steps = vec4<f32>(grid(c).x, grid(c + 1u).x, grid(c + 2u).x, grid(c + 3u).x);
-        query[i] = q[head * (HEAD / 4u) + i] * steps * params.scale;
-    }
+    zeros[own] = zero;
     workgroupBarrier();
-    let seen = own < count;
-    var dots: array<f32, GROUP>;
-    if seen {
+    var score = vec4<f32>(NONE);
+    if own < count {
+        score = vec4<f32>();
+        for (var i = 0u; i < min(TILE, HEAD); i++) {
+            score += zeros[i];
+        }
         for (var word = 0u; word < WORDS; word++) {
             let key = key_codes((codes + first + own) * WORDS + word);
-            for (var g = 0u; g < GROUP; g++) {
-                let at = g * (HEAD / 4u) + 2u * word;
-                dots[g] += dot(query[at], key[0]) + dot(query[at + 1u], key[1]);
-            }
+            score += query[2u * word] * key[0] + query[2u * word + 1u] * key[1];
+        }
+        for (var g = 0u; g < GROUP && params.scores_stride > 0u; g++) {
+            scores[(head + g) * params.scores_stride + first + own] = score[g];
         }
     }
-    for (var g = 0u; g < GROUP; g++) {
-        for (var i = 0u; i < STRIPS; i++) {
-            dots[g] += zeros[g * STRIPS + i];
-        }
-        weights[g * TILE + own] = select(NONE, dots[g], seen);
-        if seen && params.scores_stride > 0u {
-            scores[(head + g) * params.scores_stride + first + own] = dots[g];
-        }
-    }
-    tile_softmax(own);
+    tile_softmax(own, score);
 
     let part = own / WORDS;
     let word = own % WORDS;
@@ -130,17 +122,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var i = part; i < count; i += PARTS) {
             let value = value_codes((codes + first + i) * WORDS + word);
             let own_grid = grid(value_grids + (first + i) * per_slot + 8u * word / params.channels);
-            let low = value[0] * own_grid.x + own_grid.y;
-            let high = value[1] * own_grid.x + own_grid.y;
-            for (var g = 0u; g < GROUP; g++) {
-                let weight = weights[g * TILE + i];
-                outputs[2u * g] += weight * low;
-                outputs[2u * g + 1u] += weight * high;
-                total[g] += weight;
-            }
+            tile_add(weights[i], value[0] * own_grid.x + own_grid.y, value[1] * own_grid.x + own_grid.y);
         }
     }
-    for (var g = 0u; g < GROUP; g++) {
-        tile_write(own, g, tile + g * next);
-    }
+    tile_write(own, tile, next);
 }

@@ -30,28 +30,32 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<vec4<f32>>; // [rows, heads, HEAD]
+@group(0) @binding(1) var<storage, read> q: array<f32>; // [rows, heads, HEAD]
 @group(0) @binding(2) var<storage, read> k: array<vec4<u32>>; // [cache rows, HEAD] of f16
 @group(0) @binding(3) var<storage, read> v: array<vec4<u32>>;
 
-var<workgroup> queries: array<vec4<f32>, QUERIES * QUADS>;
+var<workgroup> queries: array<mat4x4<f32>, QUERIES / 4u * QUADS>; // a column a channel, a row a query
 var<workgroup> stored: array<vec4<u32>, KEYS * WORDS>; // keys, then values
 var<workgroup> weights: array<vec4<f32>, KEYS * QUERIES / 4u>; // [KEYS, QUERIES]
 
 var<private> top: vec4<f32>;
 var<private> total: vec4<f32>;
-var<private> outputs: array<vec4<f32>, 4u * OWN_QUADS>; // [4 queries, OWN_QUADS]
+var<private> outputs: array<mat4x4<f32>, OWN_QUADS>; // as `queries`
 
 // Takes in the queries: the n-th is head `first_head + n % GROUP` of row `first_row + n / GROUP`.
 fn load_queries(own: u32, first_row: u32, end_row: u32, first_head: u32) {
-    for (var i = own; i < QUERIES * QUADS; i += INVOCATIONS) {
-        let n = i / QUADS;
-        let row = first_row + n / GROUP;
-        var query = vec4<f32>();
-        if row < end_row {
-            query = q[(row * params.heads + first_head + n % GROUP) * QUADS + i % QUADS] * params.scale;
+    for (var i = own; i < QUERIES / 4u * HEAD; i += INVOCATIONS) {
+        let four = i / HEAD;
+        let c = i % HEAD;
+        var column = vec4<f32>();
+        for (var n = 0u; n < 4u; n++) {
+            let query = 4u * four + n;
+            let row = first_row + query / GROUP;
+            if row < end_row {
+                column[n] = q[(row * params.heads + first_head + query % GROUP) * HEAD + c] * params.scale;
+            }
         }
-        queries[i] = query;
+        queries[four * QUADS + c / 4u][c % 4u] = column;
     }
     top = vec4<f32>(NONE);
 }
@@ -89,10 +93,7 @@ fn visit(own: u32, kv: u32, first: u32, end: u32, begins: vec4<u32>, ends: vec4<
     for (var key = lane; key < KEYS; key += LANES) {
         var score = vec4<f32>();
         for (var c = 0u; c < QUADS; c++) {
-            let part = quad(key, c);
-            for (var n = 0u; n < 4u; n++) {
-                score[n] += dot(queries[(4u * four + n) * QUADS + c], part);
-            }
+            score += queries[four * QUADS + c] * quad(key, c);
         }
         let slot = vec4<u32>(first + key);
         let seen = (slot >= begins) & (slot < min(ends, vec4<u32>(end)));
@@ -107,10 +108,9 @@ fn visit(own: u32, kv: u32, first: u32, end: u32, begins: vec4<u32>, ends: vec4<
     let fade = exp(top - highest);
     top = highest;
     total *= fade;
-    for (var n = 0u; n < 4u; n++) {
-        for (var i = 0u; i < OWN_QUADS; i++) {
-            outputs[n * OWN_QUADS + i] *= fade[n];
-        }
+    for (var i = 0u; i < OWN_QUADS; i++) {
+        let before = outputs[i];
+        outputs[i] = mat4x4<f32>(before[0] * fade, before[1] * fade, before[2] * fade, before[3] * fade);
     }
     workgroupBarrier();
     for (var key = lane; key < KEYS; key += LANES) {
@@ -126,9 +126,7 @@ fn visit(own: u32, kv: u32, first: u32, end: u32, begins: vec4<u32>, ends: vec4<
             let c = lane + i * LANES;
             if c < QUADS {
                 let value = quad(key, c);
-                for (var n = 0u; n < 4u; n++) {
-                    outputs[n * OWN_QUADS + i] += weight[n] * value;
-                }
+                outputs[i] += mat4x4<f32>(value.x * weight, value.y * weight, value.z * weight, value.w * weight);
             }
         }
     }
@@ -145,7 +143,8 @@ fn write(own: u32, first_row: u32, end_row: u32, first_head: u32) {
             for (var i = 0u; i < OWN_QUADS; i++) {
                 let c = lane + i * LANES;
                 if c < QUADS {
-                    out[at * QUADS + c] = select(vec4<f32>(), outputs[n * OWN_QUADS + i] / total[n], total[n] > 0.0);
+                    let value = transpose(outputs[i])[n];
+                    out[at * QUADS + c] = select(vec4<f32>(), value / total[n], total[n] > 0.0);
                 }
             }
             if lane == 0u {

@@ -23,11 +23,11 @@ pub struct Heads {
 }
 
 impl Heads {
-    /// Query heads that one workgroup serves together, a divisor of those that share a KV head: what fits into
-    /// workgroup memory.
+    /// Query heads that one workgroup serves together, a divisor of those that share a KV head: the components of a
+    /// vector.
     pub(super) fn together(&self) -> u32 {
         let group = self.query / self.kv;
-        (1..=group.min(8)).rev().find(|n| group.is_multiple_of(*n) && n * self.dim <= 512).unwrap_or(1)
+        (1..=4).rev().find(|n| group.is_multiple_of(*n)).unwrap_or(1)
     }
 
     pub(super) fn scale(&self) -> f32 {
@@ -36,7 +36,6 @@ impl Heads {
 
     pub(super) fn check(&self, op: &'static str, multiple: u32, most: u32) -> Result<()> {
         let whole = self.kv > 0 && self.query.is_multiple_of(self.kv);
-        // A row's words are dealt out over a tile's invocations.
         if !whole || self.dim == 0 || !self.dim.is_multiple_of(multiple) || self.dim > most {
             let want = format!("heads of a multiple of {multiple} components, at most {most}");
             return Err(Error::Shape { op, want, got: format!("{self:?}") });

@@ -40,7 +40,7 @@ pub(super) const ATTEND_LISTED: Shader = Shader {
     constants: &["HEAD", "GROUP", "TILE", "READ"],
     inputs: 4,
     outputs: 2,
-    samples: &[&[64, 3, 64, 0], &[64, 1, 64, 1], &[64, 8, 64, 2], &[128, 4, 64, 0], &[8, 1, 64, 1]],
+    samples: &[&[64, 3, 64, 0], &[64, 1, 64, 1], &[64, 4, 64, 2], &[128, 4, 64, 0], &[8, 1, 64, 1]],
 };
 /// The same over slots in two planes.
 pub(super) const ATTEND_PLANES: Shader = Shader {
@@ -49,7 +49,7 @@ pub(super) const ATTEND_PLANES: Shader = Shader {
     constants: &["HEAD", "GROUP", "TILE", "BOTH"],
     inputs: 4,
     outputs: 2,
-    samples: &[&[64, 3, 64, 0], &[64, 8, 64, 1], &[128, 4, 64, 1]],
+    samples: &[&[64, 3, 64, 0], &[64, 2, 64, 1], &[128, 4, 64, 1]],
 };
 /// Parts of an attention as one.
 pub(super) const MERGE: Shader = Shader {
@@ -67,7 +67,7 @@ pub(super) const ATTEND: Shader = Shader {
     constants: &["HEAD", "GROUP", "QUERIES"],
     inputs: 3,
     outputs: 2,
-    samples: &[&[64, 3, 32], &[64, 8, 32], &[128, 4, 16], &[16, 1, 32]],
+    samples: &[&[64, 3, 32], &[64, 2, 32], &[128, 4, 16], &[16, 1, 32]],
 };
 /// Prefill over listed blocks.
 pub(super) const ATTEND_BLOCKS: Shader = Shader {
