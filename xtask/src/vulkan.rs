@@ -23,5 +23,5 @@ pub fn ensure() -> Result<()> {
 
 fn there() -> bool {
     let some = |folder: &&str| fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
-    !cfg!(target_os = "linux") || FOLDERS.iter().any(|folder| some(&folder))
+    !cfg!(target_os = "linux") || FOLDERS.iter().any(some)
 }
