@@ -1,5 +1,6 @@
 //! Back ends: what runs [`Ops`](crate::ops::Ops) and [`Dense`](crate::ops::Dense).
 
+mod account;
 mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;

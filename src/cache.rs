@@ -135,6 +135,7 @@ impl Cache {
     fn store(&self) -> Store {
         match self.heads.first() {
             Some(Head { k: Rows::F32(_), .. }) => Store::F32,
+            Some(Head { k: Rows::Device(_), .. }) => Store::Device,
             _ => Store::F16,
         }
     }
@@ -199,6 +200,18 @@ impl Cache {
         }
     }
 
+    /// Notes `rows` rows that a device stored, for positions from `first` on.
+    pub fn append_elsewhere(&mut self, kv: Kv, first: u32, rows: u32) {
+        let width = self.head_dim;
+        for head in &mut self.heads[kv.0 as usize * self.kv_heads..][..self.kv_heads] {
+            for position in first..first + rows {
+                head.k.push_unknown(width);
+                head.v.push_unknown(width);
+                head.position.push(position);
+            }
+        }
+    }
+
     /// Brings the page bounds of a layer up to date with all but its newest `recent` slots, in pages of `page` slots.
     pub fn update_bounds(&mut self, kv: Kv, page: usize, recent: usize) {
         let at = kv.0 as usize * self.kv_heads;
@@ -231,7 +244,7 @@ impl Cache {
     /// Bytes of a head's quantised rows, or of what a `coarse` read takes of them.
     #[must_use]
     pub fn plane_bytes(&self, head: &Head, coarse: bool) -> u64 {
-        let number = if self.store() == Store::F16 { 2 } else { 4 };
+        let number = if self.store() == Store::F32 { 4 } else { 2 };
         let [upper, lower] = head.planes.as_ref().map_or([0; 2], |planes| planes.bytes(number));
         if coarse { upper } else { upper + lower }
     }

@@ -222,9 +222,9 @@ fn work(engine: &mut Engine, replies: &Sender<Reply>, partials: Option<&[Partial
             Progress::Exchange => return engine.partial().map(Reply::Exchange),
             Progress::Step(step) => return Ok(Reply::Step(step)),
             Progress::Done => return Ok(Reply::Done),
-            Progress::Working if replies.send(Reply::Working).is_ok() => engine.advance()?,
+            Progress::Working | Progress::Waiting if replies.send(Reply::Working).is_ok() => engine.advance()?,
             // Nobody listens any more.
-            Progress::Working => return Ok(Reply::Done),
+            Progress::Working | Progress::Waiting => return Ok(Reply::Done),
         }
     }
 }

@@ -17,9 +17,9 @@ pub use step::{End, Options, Progress, Step, WATCHED};
 use crate::{
     Error, Result,
     guard::Guard,
-    method::{Extent, Method, Pass, PassKind, Text},
+    method::{Extent, Method, Pass, PassKind, Positions, Text},
     model::Model,
-    ops::{Dense, Kept, Kv, Partial},
+    ops::{Dense, Kept, Kv, Partial, Tag},
     sampler::Sampler,
     trace::{Kind, Tracer},
 };
@@ -46,6 +46,8 @@ enum Stage {
         row: u32,
         run: LayerRun,
     },
+    /// The pass is recorded; what it made has not arrived.
+    Sent,
     /// Attention is done for these rows; what the other hosts found is missing.
     Exchange {
         rows: Range<u32>,
@@ -64,6 +66,8 @@ pub struct Engine {
     text: Text,
     /// The text's embedding rows, and the position of each, ascending.
     rows: (Vec<f32>, Vec<u32>),
+    /// Tags up to the end of the newest prompt.
+    tags: Vec<Tag>,
     prompt: u32,
     context: u32,
     options: Options,
@@ -75,7 +79,7 @@ pub struct Engine {
     ready: VecDeque<Step>,
     /// Position of the token handed out last.
     newest: Option<u32>,
-    /// Row of the last pass whose logits made that token.
+    /// Of the rows of the last pass whose logits are there, the one whose made that token.
     logits_row: u32,
     /// Positions below it are in the cache, some of them perhaps of ids that the text no longer has.
     stored: u32,
@@ -105,6 +109,7 @@ impl Engine {
             guard: None,
             text: Text::default(),
             rows: Default::default(),
+            tags: Vec::new(),
             prompt: 0,
             context,
             options,
@@ -154,7 +159,7 @@ impl Engine {
     pub fn next_step(&mut self) -> Result<Option<Step>> {
         loop {
             match self.advance()? {
-                Progress::Working | Progress::Exchange => {}
+                Progress::Working | Progress::Waiting | Progress::Exchange => {}
                 Progress::Step(step) => return Ok(Some(step)),
                 Progress::Done => return Ok(None),
             }
@@ -177,6 +182,7 @@ impl Engine {
             Stage::Failed => Err(Error::State(FAILED)),
             Stage::Project { layer, row } => self.project(layer, row).map(|()| Progress::Working),
             Stage::Attend { row, run } => self.attend(row, run),
+            Stage::Sent => self.receive(),
             exchange @ Stage::Exchange { .. } => {
                 self.stage = exchange;
                 Err(Error::State("the partial results of the other hosts are missing"))
@@ -217,12 +223,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::State`] when no pass was just finished.
-    pub fn logits(&mut self) -> Result<&[f32]> {
+    pub fn logits(&self) -> Result<&[f32]> {
         if self.text.fed == 0 || !matches!(self.stage, Stage::Between) {
             return Err(Error::State("logits are there only right after a step"));
         }
-        let row = self.logits_row;
-        self.model.logits(row..row + 1, &mut *self.backend)
+        let width = self.model.config.vocabulary as usize;
+        Ok(&self.backend.answer()[self.logits_row as usize * width..][..width])
     }
 
     /// Times attention from now on, by a clock that counts seconds: what is read is chosen, attention runs, the method
@@ -247,6 +253,12 @@ impl Engine {
     #[must_use]
     pub fn kept(&self) -> Kept {
         self.backend.kept()
+    }
+
+    /// How keys are rotated; another back end must do the same.
+    #[must_use]
+    pub fn positions(&self) -> Positions {
+        self.aside.retain(&self.method).positions()
     }
 
     /// The model.

@@ -249,11 +249,11 @@ impl Model {
         on.add_down(l.down, rows)
     }
 
-    /// Scores of every next token after some rows of the pass, `[rows, vocabulary]`.
+    /// Asks for the scores of every next token after some rows of the pass, `[rows, vocabulary]`.
     ///
     /// # Errors
     /// From the back end.
-    pub fn logits<'a>(&self, rows: Range<u32>, on: &'a mut dyn Dense) -> Result<&'a [f32]> {
+    pub fn logits(&self, rows: Range<u32>, on: &mut dyn Dense) -> Result<()> {
         on.logits(self.norm, self.head, rows)
     }
 }

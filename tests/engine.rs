@@ -175,7 +175,7 @@ fn guesses_change_no_token() {
             let (mut ids, mut logits) = (Vec::new(), Vec::new());
             loop {
                 match engine.advance().unwrap() {
-                    Progress::Working | Progress::Exchange => {}
+                    Progress::Working | Progress::Waiting | Progress::Exchange => {}
                     Progress::Step(step) => {
                         ids.push(step.id);
                         logits.push(engine.logits().unwrap().to_vec());

@@ -236,7 +236,7 @@ fn decode(engine: &mut Engine, tokens: u32, clock: fn() -> f64) -> Result<Turn> 
     while made < tokens {
         let in_pass = engine.progress() != (0, 0);
         match engine.advance()? {
-            Progress::Working | Progress::Exchange => {}
+            Progress::Working | Progress::Waiting | Progress::Exchange => {}
             Progress::Step(_) => made += 1,
             Progress::Done => return Err(Error::State("the text ended before the measurement")),
         }

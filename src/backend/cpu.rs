@@ -1,7 +1,6 @@
 //! The CPU back end: runs at once, on the calling thread.
 
 mod attention;
-mod blocks;
 mod combine;
 mod dense;
 mod derive;
@@ -23,6 +22,7 @@ mod weights;
 
 pub use weights::{WeightData, Weights};
 
+use super::account::ReadCount;
 use crate::{
     Error, Result,
     cache::{Cache, Rows, Store},
@@ -75,6 +75,8 @@ pub struct Cpu {
     tables: Tables,
     tracer: Tracer,
     read: ReadCount,
+    /// First row of the pass that has attended in the layer at hand.
+    attended: Option<u32>,
     pass: PassRows,
     /// Residual stream, `[rows, width]`.
     x: Vec<f32>,
@@ -106,19 +108,6 @@ pub struct Cpu {
     narrow: bool,
     /// Whether what is quantised is compared with what it was.
     measure_noise: bool,
-}
-
-/// Rows and bytes read by the running pass.
-#[derive(Clone, Copy, Debug, Default)]
-struct ReadCount {
-    rows: u64,
-    bytes: u64,
-    /// Bytes moved between the tiers.
-    moved: u64,
-    /// Least signal-to-noise ratio of what was quantised.
-    noise: Option<f32>,
-    /// First row of the pass that has attended in the layer at hand.
-    from: Option<u32>,
 }
 
 /// The running pass.
@@ -153,6 +142,7 @@ impl Cpu {
             tables: Tables::default(),
             tracer: Tracer::default(),
             read: ReadCount::default(),
+            attended: None,
             pass: PassRows::default(),
             x: Vec::new(),
             q: Vec::new(),

@@ -96,19 +96,62 @@ impl Cache {
             if there == 0 {
                 continue;
             }
-            let [keys, values] = noise.map(|noise| noise.decibels());
+            let lost = noise.map(|noise| noise.decibels());
             if measure {
-                least = Some(least.unwrap_or(f32::INFINITY).min(keys).min(values));
+                least = lost.into_iter().chain(least).reduce(f32::min);
             }
             if watch {
-                tracer.record(Kind::Quantise, kv.0, h as u32, 0, head.position[first], there as u32);
-                for (part, (decibels, noise)) in [keys, values].into_iter().zip(noise).enumerate() {
-                    let [a, b] = [decibels, noise.worst].map(f32::to_bits);
-                    tracer.record(Kind::PlaneNoise, kv.0, h as u32, part as u8, a, b);
-                }
+                record_planes(tracer, kv, h, [head.position[first], there as u32], noise);
             }
         }
         Ok(least)
+    }
+
+    /// The same of rows that a device has moved: `rows` of every KV head. `noise` has, by KV head and group, of keys and of
+    /// values the sums of squares of numbers and of errors, and the worst error, or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Param`] for groups that do not fit the head.
+    pub fn quantise_elsewhere(
+        &mut self,
+        kv: Kv,
+        groups: PlaneGroups,
+        rows: usize,
+        noise: &[f32],
+        tracer: &mut Tracer,
+    ) -> Result<Option<f32>> {
+        let (width, reserved, mut least) = (self.head_dim, self.reserved, None);
+        let heads = &mut self.heads[kv.0 as usize * self.kv_heads..][..self.kv_heads];
+        let per_head = (noise.len() / self.kv_heads).max(1);
+        for (h, head) in heads.iter_mut().enumerate() {
+            let first = head.quantised();
+            let planes = match &mut head.planes {
+                Some(planes) => planes,
+                none => none.insert(Planes::new(groups, width)?),
+            };
+            planes.rows += rows;
+            head.k.drop_front(rows * width, reserved * width);
+            head.v.drop_front(rows * width, reserved * width);
+            let Some(own) = noise.chunks_exact(per_head).nth(h) else { continue };
+            let mut sums = [Noise::default(); 2];
+            for part in own.chunks_exact(6) {
+                sums.iter_mut().zip(part.chunks_exact(3)).for_each(|(sum, part)| sum.join(part[0], part[1], part[2]));
+            }
+            least = sums.iter().map(Noise::decibels).chain(least).reduce(f32::min);
+            if tracer.detail >= Detail::Sets {
+                record_planes(tracer, kv, h, [head.position[first], rows as u32], sums);
+            }
+        }
+        Ok(least)
+    }
+}
+
+/// Records that a KV head's rows from a position on moved into planes, and what was lost of keys and of values.
+fn record_planes(tracer: &mut Tracer, kv: Kv, head: usize, [first, rows]: [u32; 2], noise: [Noise; 2]) {
+    tracer.record(Kind::Quantise, kv.0, head as u32, 0, first, rows);
+    for (part, noise) in noise.iter().enumerate() {
+        let [a, b] = [noise.decibels(), noise.worst].map(f32::to_bits);
+        tracer.record(Kind::PlaneNoise, kv.0, head as u32, part as u8, a, b);
     }
 }
 

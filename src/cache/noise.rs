@@ -22,6 +22,13 @@ impl Noise {
         }
     }
 
+    /// Adds what was summed up elsewhere: squares of numbers, of errors, and the worst error.
+    pub(super) fn join(&mut self, signal: f32, error: f32, worst: f32) {
+        self.signal += f64::from(signal);
+        self.error += f64::from(error);
+        self.worst = self.worst.max(worst);
+    }
+
     /// `10 log10` of the sum of squares over that of the errors; infinite without an error.
     #[must_use]
     pub fn decibels(&self) -> f32 {

@@ -134,7 +134,7 @@ impl Planes {
 
     /// Quantises `groups.tokens` rows more, `[tokens, width]`.
     pub fn push(&mut self, k: &[f32], v: &[f32], store: Store) {
-        let stored = |grid: Grid| if store == Store::F16 { grid.rounded() } else { grid };
+        let stored = |grid: Grid| if store == Store::F32 { grid } else { grid.rounded() };
         let (width, channels, tokens) = (self.width, self.groups.channels as usize, self.groups.tokens as usize);
         self.k.reserve(self.rows, tokens, width, |rows| rows.div_ceil(tokens) * width);
         self.v.reserve(self.rows, tokens, width, |rows| rows * (width / channels));
@@ -199,8 +199,11 @@ impl Planes {
     /// Bytes of the upper codes and grids, and of the lower codes, a number of a grid taking `number` bytes.
     #[must_use]
     pub fn bytes(&self, number: usize) -> [u64; 2] {
-        let upper = self.k.upper.len() + self.v.upper.len() + 2 * number * (self.k.steps.len() + self.v.steps.len());
-        [upper as u64, (self.k.lower.len() + self.v.lower.len()) as u64]
+        // By the rows, for those of a device are not here.
+        let grids = self.rows / self.groups.tokens as usize * self.width
+            + self.rows * (self.width / self.groups.channels as usize);
+        let codes = self.rows * self.width;
+        [(codes + 2 * number * grids) as u64, codes as u64]
     }
 
     /// [`bytes`](Planes::bytes) in all and [`allocated`](Planes::allocated) of `rows` rows of `width` channels, pushed

@@ -11,6 +11,8 @@ pub enum Store {
     F16,
     /// 4 bytes a number, for exact comparisons.
     F32,
+    /// Nowhere here: f16 in a device's memory. Only positions are known.
+    Device,
 }
 
 /// Rows of one KV head, `[slots, head_dim]`.
@@ -20,6 +22,8 @@ pub enum Rows {
     F16(Vec<u16>),
     /// f32.
     F32(Vec<f32>),
+    /// f16 in a device's memory: here only how many.
+    Device(Vec<()>),
 }
 
 /// Runs the same code on either kind of rows.
@@ -28,6 +32,7 @@ macro_rules! each {
         match $rows {
             Rows::F16($v) => $e,
             Rows::F32($v) => $e,
+            Rows::Device($v) => $e,
         }
     };
 }
@@ -39,10 +44,14 @@ impl Rows {
         match store {
             Store::F16 => Rows::F16(Vec::new()),
             Store::F32 => Rows::F32(Vec::new()),
+            Store::Device => Rows::Device(Vec::new()),
         }
     }
     pub(super) fn number_bytes(&self) -> usize {
-        each!(self, v => size_of_val(v.get(..1).unwrap_or(&[Default::default()])))
+        match self {
+            Rows::F16(_) | Rows::Device(_) => size_of::<f16>(),
+            Rows::F32(_) => size_of::<f32>(),
+        }
     }
     pub(super) fn reserve_total(&mut self, numbers: usize) -> Result<()> {
         let bytes = (numbers * self.number_bytes()) as u64;
@@ -53,6 +62,13 @@ impl Rows {
         match self {
             Rows::F16(v) => v.extend(row.iter().map(|&x| f16::from_f32(x).to_bits())),
             Rows::F32(v) => v.extend_from_slice(row),
+            Rows::Device(_) => self.push_unknown(row.len()),
+        }
+    }
+    /// A row whose numbers a device has.
+    pub(super) fn push_unknown(&mut self, width: usize) {
+        if let Rows::Device(v) = self {
+            v.resize(v.len() + width, ());
         }
     }
     pub(super) fn compact(&mut self, kept: &[u32], width: usize, capacity: usize) {
@@ -77,7 +93,11 @@ impl Rows {
         });
     }
     pub(super) fn capacity_bytes(&self) -> usize {
-        each!(self, v => v.capacity()) * self.number_bytes()
+        match self {
+            // Its owner knows.
+            Rows::Device(_) => 0,
+            stored => each!(stored, v => v.capacity()) * self.number_bytes(),
+        }
     }
     /// Numbers from `first` on as f32.
     pub(super) fn fetch(&self, first: usize, out: &mut Vec<f32>, numbers: usize) {
@@ -89,6 +109,7 @@ impl Rows {
         match self {
             Rows::F16(v) => u16::fetch(&v[first..first + out.len()], out),
             Rows::F32(v) => f32::fetch(&v[first..first + out.len()], out),
+            Rows::Device(_) => out.fill(f32::NAN),
         }
     }
     /// Becomes the listed rows of another.
@@ -113,6 +134,7 @@ impl Rows {
         match self {
             Rows::F16(v) => v[range].iter_mut().zip(row).for_each(|(x, &y)| *x = f16::from_f32(y).to_bits()),
             Rows::F32(v) => v[range].copy_from_slice(row),
+            Rows::Device(_) => {}
         }
     }
     /// Row `slot` as f32.
@@ -122,6 +144,7 @@ impl Rows {
         match self {
             Rows::F16(v) => v[range].iter().map(|&b| f16::from_bits(b).to_f32()).collect(),
             Rows::F32(v) => v[range].to_vec(),
+            Rows::Device(v) => vec![f32::NAN; v[range].len()],
         }
     }
 }

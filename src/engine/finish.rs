@@ -13,17 +13,35 @@ impl Engine {
         self.stage = Stage::Between;
     }
 
-    /// Logits, a token or a guess, and what there is to report.
+    /// Whether the pass ends where a token is wanted.
+    fn makes_token(&self) -> bool {
+        self.pass.rows.end >= self.text.accepted
+    }
+
+    /// Asks for the logits that are wanted and sends the pass off.
     pub(super) fn finish(&mut self) -> Result<Progress> {
-        let rows = self.rows();
-        if self.pass.rows.end < self.text.accepted {
+        if self.makes_token() {
+            let rows = self.rows();
+            let first = if self.pass.kind == PassKind::Verify { 0 } else { rows - 1 };
+            self.model.logits(first..rows, &mut *self.backend)?;
+        }
+        self.backend.submit()?;
+        self.receive()
+    }
+
+    /// A token or a guess, and what there is to report.
+    pub(super) fn receive(&mut self) -> Result<Progress> {
+        if !self.backend.arrived()? {
+            self.stage = Stage::Sent;
+            return Ok(Progress::Waiting);
+        }
+        if !self.makes_token() {
             self.end_pass();
             return Ok(Progress::Working);
         }
         let guesses = self.guesses() as usize;
         let verify = self.pass.kind == PassKind::Verify;
-        let first = if verify { 0 } else { rows - 1 };
-        let logits = self.model.logits(first..rows, &mut *self.backend)?;
+        let logits = self.backend.answer();
         let (held, id) = match self.pass.kind {
             PassKind::Verify => self.sampler.verify(&self.text.ids[self.text.accepted as usize..][..guesses], logits),
             PassKind::Draft => (0, self.sampler.guess(logits)),
@@ -42,7 +60,7 @@ impl Engine {
             self.text.ids.push(id);
             return Ok(Progress::Working);
         }
-        self.logits_row = first;
+        self.logits_row = 0;
         let kept = self.backend.kept();
         let short = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         let tracer = self.backend.tracer();

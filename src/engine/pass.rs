@@ -125,6 +125,7 @@ impl Engine {
         let rows = self.rows();
         let done = match &self.stage {
             Stage::Between | Stage::Failed => return (0, 0),
+            Stage::Sent => self.model.config.layers * rows,
             Stage::Project { layer, row } => layer * rows + row / 2,
             Stage::Attend { row, run } | Stage::Exchange { rows: Range { start: row, .. }, run } => {
                 run.site.layer * rows + (rows + row) / 2

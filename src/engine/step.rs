@@ -12,6 +12,8 @@ pub enum Progress {
     Working,
     /// A piece of a pass that other hosts take part in: [`Engine::partial`] has this host's, [`Engine::merge`] goes on.
     Exchange,
+    /// Nothing: what the pass made is on its way from the device. Natively it is waited for instead.
+    Waiting,
     /// The last piece: a token was proposed. It is taken unless [`Engine::choose`] replaces it.
     Step(Step),
     /// Nothing is left to do.

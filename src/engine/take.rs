@@ -5,8 +5,9 @@ use crate::{
     Error, Result,
     guard::{Guard, Limits},
     method::{Extent, Positions, Retain},
-    ops::ROW,
+    ops::{Dense, ROW, Tag},
     sampler::Sampler,
+    trace::{ALL_HEADS, Detail, Kind},
 };
 
 impl Engine {
@@ -23,7 +24,7 @@ impl Engine {
         self.guard = None;
         self.backend.reset(self.reserve(&prompt, 0, &options))?;
         self.backend.tracer().take(|_| ());
-        (self.text, self.rows) = Default::default();
+        (self.text, self.rows, self.tags) = Default::default();
         (self.passes, self.stored) = (0, 0);
         self.method.schedule.restart();
         self.stage = Stage::Between;
@@ -53,6 +54,33 @@ impl Engine {
         // As after any step, the newest token has no row yet.
         self.text.fed = self.text.fed.min(before.saturating_sub(1));
         self.take(prompt, options);
+        Ok(())
+    }
+
+    /// Goes on with another back end, as when a device was lost: what the text has so far is run again on it by the next
+    /// pass, so no token is. What a method dropped on the way it chooses anew. Records of the trace that were not taken
+    /// are gone.
+    ///
+    /// # Errors
+    /// [`Error::Memory`]; then the engine is as it was.
+    pub fn move_to(&mut self, mut backend: Box<dyn Dense>) -> Result<()> {
+        let (layers, pictures) = (self.model.config.layers, self.tags.iter().filter(|tag| tag.picture > 0).count());
+        let generated = self.text.limit.saturating_sub(self.prompt);
+        let text = Extent { prompt: self.prompt, pictures: pictures as u32, generated, layer: 0, layers };
+        backend.reset(reserved_rows(&self.method, &text))?;
+        backend.tag(0, &self.tags);
+        let (detail, step) = (self.backend.tracer().detail, self.backend.tracer().step);
+        self.backend = backend;
+        let tracer = self.backend.tracer();
+        (tracer.detail, tracer.step) = (detail, step);
+        if detail >= Detail::Sets {
+            // Who follows the trace is to forget the rows that are stored anew.
+            (0..layers).for_each(|layer| tracer.record(Kind::Cut, layer, ALL_HEADS.into(), 0, 0, self.stored));
+        }
+        self.text.ids.truncate(self.text.accepted as usize);
+        (self.text.fed, self.stored) = (0, 0);
+        self.method.schedule.restart();
+        self.stage = Stage::Between;
         Ok(())
     }
 
@@ -94,6 +122,10 @@ impl Engine {
         }
         self.text.rounds.extend(rounds.iter().map(|first| before + first));
         self.backend.tag(before, &tags);
+        // Between a prompt and the next lies an answer, which is text of the round before it.
+        let answer = self.tags.last().copied().map(|tag| Tag { picture: 0, ..tag }).unwrap_or_default();
+        self.tags.resize(before as usize, answer);
+        self.tags.extend_from_slice(&tags);
         self.rows.0.extend_from_slice(&prompt.rows);
         self.rows.1.extend(prompt.ids.iter().zip(before..).filter(|(id, _)| **id == ROW).map(|(_, at)| at));
         self.text.ids.extend_from_slice(&prompt.ids);

@@ -7,7 +7,7 @@ use crate::{
     chat::{ChatMessage, ChatTemplate},
     engine::{Engine, Prompt},
     kernels::Precision,
-    method::Method,
+    method::{Method, Positions},
     methods::{self, Profile, Spec, Value},
     model::Model,
     ops::Tag,
@@ -111,12 +111,7 @@ impl Loaded {
         store: Store,
         precision: Precision,
     ) -> Result<Engine> {
-        let config = &self.model.config;
-        let context = context.unwrap_or(config.context);
-        if !(1..=config.context).contains(&context) {
-            let allowed = format!("1 to {}", config.context);
-            return Err(Error::Param { name: "context".into(), got: context.to_string(), allowed });
-        }
+        let context = self.context(context)?;
         if method.schedule.narrow_guesses() {
             let layers = self.model.layers.iter();
             if !self.weights.narrow(layers.flat_map(|layer| [layer.gate, layer.up, layer.down]))? {
@@ -127,8 +122,27 @@ impl Loaded {
                 });
             }
         }
-        let cpu = Cpu::new(config.into(), self.weights.clone(), method.retain.positions(), store)?;
-        let cpu = cpu.with_precision(precision);
+        let cpu = self.cpu(method.retain.positions(), store, precision)?;
         Ok(Engine::new(self.model.clone(), Box::new(cpu), method, context))
+    }
+
+    /// A CPU back end of this model, for an engine to [move to](Engine::move_to).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a model whose rotation does not fit its heads.
+    pub fn cpu(&self, positions: Positions, store: Store, precision: Precision) -> Result<Cpu> {
+        let cpu = Cpu::new((&self.model.config).into(), self.weights.clone(), positions, store)?;
+        Ok(cpu.with_precision(precision))
+    }
+
+    /// The context of an engine: the model's unless another was asked for.
+    pub(super) fn context(&self, asked: Option<u32>) -> Result<u32> {
+        let most = self.model.config.context;
+        let context = asked.unwrap_or(most);
+        if !(1..=most).contains(&context) {
+            let allowed = format!("1 to {most}");
+            return Err(Error::Param { name: "context".into(), got: context.to_string(), allowed });
+        }
+        Ok(context)
     }
 }

@@ -91,8 +91,16 @@ pub trait Dense: Ops {
     fn gate_up(&mut self, norm: Weight, gate: Weight, up: Weight, rows: Range<u32>) -> Result<()>;
     /// residual += hidden times a matrix.
     fn add_down(&mut self, w: Weight, rows: Range<u32>) -> Result<()>;
-    /// norm(residual) of some rows of the pass times the output matrix, `[rows, vocabulary]`.
-    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<&[f32]>;
+    /// Asks for norm(residual) of some rows of the pass times the output matrix, the pass's last work.
+    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<()>;
+    /// Ends a pass: sends off what was recorded of it.
+    fn submit(&mut self) -> Result<()>;
+    /// Whether all is done and known here that the pass made: only then is its trace complete, and do
+    /// [`answer`](Dense::answer), [`kept`](Dense::kept) and [`live`](Dense::live) tell of it. Ask again until it is;
+    /// natively the first call waits.
+    fn arrived(&mut self) -> Result<bool>;
+    /// The newest [`logits`](Dense::logits), `[rows, vocabulary]`.
+    fn answer(&self) -> &[f32];
 
     /// Reserves room for `rows` slots in every KV head of every layer and forgets all slots.
     fn reset(&mut self, rows: u32) -> Result<()>;

@@ -19,6 +19,18 @@ pub fn file() -> Vec<u8> {
 
 /// The file before it is finished, to add to.
 pub fn writer() -> Writer {
+    made(|kind| kind)
+}
+
+/// The same with all matrices but the embeddings in one layout, as model files mostly have them.
+pub fn load_alike() -> Loaded {
+    let kind = |kind| if kind == GgmlType::F32 { kind } else { GgmlType::Q4_1 };
+    let file = made(kind).finish();
+    super::load(&file, 997, Some(file.len() as u64)).expect("a sound file")
+}
+
+/// The file with `stored` in place of the layouts it usually has.
+fn made(stored: impl Fn(GgmlType) -> GgmlType) -> Writer {
     let (width, hidden) = (64u64, 96u64);
     let mut tokens: Vec<String> = bytes::letters().iter().map(char::to_string).collect();
     tokens.push("<|end|>".to_owned());
@@ -45,6 +57,7 @@ pub fn writer() -> Writer {
     let mut tensor = |w: Writer, name: String, dims: &[u64], kind: GgmlType, scale: f32, mean: f32| {
         let n = dims.iter().product::<u64>() as usize;
         let values: Vec<f32> = (0..n).map(|_| mean + scale * (2.0 * random.f32() - 1.0)).collect();
+        let kind = stored(kind);
         w.tensor(&name, dims, kind, &encode(kind, &values).expect("whole blocks"))
     };
     w = tensor(w, "token_embd.weight".into(), &[width, vocabulary], GgmlType::Q8_0, 1.0, 0.0);

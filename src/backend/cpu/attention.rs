@@ -1,6 +1,10 @@
 //! Attention of one layer: per KV head, its group of query heads together.
 
-use super::{Cpu, rounded::round_rows};
+use super::{
+    super::account::{Accountant, Reading, block_grid},
+    Cpu,
+    rounded::round_rows,
+};
 use crate::{
     Error, Result,
     cache::{Head, Planes},
@@ -11,7 +15,6 @@ use crate::{
     method::Positions,
     model::MAX_GROUP,
     ops::{Group, Kv, Mass, Read, Scores, Set},
-    trace::{ALL_HEADS, Detail, Kind},
 };
 use std::ops::Range;
 
@@ -85,9 +88,9 @@ impl Cpu {
                 self.attend_head(kv, head, read, &rows, Some(b), None)?;
             }
         }
-        let first = *self.read.from.get_or_insert(rows.start);
+        let first = *self.attended.get_or_insert(rows.start);
         if rows.end == self.pass.rows {
-            self.read.from = None;
+            self.attended = None;
             self.account(kv, read, first)?;
         }
         Ok(())
@@ -132,7 +135,7 @@ impl Cpu {
                 Reads::Lists(&lists[..group])
             }
             Read::Blocks { pairs, size } => {
-                let count = self.block_grid(kv, size)?;
+                let count = block_grid(&self.cache, kv, size)?;
                 let set = self.tables.set(pairs)?;
                 for (g, list) in lists[..group].iter_mut().enumerate() {
                     *list = set.list((head * group + g) * set.groups() / query_heads);
@@ -233,67 +236,18 @@ impl Cpu {
 
     /// Counts what the rows of the pass from `first` on read of a layer, and records it.
     fn account(&mut self, kv: Kv, read: Read, first: u32) -> Result<()> {
-        let (kv_heads, group, row_bytes) =
-            (self.shape.kv_heads, self.shape.query_heads / self.shape.kv_heads, self.cache.row_bytes());
-        let watch = self.tracer.detail >= Detail::Sets;
-        if watch {
-            match read {
-                Read::All | Read::BottomRight => self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 0, 0, 0),
-                Read::Coarse => self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 1, 0, 0),
-                Read::Rounded(bits) => {
-                    self.tracer.record(Kind::ReadAll, kv.0, u32::from(ALL_HEADS), 2, bits.into(), 0);
-                }
-                Read::Window(w) => self.tracer.record(Kind::ReadWindow, kv.0, u32::from(ALL_HEADS), 0, w, 0),
-                Read::Slots(_) | Read::Blocks { .. } => {}
-            }
-        }
-        for h in 0..kv_heads {
-            let head = &self.cache.layer(kv)[h];
-            let (live, rows) = (head.len() as u64, u64::from(self.pass.rows - first));
-            let unique = match read {
-                Read::All | Read::Coarse | Read::BottomRight | Read::Rounded(_) => live,
-                Read::Window(w) => live.min(u64::from(w) + rows - 1),
-                Read::Slots(set) => {
-                    let set = self.tables.set(set)?;
-                    // Heads that share a list read its rows once; otherwise each row is looked up.
-                    let apart = set.groups() > kv_heads;
-                    self.seen.clear();
-                    self.seen.resize(if apart { live as usize } else { 0 }, false);
-                    let mut unique = 0;
-                    for q in h * group..(h + 1) * group {
-                        let list = set.list(q * set.groups() / self.shape.query_heads);
-                        self.read.rows += list.len() as u64;
-                        if apart {
-                            let new = |slot: &&u32| !std::mem::replace(&mut self.seen[**slot as usize], true);
-                            unique += list.iter().filter(new).count() as u64;
-                        } else {
-                            unique = list.len() as u64;
-                        }
-                        if watch {
-                            let positions = list.iter().map(|&slot| head.position[slot as usize]);
-                            self.tracer.positions(Kind::ReadRun, Kind::ReadBits, kv.0, q as u32, positions);
-                        }
-                    }
-                    unique
-                }
-                Read::Blocks { pairs, size } => self.account_blocks(kv, h, pairs, size, first)?,
-            };
-            let head = &self.cache.layer(kv)[h];
-            let quantised = head.quantised() as u64;
-            self.read.bytes += match read {
-                Read::All | Read::Coarse | Read::BottomRight if quantised > 0 => {
-                    let planes = self.cache.plane_bytes(head, matches!(read, Read::Coarse));
-                    planes + (unique - quantised) * row_bytes
-                }
-                _ => unique * row_bytes,
-            };
-            self.read.rows += match read {
-                Read::All | Read::Coarse | Read::BottomRight | Read::Rounded(_) => live * group as u64,
-                Read::Window(w) => live.min(u64::from(w)) * group as u64,
-                Read::Slots(_) | Read::Blocks { .. } => 0,
-            };
-        }
-        Ok(())
+        let lists = match read {
+            Read::Slots(set) | Read::Blocks { pairs: set, .. } => self.tables.set(set)?.all(),
+            _ => &[],
+        };
+        let mut accountant = Accountant {
+            cache: &self.cache,
+            query_heads: self.shape.query_heads,
+            count: &mut self.read,
+            tracer: &mut self.tracer,
+            seen: &mut self.seen,
+        };
+        accountant.count(&Reading { kv, read, lists, rows: self.pass.rows - first })
     }
 }
 

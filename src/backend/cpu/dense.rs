@@ -1,6 +1,6 @@
 //! What the model computes: [`Dense`] on the CPU.
 
-use super::{Cpu, ReadCount, times};
+use super::{super::account::ReadCount, Cpu, times};
 use crate::{
     Error, Result,
     cache::Head,
@@ -110,10 +110,21 @@ impl Dense for Cpu {
         self.add_times(w, &rows)
     }
 
-    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<&[f32]> {
+    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<()> {
         self.load_normed(norm, &rows)?;
-        self.times(head, 0)?;
-        Ok(&self.chunk[0])
+        self.times(head, 0)
+    }
+
+    fn submit(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn arrived(&mut self) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn answer(&self) -> &[f32] {
+        &self.chunk[0]
     }
 
     fn reset(&mut self, rows: u32) -> Result<()> {
@@ -133,9 +144,7 @@ impl Dense for Cpu {
     }
 
     fn quantise(&mut self, kv: Kv, groups: PlaneGroups, rows: u32) -> Result<()> {
-        if let Some(noise) = self.cache.quantise(kv, groups, rows as usize, self.measure_noise, &mut self.tracer)? {
-            self.read.noise = Some(self.read.noise.map_or(noise, |least| least.min(noise)));
-        }
+        self.read.hear(self.cache.quantise(kv, groups, rows as usize, self.measure_noise, &mut self.tracer)?);
         Ok(())
     }
 
@@ -159,7 +168,7 @@ impl Dense for Cpu {
     }
 
     fn kept(&self) -> Kept {
-        let ReadCount { rows: rows_read, bytes: bytes_read, moved, noise, .. } = self.read;
+        let ReadCount { rows: rows_read, bytes: bytes_read, moved, noise } = self.read;
         Kept { rows_read, bytes_read, moved, noise, ..self.cache.kept() }
     }
 

@@ -1,5 +1,6 @@
 //! Estimates from the queries of the running pass, which are kept until its end.
 
+use super::super::account::block_grid;
 use super::{
     Cpu,
     attention::{at_read, each_store},
@@ -55,7 +56,7 @@ impl Cpu {
     pub(super) fn pooled_scores(&mut self, kv: Kv, size: usize, queries: Pooled) -> Result<Scores> {
         let (dim, query_heads, rows) = (self.shape.head_dim, self.shape.query_heads, self.pass.rows as usize);
         self.check_unquantised(kv)?;
-        let blocks = self.block_grid(kv, size as u32)?;
+        let blocks = block_grid(&self.cache, kv, size as u32)?;
         if rows < size || (queries == Pooled::Blocks && rows != self.cache.live(kv)) {
             return Err(self.refuse_rows("block_scores", format!("all {} live rows", self.cache.live(kv))));
         }

@@ -1,5 +1,6 @@
 //! Shadow evaluation: what a sparse read of the running pass missed.
 
+use super::super::account::block_grid;
 use super::Cpu;
 use crate::{
     Error, Result, metrics,
@@ -37,7 +38,7 @@ impl Cpu {
                     ),
                     Read::Blocks { pairs, size } => {
                         let (size, last) = (size as usize, (live - 1) / size as usize);
-                        let count = self.block_grid(kv, size as u32)?;
+                        let count = block_grid(&self.cache, kv, size as u32)?;
                         let own = self.list_of(pairs, head, heads)?.iter().map(|pair| *pair as usize);
                         let blocks = own.filter(|pair| pair / count == last).map(|pair| pair % count);
                         metrics::attention_recall(full, blocks.flat_map(|block| block * size..(block + 1) * size))

@@ -54,6 +54,9 @@ impl Lists {
     pub fn list(&self, group: usize) -> &[u32] {
         &self.0[group]
     }
+    pub fn all(&self) -> &[Vec<u32>] {
+        &self.0[..self.1]
+    }
 }
 
 /// The tables and sets of the running pass.

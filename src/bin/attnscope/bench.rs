@@ -65,7 +65,7 @@ fn time(engine: &mut attnscope::engine::Engine) -> attnscope::Result<(Duration, 
     loop {
         match engine.advance()? {
             Progress::Done => break,
-            Progress::Working | Progress::Exchange => {}
+            Progress::Working | Progress::Waiting | Progress::Exchange => {}
             Progress::Step(_) => {
                 first.get_or_insert_with(Instant::now);
                 engine.tracer().take(|_| ());

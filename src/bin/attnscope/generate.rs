@@ -137,7 +137,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 bar.set_length(total.into());
                 bar.set_position(done.into());
             }
-            Progress::Working | Progress::Exchange => {}
+            Progress::Working | Progress::Waiting | Progress::Exchange => {}
             Progress::Step(step) => {
                 first.get_or_insert_with(Instant::now);
                 bar.finish_and_clear();

@@ -71,7 +71,7 @@ pub fn run(
             let progress = clock.time(|| engine.advance())?;
             counter.after(&mut engine);
             match progress {
-                Progress::Working | Progress::Exchange => {}
+                Progress::Working | Progress::Waiting | Progress::Exchange => {}
                 Progress::Done => break,
                 Progress::Step(step) => {
                     clock.token();
