@@ -3,8 +3,12 @@
 
 mod claims;
 mod loaded;
+#[cfg(feature = "gpu")]
+mod on_device;
 
 pub use loaded::Loaded;
+#[cfg(feature = "gpu")]
+pub use on_device::OnDevice;
 
 use crate::{
     Error, Result,

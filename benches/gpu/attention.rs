@@ -7,10 +7,12 @@
 
 mod made;
 
+use std::rc::Rc;
+
 use std::time::Instant;
 
 use attnscope::{
-    backend::gpu::{Blocks, Buffer, Burst, Decode, DecodePlanes, DecodeRead, Gpu, Lists, Merge, Partials, Prefill},
+    backend::gpu::{Blocks, Buffer, Burst, Decode, DecodePlanes, DecodeRead, Device, Lists, Merge, Partials, Prefill},
     kernels::Span,
 };
 use made::{HEADS, Made, SLOTS};
@@ -27,7 +29,7 @@ const BLOCK: u32 = 128;
 type Record<'a> = Box<dyn Fn(&mut Burst) + 'a>;
 
 struct Bench {
-    gpu: Gpu,
+    gpu: Rc<Device>,
     rounds: usize,
     partials: Buffer,
     out: Buffer,
@@ -67,7 +69,17 @@ impl Bench {
     }
 
     fn decode<'a>(&'a self, made: &'a Made, read: DecodeRead, lists: Lists<'a>, most: u32) -> Record<'a> {
-        let decode = Decode { heads: HEADS, q: &made.q, rows: 1, stored: made.stored(), read, lists, most };
+        let decode = Decode {
+            heads: HEADS,
+            q: &made.q,
+            q_first: 0,
+            rows: 1,
+            stored: made.stored(),
+            read,
+            lists,
+            most,
+            skipped: 0,
+        };
         Box::new(move |burst| {
             let tiles = decode.tiles();
             decode.record(burst, Partials { buffer: &self.partials, tiles, first: 0 }, None).unwrap();
@@ -76,7 +88,8 @@ impl Bench {
     }
 
     fn planes<'a>(&'a self, made: &'a Made, both: bool) -> Record<'a> {
-        let decode = DecodePlanes { heads: HEADS, q: &made.q, rows: 1, planes: made.planes(), slots: SLOTS, both };
+        let decode =
+            DecodePlanes { heads: HEADS, q: &made.q, q_first: 0, rows: 1, planes: made.planes(), slots: SLOTS, both };
         Box::new(move |burst| {
             let tiles = decode.tiles();
             decode.record(burst, Partials { buffer: &self.partials, tiles, first: 0 }, None).unwrap();
@@ -86,14 +99,23 @@ impl Bench {
 
     fn prefill<'a>(&'a self, made: &'a Made, blocks: Option<Blocks<'a>>) -> Record<'a> {
         let span = Span::causal((SLOTS + 1 - ROWS) as usize);
-        let prefill = Prefill { heads: HEADS, q: &made.q, rows: ROWS, stored: made.stored(), span, blocks };
+        let prefill = Prefill {
+            heads: HEADS,
+            q: &made.q,
+            q_first: 0,
+            rows: ROWS,
+            stored: made.stored(),
+            span,
+            counts: None,
+            blocks,
+        };
         Box::new(move |burst| prefill.record(burst, &self.out, &self.lse).unwrap())
     }
 }
 
 fn main() {
     let rounds = std::env::args().skip_while(|arg| arg != "--rounds").nth(1).map_or(7, |n| n.parse().unwrap());
-    let gpu = block_on(Gpu::open()).expect("an adapter");
+    let gpu = Rc::new(block_on(Device::open()).expect("an adapter"));
     println!("{:?}", gpu.report());
     println!("{SLOTS} slots, {HEADS:?}; medians of {rounds} in alternation: dense, then sparse\n");
     let made = Made::new(&gpu, ROWS);

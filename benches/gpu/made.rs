@@ -1,7 +1,9 @@
 //! One layer of 8,192 slots: random keys and values as f16 and in two planes, and random choices of them.
 
+use std::rc::Rc;
+
 use attnscope::{
-    backend::gpu::{Buffer, Gpu, Heads, Lists, PlaneBuffers, Rows, Stored},
+    backend::gpu::{Buffer, Device, Heads, Lists, PlaneBuffers, Rows, Stored},
     kernels::encode,
 };
 
@@ -40,7 +42,7 @@ fn halves(seed: &mut fastrand::Rng, numbers: u32, most: f32) -> Vec<u16> {
 }
 
 impl Made {
-    pub fn new(gpu: &Gpu, rows: u32) -> Made {
+    pub fn new(gpu: &Rc<Device>, rows: u32) -> Made {
         let mut seed = fastrand::Rng::with_seed(1);
         let numbers = HEADS.kv * SLOTS * HEADS.dim;
         let q: Vec<f32> = (0..rows * HEADS.query * HEADS.dim).map(|_| 2.0 * seed.f32() - 1.0).collect();
@@ -80,7 +82,7 @@ impl Made {
     }
 
     /// `lists` random choices of `count` of `of` entries.
-    pub fn lists(&self, gpu: &Gpu, lists: u32, of: u32, count: u32) -> Listed {
+    pub fn lists(&self, gpu: &Rc<Device>, lists: u32, of: u32, count: u32) -> Listed {
         let mut seed = fastrand::Rng::with_seed(2);
         let words: Vec<u32> = (0..lists)
             .flat_map(|_| {
@@ -93,7 +95,7 @@ impl Made {
     }
 
     /// For every query head and block of the newest `rows` queries the own block and a random share of those before.
-    pub fn pairs(&self, gpu: &Gpu, rows: u32, size: u32, share: f32) -> Listed {
+    pub fn pairs(&self, gpu: &Rc<Device>, rows: u32, size: u32, share: f32) -> Listed {
         let mut seed = fastrand::Rng::with_seed(3);
         let blocks = SLOTS / size;
         let of: Vec<Vec<u32>> = (0..HEADS.query)

@@ -1,73 +1,266 @@
-//! The WebGPU back end's foundation: a device, its buffers and compiled kernels, and bursts of work that wait once.
+//! The WebGPU back end.
 //!
 //! The same code runs natively (Vulkan, Metal, Direct3D 12) and in a page. Only WebGPU's default limits are asked for, so
-//! what a software adapter computes in a test is what a graphics card computes. `docs/gpu.md` says how buffers are laid
-//! out and how a token is recorded.
+//! what a software adapter computes in a test is what a graphics card computes. A pass is recorded call by call and
+//! submitted once; what the host must know of it comes back in one wait. `docs/gpu.md` says how buffers are laid out and
+//! how a token is recorded.
 
-mod adapter;
-mod attend;
-mod attend_planes;
-mod attend_rows;
-mod buffer;
-mod burst;
-mod faults;
-mod matmul;
-mod pipelines;
-mod rope;
-mod shaders;
-mod wait;
+mod attention;
+mod choice;
+mod columns;
+mod dense;
+mod device;
+mod estimates;
+mod fold;
+mod kernels;
+mod memory;
+mod mirror;
+mod ops;
+mod planes;
+mod self_test;
+mod rounds;
+mod store;
+mod tables;
+mod weights;
 
-pub use adapter::Report;
-pub use attend::{Decode, DecodeRead, Heads, Lists, Merge, Partials, Rows, Stored};
-pub use attend_planes::{DecodePlanes, PlaneBuffers};
-pub use attend_rows::{Blocks, Prefill};
-pub use buffer::Buffer;
-pub use burst::{Burst, Counters};
-pub use matmul::{Ending, Norm, Product, Weights};
-pub use pipelines::Kernel;
-pub use rope::{Append, RopeTable};
-pub use shaders::{SHADERS, Shader};
+pub use device::{Buffer, Burst, Counters, Device, Kernel, Pending, Report};
+pub use kernels::*;
+pub use weights::DeviceWeights;
 
-use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
-use faults::Faults;
-use pipelines::Pipelines;
+use super::Shape;
+use crate::{
+    Error, Result,
+    cache::Cache,
+    kernels::Rope,
+    method::Positions,
+    ops::{Kv, Read, Tag},
+};
+use memory::Memory;
+use mirror::Mirror;
+use planes::PlaneStore;
+use tables::Handles;
 
-/// A device and what is compiled for it.
+/// Slots a KV head has room for are a multiple of this.
+const STEP: u32 = 64;
+
+/// The GPU back end of one session.
 pub struct Gpu {
-    device: wgpu::Device,
-    queue: wgpu::Queue,
-    report: Report,
-    faults: Faults,
-    pipelines: RefCell<Pipelines>,
-    counters: Cell<Counters>,
-    /// Bound where a kernel's optional output is not wanted.
-    nothing: Buffer,
+    device: Rc<Device>,
+    shape: Shape,
+    heads: Heads,
+    weights: Option<Rc<DeviceWeights>>,
+    positions: Positions,
+    rope: Option<(Rope, RopeTable)>,
+    /// Keys and values of all layers, `[layer, KV head, capacity, head_dim]` of f16.
+    stored: [Buffer; 2],
+    /// Rows in two planes, where a method quantises.
+    planes: Option<PlaneStore>,
+    memory: Memory,
+    handles: Handles,
+    mirror: Mirror,
+    /// Most slots of any KV head of a layer, as recorded so far.
+    live: Vec<u32>,
+    /// Slots of a layer in two planes, the oldest of every KV head.
+    quantised: Vec<u32>,
+    /// Whether what is quantised is compared with what it was.
+    measure_noise: bool,
+    /// Whether the KV heads of a layer have as many slots each.
+    alike: Vec<bool>,
+    /// Whether nothing was dropped of a layer, so that slots are positions.
+    whole: Vec<bool>,
+    tags: Vec<Tag>,
+    /// Whether the device has them as they are.
+    tags_sent: bool,
+    pass: PassRows,
+    room: Room,
+    burst: Option<Burst>,
+    sent: Option<Sent>,
+    answer: Vec<f32>,
+}
+
+/// The running pass.
+#[derive(Clone, Copy, Debug, Default)]
+struct PassRows {
+    first: u32,
+    rows: u32,
+    /// Its keys and values belong to another host.
+    elsewhere: bool,
+    /// First row that has attended in the layer at hand.
+    attended: Option<u32>,
+    /// The read of the newest attention.
+    newest: Option<(Kv, Read)>,
+    /// Numbers of the answer.
+    answer: u64,
+    /// Widths of the residual stream and of the MLP's hidden rows.
+    width: u32,
+    hidden: u32,
+}
+
+/// A submitted pass.
+struct Sent {
+    pending: Pending,
+    /// Words from one list to the next of each set that comes back.
+    strides: Vec<u32>,
+}
+
+/// Buffers of activations, named after their role, as large as was needed so far.
+struct Room {
+    /// Residual stream, `[rows, width]`.
+    x: Buffer,
+    /// Queries of the pass, `[rows, query_heads * head_dim]`.
+    q: Buffer,
+    /// Queries, keys and values of a chunk as the projection left them.
+    qkv: Buffer,
+    /// Attention output of a chunk and its log-sum-exps.
+    output: Buffer,
+    lse: Buffer,
+    /// The MLP's hidden rows of a chunk.
+    hidden: Buffer,
+    logits: Buffer,
+    /// Parts of a decode step's attention, and its scores by place in the list that is read.
+    partials: Buffer,
+    scores: Buffer,
+    /// Keys rotated by their slots, where they are stored without.
+    turned: Buffer,
+    /// Keys and values that several rows read by a list, side by side.
+    gathered: [Buffer; 2],
+    /// Tags by original position.
+    tags: Buffer,
+    /// Of estimates: outputs that nobody reads, log-sum-exps of rows, and means of blocks.
+    unread: Buffer,
+    sums: Buffer,
+    means: Buffer,
+}
+
+impl Room {
+    fn new(device: &Device) -> Result<Room> {
+        let none = || device.buffer("activations", 1);
+        Ok(Room {
+            x: none()?,
+            q: none()?,
+            qkv: none()?,
+            output: none()?,
+            lse: none()?,
+            hidden: none()?,
+            logits: none()?,
+            partials: none()?,
+            scores: none()?,
+            turned: none()?,
+            gathered: [none()?, none()?],
+            tags: none()?,
+            unread: none()?,
+            sums: none()?,
+            means: none()?,
+        })
+    }
+}
+
+/// Makes a buffer large enough; what it had may be gone.
+fn at_least(device: &Device, buffer: &mut Buffer, words: u64) -> Result<()> {
+    if buffer.words() < words {
+        *buffer = device.buffer("activations", words.next_power_of_two())?;
+    }
+    Ok(())
 }
 
 impl Gpu {
-    /// What kind of device this is.
+    /// A back end with an empty cache.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the RoPE configuration does not fit the head or a head is none the kernels take,
+    /// [`Error::Memory`], [`Error::Gpu`].
+    pub fn new(
+        device: Rc<Device>,
+        shape: Shape,
+        weights: Option<Rc<DeviceWeights>>,
+        positions: Positions,
+    ) -> Result<Gpu> {
+        let [query, kv, dim] = [shape.query_heads, shape.kv_heads, shape.head_dim].map(|n| n as u32);
+        let heads = Heads { query, kv, dim };
+        heads.check("gpu", 16, 128)?;
+        let layers = shape.layers as u32;
+        let rope =
+            shape.rope.as_ref().map(|r| Rope::new(r.dim as usize, &r.frequencies(), 256, r.style)).transpose()?;
+        let rope = rope.map(|rope| RopeTable::upload(&device, &rope).map(|table| (rope, table))).transpose()?;
+        let mut memory = Memory::new(&device, layers, kv, query, STEP)?;
+        memory.begin_pass();
+        let rows = u64::from(layers * kv * STEP) * u64::from(dim / 2);
+        Ok(Gpu {
+            stored: [device.buffer("KV cache", rows)?, device.buffer("KV cache", rows)?],
+            memory,
+            handles: Handles::default(),
+            mirror: Mirror::new(shape.layers, shape.kv_heads, shape.query_heads, shape.head_dim),
+            live: vec![0; shape.layers],
+            quantised: vec![0; shape.layers],
+            measure_noise: false,
+            planes: None,
+            alike: vec![true; shape.layers],
+            whole: vec![true; shape.layers],
+            tags: Vec::new(),
+            tags_sent: false,
+            pass: PassRows::default(),
+            room: Room::new(&device)?,
+            burst: None,
+            sent: None,
+            answer: Vec::new(),
+            device,
+            shape,
+            heads,
+            weights,
+            positions,
+            rope,
+        })
+    }
+
+    /// The cache as of the newest pass that has come back; its rows are on the device.
     #[must_use]
-    pub fn report(&self) -> &Report {
-        &self.report
+    pub fn cache(&self) -> &Cache {
+        &self.mirror.cache
     }
 
-    /// What was done since the device was opened.
+    /// The device.
     #[must_use]
-    pub fn counters(&self) -> Counters {
-        self.counters.get()
+    pub fn device(&self) -> &Rc<Device> {
+        &self.device
     }
 
-    /// Gives the device up: everything that uses it from now on is [`Error::Gpu`](crate::Error::Gpu), as when a driver
-    /// loses it.
-    pub fn destroy(&self) {
-        self.device.destroy();
-        self.faults.lose("the device was destroyed");
+    /// The running burst.
+    fn burst(&mut self) -> &mut Burst {
+        self.burst.get_or_insert_with(|| self.device.burst())
     }
 
-    fn count(&self, add: impl FnOnce(&mut Counters)) {
-        let mut counters = self.counters.get();
-        add(&mut counters);
-        self.counters.set(counters);
+    /// Records what refers to other parts of this.
+    fn record<T>(&mut self, what: impl FnOnce(&Gpu, &mut Burst) -> Result<T>) -> Result<T> {
+        let mut burst = self.burst.take().unwrap_or_else(|| self.device.burst());
+        let recorded = what(self, &mut burst);
+        self.burst = Some(burst);
+        recorded
+    }
+
+    fn weights(&self) -> Result<Rc<DeviceWeights>> {
+        self.weights.clone().ok_or(Error::State("this back end was made without a model"))
+    }
+
+    /// Where the rows of a layer's first KV head begin, and of the next.
+    fn rows(&self, kv: Kv) -> Rows {
+        let stride = self.memory.capacity();
+        Rows { first: kv.0 * self.heads.kv * stride, stride }
+    }
+
+    /// The least slots of a KV head before the pass's row `row`.
+    fn before(&self, kv: Kv, row: u32) -> u32 {
+        let live = self.live[kv.0 as usize];
+        if self.pass.elsewhere { live } else { live - (self.pass.rows - row) }
+    }
+
+    /// What this back end cannot do yet.
+    fn missing<T>(what: &str) -> Result<T> {
+        Err(Error::Unsupported {
+            what: "GPU operation",
+            got: what.to_owned(),
+            supported: "the CPU back end, which has all".to_owned(),
+        })
     }
 }

@@ -22,6 +22,8 @@ struct Params {
     heads: u32, // query heads
     scores_stride: u32, // numbers from a query head's scores to the next; 0: they are not kept
     scale: f32,
+    q_first: u32, // number where row 0's queries begin
+    skipped: u32, // of ALL, the oldest slots, which are elsewhere
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -30,7 +32,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> v: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read> lists: array<u32>;
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>; // [rows, heads, tiles, HEAD + 2]
-@group(0) @binding(6) var<storage, read_write> scores: array<f32>; // [heads, scores_stride], by place in the list
+@group(0) @binding(6) var<storage, read_write> scores: array<f32>; // [heads, scores_stride], by place in the list, of ALL by slot
 
 fn slot_of(list: u32, index: u32) -> u32 {
     if READ == SLOTS {
@@ -38,7 +40,7 @@ fn slot_of(list: u32, index: u32) -> u32 {
     } else if READ == BLOCKS {
         return lists[list + 1u + index / params.size] * params.size + index % params.size;
     }
-    return index;
+    return params.skipped + index;
 }
 
 fn halves(word: vec2<u32>) -> vec4<f32> {
@@ -56,7 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var count = lists[list];
     var first = group.x * TILE;
     if READ == ALL {
-        count -= params.rows - 1u - row;
+        count -= min(count, params.skipped + params.rows - 1u - row);
         first += count - min(count, params.window);
     } else if READ == BLOCKS {
         count *= params.size;
@@ -75,7 +77,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = own; i < HEAD; i += TILE) {
         var heads = vec4<f32>();
         for (var g = 0u; g < GROUP; g++) {
-            heads[g] = q[(head + g) * HEAD + i] * params.scale;
+            heads[g] = q[params.q_first + (head + g) * HEAD + i] * params.scale;
         }
         query[i / 4u][i % 4u] = heads;
     }
@@ -92,7 +94,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
         }
         for (var g = 0u; g < GROUP && params.scores_stride > 0u; g++) {
-            scores[(head + g) * params.scores_stride + index] = score[g];
+            scores[(head + g) * params.scores_stride + params.skipped + index] = score[g];
         }
     }
     tile_softmax(own, score);

@@ -24,6 +24,7 @@ struct Params {
     heads: u32,
     scores_stride: u32,
     scale: f32,
+    q_first: u32, // number where row 0's queries begin
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -90,7 +91,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = own; i < HEAD; i += TILE) {
         var heads = vec4<f32>();
         for (var g = 0u; g < GROUP; g++) {
-            heads[g] = q[(head + g) * HEAD + i] * params.scale;
+            heads[g] = q[params.q_first + (head + g) * HEAD + i] * params.scale;
         }
         let own_grid = grid(key_grids + i);
         query[i / 4u][i % 4u] = heads * own_grid.x;

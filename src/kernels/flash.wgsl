@@ -27,6 +27,10 @@ struct Params {
     size: u32, // slots of a block
     blocks: u32, // of all slots
     scale: f32,
+    q_first: u32, // number where row 0's queries begin
+    count_at: u32, // word of KV head 0's count, of which row 0 does not see the newest `after`; u32 max: `sees` holds
+    count_stride: u32,
+    after: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -52,7 +56,7 @@ fn load_queries(own: u32, first_row: u32, end_row: u32, first_head: u32) {
             let query = 4u * four + n;
             let row = first_row + query / GROUP;
             if row < end_row {
-                column[n] = q[(row * params.heads + first_head + query % GROUP) * HEAD + c] * params.scale;
+                column[n] = q[params.q_first + (row * params.heads + first_head + query % GROUP) * HEAD + c] * params.scale;
             }
         }
         queries[four * QUADS + c / 4u][c % 4u] = column;

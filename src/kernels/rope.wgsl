@@ -1,26 +1,41 @@
-// Rotates a pass's queries and keys (RoPE, arXiv 2104.09864) and appends its keys and values to the cache as f16.
+// Rotates a pass's queries and keys (RoPE, arXiv 2104.09864), appends its keys and values to the cache as f16, and counts
+// them: position, and what new slots start with in score columns.
 //
 // An invocation has a pair of channels of one head of one row: of the query heads, then of the keys, then of the values.
+// The count from before is left as it is, for other invocations read it; the new one has its own word.
+
+struct Column {
+    at: u32, // word of slot 0 of KV head 0
+    fresh: u32, // bits of a new slot's score
+    is_position: u32, // 1: it is the position instead
+    unused: u32,
+}
 
 struct Params {
-    rows: u32,
+    slots: Slots, // as they were before the pass
+    columns: array<Column, 2>,
+    rows: u32, // of this call
     heads: u32, // query heads
-    kv_heads: u32,
     dim: u32,
     rotated: u32, // channels of a head that are rotated; 0: none
     halves: u32, // 1: pairs are i and i + rotated / 2; else 2i and 2i + 1
-    first: u32, // position of row 0
+    position: u32, // of row 0
+    angle: u32, // row of the table that rotates row 0
+    row: u32, // row 0 of this call in the pass
+    pass_rows: u32,
+    stores: u32, // 0: another host stores the keys and values
     kv_first: u32, // row of the cache where KV head 0 begins
     kv_stride: u32, // rows from a KV head to the next
-    counts_first: u32, // word of `counts`: slots of KV head 0, those of this pass included
-    counts_stride: u32,
+    new_count: u32, // word of the new count of KV head 0
+    columns_used: u32,
+    q_first: u32, // number where row 0's queries go
+    keys_unrotated: u32, // 1: keys are rotated when they are read
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<f32>; // [rows, (heads + 2 * kv_heads) * dim]
-@group(0) @binding(2) var<storage, read> table: array<vec2<f32>>; // [positions, rotated / 2] of cosine and sine
-@group(0) @binding(3) var<storage, read> counts: array<u32>;
-@group(0) @binding(4) var<storage, read_write> q: array<f32>; // [rows, heads, dim]
+@group(0) @binding(2) var<storage, read> qkv: array<f32>; // [rows, (heads + 2 * kv_heads) * dim]
+@group(0) @binding(3) var<storage, read> table: array<vec2<f32>>; // [positions, rotated / 2] of cosine and sine
+@group(0) @binding(4) var<storage, read_write> q: array<f32>; // [rows of the pass, heads, dim]
 @group(0) @binding(5) var<storage, read_write> k: array<u32>; // [cache rows, dim / 2] of two f16
 @group(0) @binding(6) var<storage, read_write> v: array<u32>;
 
@@ -38,7 +53,7 @@ fn turned(at: u32, row: u32, c: u32) -> f32 {
         second = c >= half;
         other = select(c + half, pair, second);
     }
-    let angle = table[(params.first + row) * half + pair];
+    let angle = table[(params.angle + row) * half + pair];
     let sine = select(-angle.y, angle.y, second);
     return qkv[at + c] * angle.x + qkv[at + other] * sine;
 }
@@ -46,7 +61,8 @@ fn turned(at: u32, row: u32, c: u32) -> f32 {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let pairs = params.dim / 2u;
-    let all = params.heads + 2u * params.kv_heads;
+    let kv_heads = params.slots.heads;
+    let all = params.heads + 2u * kv_heads;
     let index = id.x;
     if index >= all * pairs {
         return;
@@ -56,17 +72,38 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let pair = index % pairs;
     let at = (row * all + head) * params.dim;
     if head < params.heads {
-        let to = (row * params.heads + head) * params.dim + 2u * pair;
+        let to = params.q_first + (row * params.heads + head) * params.dim + 2u * pair;
         q[to] = turned(at, row, 2u * pair);
         q[to + 1u] = turned(at, row, 2u * pair + 1u);
         return;
     }
-    let kv = (head - params.heads) % params.kv_heads;
-    let slot = counts[params.counts_first + kv * params.counts_stride] - params.rows + row;
+    if params.stores == 0u {
+        return;
+    }
+    let kv = (head - params.heads) % kv_heads;
+    let before = memory[params.slots.count + kv];
+    let slot = before + params.row + row;
     let to = (params.kv_first + kv * params.kv_stride + slot) * pairs + pair;
-    if head < params.heads + params.kv_heads {
-        k[to] = pack2x16float(vec2<f32>(turned(at, row, 2u * pair), turned(at, row, 2u * pair + 1u)));
-    } else {
-        v[to] = pack2x16float(vec2<f32>(qkv[at + 2u * pair], qkv[at + 2u * pair + 1u]));
+    var pair_of = vec2<f32>(qkv[at + 2u * pair], qkv[at + 2u * pair + 1u]);
+    if head >= params.heads + kv_heads {
+        v[to] = pack2x16float(pair_of);
+        return;
+    }
+    if params.keys_unrotated == 0u {
+        pair_of = vec2<f32>(turned(at, row, 2u * pair), turned(at, row, 2u * pair + 1u));
+    }
+    k[to] = pack2x16float(pair_of);
+    if pair > 0u {
+        return;
+    }
+    let position = params.position + row;
+    memory[params.slots.position + kv * params.slots.stride + slot] = position;
+    for (var i = 0u; i < params.columns_used; i++) {
+        let column = params.columns[i];
+        let fresh = select(column.fresh, bitcast<u32>(f32(position)), column.is_position == 1u);
+        memory[column.at + kv * params.slots.stride + slot] = fresh;
+    }
+    if row == 0u {
+        memory[params.new_count + kv] = before + params.pass_rows;
     }
 }

@@ -1,7 +1,9 @@
 //! Split-K decode against the CPU's attention over spans and lists.
 
+use std::rc::Rc;
+
 use attnscope::{
-    backend::gpu::{Decode, DecodeRead, Gpu, Heads, Lists, Merge, Partials},
+    backend::gpu::{Decode, DecodeRead, Device, Heads, Lists, Merge, Partials},
     kernels::{Span, attend_listed, attend_span},
 };
 use pollster::block_on;
@@ -22,15 +24,17 @@ const SHAPES: [(u32, u32, u32, usize); 9] = [
     (1, 4, 96, 70),
 ];
 
-fn run(gpu: &Gpu, made: &Made, read: DecodeRead, lists: Lists, most: usize) -> Vec<Vec<u32>> {
+fn run(gpu: &Rc<Device>, made: &Made, read: DecodeRead, lists: Lists, most: usize) -> Vec<Vec<u32>> {
     let decode = Decode {
         heads: made.heads,
         q: &made.device.q,
+        q_first: 0,
         rows: made.rows as u32,
         stored: made.stored(),
         read,
         lists,
         most: most as u32,
+        skipped: 0,
     };
     let (heads, dim) = (made.rows as u32 * made.heads.query, made.heads.dim);
     let buffer = gpu.buffer("partials", u64::from(heads * decode.tiles() * (dim + 2))).unwrap();

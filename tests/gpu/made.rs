@@ -1,7 +1,9 @@
 //! Random queries, keys and values, on both sides.
 
+use std::rc::Rc;
+
 use attnscope::{
-    backend::gpu::{Buffer, Gpu, Heads, Lists, Rows, Stored},
+    backend::gpu::{Buffer, Device, Heads, Lists, Rows, Stored},
     kernels::{AttendScratch, Keys, Queries, encode},
 };
 
@@ -17,11 +19,11 @@ pub struct Made {
     /// By KV head `[live, dim]` of f16.
     pub k: Vec<Vec<u16>>,
     pub v: Vec<Vec<u16>>,
-    pub device: Device,
+    pub device: OnDevice,
 }
 
 /// The same on the device.
-pub struct Device {
+pub struct OnDevice {
     pub q: Buffer,
     pub k: Buffer,
     pub v: Buffer,
@@ -33,7 +35,7 @@ pub fn random(random: &mut fastrand::Rng, numbers: usize) -> Vec<f32> {
 }
 
 impl Made {
-    pub fn new(gpu: &Gpu, heads: Heads, rows: usize, live: usize) -> Made {
+    pub fn new(gpu: &Rc<Device>, heads: Heads, rows: usize, live: usize) -> Made {
         let mut seed = fastrand::Rng::with_seed((live * 31 + rows) as u64);
         let dim = heads.dim as usize;
         // Scores between about -3 and 3, so that no slot takes all.
@@ -57,7 +59,7 @@ impl Made {
             }
             gpu.upload("rows", &all).unwrap()
         };
-        let device = Device { q: gpu.upload("queries", &q).unwrap(), k: device(&k), v: device(&v), rows: rows_at };
+        let device = OnDevice { q: gpu.upload("queries", &q).unwrap(), k: device(&k), v: device(&v), rows: rows_at };
         Made { heads, rows, q, k, v, device }
     }
 
@@ -105,7 +107,7 @@ impl Made {
 }
 
 /// Lists on the device, each padded to the longest.
-pub fn lists(gpu: &Gpu, of: &[Vec<u32>]) -> (Buffer, u32) {
+pub fn lists(gpu: &Rc<Device>, of: &[Vec<u32>]) -> (Buffer, u32) {
     let stride = 1 + of.iter().map(Vec::len).max().unwrap_or(0);
     let mut words = vec![u32::MAX; stride * of.len()];
     for (list, words) in of.iter().zip(words.chunks_exact_mut(stride)) {

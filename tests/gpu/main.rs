@@ -6,20 +6,27 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
 
 mod burst;
+mod choice;
+#[path = "../common/mod.rs"]
+mod common;
+mod counters;
 mod decode;
+mod engine;
 mod made;
 mod matmul;
 mod planes;
 mod prefill;
-mod rope;
+mod scores;
 mod shaders;
 
-use attnscope::backend::gpu::Gpu;
+use std::rc::Rc;
+
+use attnscope::backend::gpu::Device;
 
 /// A device, unless this machine has none.
-fn gpu(test: &str) -> Option<Gpu> {
-    match pollster::block_on(Gpu::open()) {
-        Ok(gpu) => Some(gpu),
+fn gpu(test: &str) -> Option<Rc<Device>> {
+    match pollster::block_on(Device::open()) {
+        Ok(gpu) => Some(Rc::new(gpu)),
         Err(why) => {
             let required = std::env::var("ATTNSCOPE_GPU").is_ok_and(|value| value == "required");
             assert!(!required, "gpu: not run, and ATTNSCOPE_GPU=required: {why}");

@@ -1,7 +1,9 @@
 //! Products with weights of every layout, and the model's fused endings.
 
+use std::rc::Rc;
+
 use attnscope::{
-    backend::gpu::{Ending, Gpu, Norm, Product, Weights},
+    backend::gpu::{Device, Ending, Norm, Product, Stack},
     kernels::{Activations, GemmScratch, Layout, Matrix, Precision, add_assign, matmul, rms_norm, swiglu},
 };
 use half::f16;
@@ -48,11 +50,11 @@ fn tolerance(cols: usize) -> f32 {
     2.0 * f32::EPSILON * cols as f32
 }
 
-fn run(gpu: &Gpu, product: &Product, out: &[f32]) -> Vec<f32> {
+fn run(gpu: &Rc<Device>, product: &Product, out: &[f32]) -> Vec<f32> {
     // Behind another's numbers.
     let buffer = gpu.upload("out", &[&[7.0; 3], out].concat()).unwrap();
     let mut burst = gpu.burst();
-    product.record(&mut burst, &buffer, 3).unwrap();
+    product.record(&mut burst, &buffer, 3, None).unwrap();
     burst.read(&buffer, 0..buffer.words()).unwrap();
     let all = floats(&block_on(burst.finish()).unwrap()[0]);
     assert_eq!(all[..3], [7.0; 3]);
@@ -70,7 +72,7 @@ fn products_of_every_layout() {
             let w = matrix(&mut seed, layout, outputs, cols);
             let x = random(&mut seed, rows * cols);
             let (weights, device) =
-                (Weights::upload(&gpu, &[&w]).unwrap(), gpu.upload("x", &[&[3.0; 5], &x[..]].concat()).unwrap());
+                (Stack::upload(&gpu, &[&w]).unwrap(), gpu.upload("x", &[&[3.0; 5], &x[..]].concat()).unwrap());
             let call =
                 Product { x: &device, x_first: 5, rows: rows as u32, norm: None, w: &weights, ending: Ending::Store };
             let want = product(&w, &x, rows);
@@ -86,7 +88,7 @@ fn odd_widths_of_float_matrices() {
     let mut seed = fastrand::Rng::with_seed(2);
     for layout in [Layout::Half, Layout::Single] {
         let (w, x) = (matrix(&mut seed, layout, 5, 37), random(&mut seed, 2 * 37));
-        let (weights, device) = (Weights::upload(&gpu, &[&w]).unwrap(), gpu.upload("x", &x).unwrap());
+        let (weights, device) = (Stack::upload(&gpu, &[&w]).unwrap(), gpu.upload("x", &x).unwrap());
         let call = Product { x: &device, x_first: 0, rows: 2, norm: None, w: &weights, ending: Ending::Store };
         let error = difference(&run(&gpu, &call, &[0.0; 10]), &product(&w, &x, 2));
         assert!(error <= tolerance(37), "{layout:?}: off by {error}");
@@ -112,7 +114,7 @@ fn fused_with_norm_residual_and_gate() {
         let allowed = tolerance(cols) * most;
 
         // Q, K and V of a row beside each other.
-        let weights = Weights::upload(&gpu, &[a, b, c]).unwrap();
+        let weights = Stack::upload(&gpu, &[a, b, c]).unwrap();
         let norm = Some(Norm { weights: &norms, first: cols as u32, eps: 1e-5 });
         let call = Product { x: &device, x_first: 0, rows: rows as u32, norm, w: &weights, ending: Ending::Store };
         let each = [a, b, c].map(|w| product(w, &normed, rows));
@@ -131,7 +133,7 @@ fn fused_with_norm_residual_and_gate() {
         let error = difference(&run(&gpu, &call, &before), &want);
         assert!(error <= allowed, "{layout:?}: residual off by {error}");
 
-        let weights = Weights::upload(&gpu, &[a, b]).unwrap();
+        let weights = Stack::upload(&gpu, &[a, b]).unwrap();
         let call = Product { norm, w: &weights, ending: Ending::Gate, ..call };
         let (mut want, up) = (product(a, &normed, rows), product(b, &normed, rows));
         // Errors of gate and up are multiplied by up and gate.
@@ -148,6 +150,6 @@ fn matrices_that_do_not_stack_are_refused() {
     let mut seed = fastrand::Rng::with_seed(4);
     let [a, b] = [9, 8].map(|rows| matrix(&mut seed, Layout::Q8, rows, 32));
     let other = matrix(&mut seed, Layout::Q4, 8, 32);
-    assert!(Weights::upload(&gpu, &[&a, &b]).is_err() && Weights::upload(&gpu, &[&b, &other]).is_err());
-    assert_eq!(Weights::upload(&gpu, &[&b, &a]).unwrap().rows(), 17);
+    assert!(Stack::upload(&gpu, &[&a, &b]).is_err() && Stack::upload(&gpu, &[&b, &other]).is_err());
+    assert_eq!(Stack::upload(&gpu, &[&b, &a]).unwrap().rows(), 17);
 }

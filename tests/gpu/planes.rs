@@ -1,7 +1,9 @@
 //! Decode over two 4-bit planes, by the upper one and by both, and the full-precision tail behind them.
 
+use std::rc::Rc;
+
 use attnscope::{
-    backend::gpu::{Buffer, Decode, DecodePlanes, DecodeRead, Gpu, Heads, Merge, Partials, PlaneBuffers, Rows},
+    backend::gpu::{Buffer, Decode, DecodePlanes, DecodeRead, Device, Heads, Merge, Partials, PlaneBuffers, Rows},
     cache::{Planes, Store},
     kernels::{PlaneCodes, PlaneRows, attend_planes, encode},
     ops::PlaneGroups,
@@ -29,7 +31,7 @@ fn grids(of: &PlaneCodes) -> Vec<u16> {
 }
 
 impl OnDevice {
-    fn new(gpu: &Gpu, heads: &[Planes]) -> OnDevice {
+    fn new(gpu: &Rc<Device>, heads: &[Planes]) -> OnDevice {
         let read: Vec<PlaneRows> = heads.iter().map(|planes| planes.to_read(false)).collect();
         let of_all = |of: &dyn Fn(&PlaneRows) -> Vec<u8>| -> Vec<u8> { read.iter().flat_map(of).collect() };
         let k_upper = of_all(&|rows| rows.k.upper.to_vec());
@@ -86,6 +88,8 @@ fn planes_and_their_tail() {
             let old = DecodePlanes {
                 heads,
                 q: &made.device.q,
+                q_first: 0,
+
                 rows: rows as u32,
                 planes: PlaneBuffers {
                     k: &device.k,
@@ -105,11 +109,13 @@ fn planes_and_their_tail() {
             let new = Decode {
                 heads,
                 q: &made.device.q,
+                q_first: 0,
                 rows: rows as u32,
                 stored: made.stored(),
                 read: DecodeRead::All { window: u32::MAX },
                 lists: as_lists(&counts, 1),
                 most: tail as u32,
+                skipped: 0,
             };
             let (all, tiles) = (rows as u32 * query, old.tiles() + new.tiles());
             let buffer = gpu.buffer("partials", u64::from(all * tiles * (dim + 2))).unwrap();

@@ -1,7 +1,9 @@
 //! Dense and block-sparse prefill against the CPU's.
 
+use std::rc::Rc;
+
 use attnscope::{
-    backend::gpu::{Blocks, Gpu, Heads, Prefill},
+    backend::gpu::{Blocks, Device, Heads, Prefill},
     kernels::{self, Span, attend_blocks, attend_span},
 };
 use pollster::block_on;
@@ -9,11 +11,12 @@ use pollster::block_on;
 use super::gpu;
 use super::made::{Made, as_lists, choice, compare, lists};
 
-fn run(gpu: &Gpu, made: &Made, span: Span, blocks: Option<Blocks>) -> Vec<Vec<u32>> {
+fn run(gpu: &Rc<Device>, made: &Made, span: Span, blocks: Option<Blocks>) -> Vec<Vec<u32>> {
     let (heads, rows) = (made.heads, made.rows as u32);
     let numbers = u64::from(rows * heads.query);
     let (out, lse) = (gpu.buffer("out", numbers * u64::from(heads.dim)).unwrap(), gpu.buffer("lse", numbers).unwrap());
-    let prefill = Prefill { heads, q: &made.device.q, rows, stored: made.stored(), span, blocks };
+    let prefill =
+        Prefill { heads, q: &made.device.q, q_first: 0, rows, stored: made.stored(), span, counts: None, blocks };
     let mut burst = gpu.burst();
     prefill.record(&mut burst, &out, &lse).unwrap();
     burst.read(&out, 0..numbers * u64::from(heads.dim)).unwrap();

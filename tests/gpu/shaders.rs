@@ -30,7 +30,7 @@ fn kernels_are_within_the_default_limits() {
             let bytes: u32 = workgroup.map(|v| layout[v.ty].size.next_multiple_of(16)).sum();
             assert!(bytes <= 16384, "{name} {values:?}: {bytes} bytes of workgroup memory");
             let storage = spaces().filter(|v| matches!(v.space, AddressSpace::Storage { .. })).count();
-            assert_eq!(storage, shader.inputs + shader.outputs, "{name}: storage buffers");
+            assert_eq!(storage, usize::from(shader.memory) + shader.inputs + shader.outputs, "{name}: storage buffers");
             assert!(storage <= 8, "{name}: {storage} storage buffers");
             let invocations: u32 = module.entry_points[0].workgroup_size.iter().product();
             assert!(invocations <= 256, "{name} {values:?}: {invocations} invocations");

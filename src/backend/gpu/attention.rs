@@ -1,0 +1,257 @@
+//! Attention of a layer, and the mass it leaves.
+
+use std::ops::Range;
+
+use super::{
+    Gpu, Rows, at_least,
+    kernels::{
+        Blocks, Counts, Decode, DecodePlanes, DecodeRead, Gather, Merge, Partials, Prefill, RowsMass, StepMass, Stored,
+        TILE, Turn,
+    },
+    memory::ListsAt,
+    mirror::Call,
+};
+use crate::{
+    Error, Result,
+    kernels::Span,
+    method::Positions,
+    ops::{Group, Kv, Mass, Read, Scores},
+};
+
+/// Rows up to which a pass attends as a decode step does.
+const FEW: u32 = 8;
+
+impl Gpu {
+    pub(super) fn groups(&self, per: Group) -> u32 {
+        match per {
+            Group::Query => self.heads.query,
+            Group::Kv => self.heads.kv,
+            Group::All => 1,
+        }
+    }
+
+    pub(super) fn attend_rows(
+        &mut self,
+        kv: Kv,
+        read: Read,
+        rows: Range<u32>,
+        leave: &[Option<(Mass, Scores)>; 2],
+    ) -> Result<()> {
+        let (n, heads) = (rows.end - rows.start, self.heads);
+        let numbers = u64::from(n * heads.query);
+        at_least(&self.device, &mut self.room.output, numbers * u64::from(heads.dim))?;
+        at_least(&self.device, &mut self.room.lse, numbers)?;
+        if self.positions == Positions::Slot {
+            self.turn_keys(kv)?;
+        }
+        // What earlier pieces left in a table must stay there; and of another host's rows each sees all that is here.
+        let blank = |(_, scores): &(Mass, Scores)| self.handles.table(*scores).is_ok_and(|table| table.blank);
+        let alone = n == 1 && leave.iter().flatten().all(blank);
+        let together = leave.iter().all(Option::is_none) && !self.pass.elsewhere;
+        let is_step = rows.end == self.pass.rows && n <= FEW && (alone || together);
+        match read {
+            Read::All | Read::BottomRight | Read::Window(_) | Read::Coarse if is_step => {
+                self.step(kv, read, &rows, leave)?;
+            }
+            Read::Slots(_) if self.pass.rows == 1 => self.step(kv, read, &rows, leave)?,
+            Read::Slots(set) => self.gathered(kv, self.handles.set(set)?, &rows, leave)?,
+            Read::All | Read::BottomRight | Read::Window(_) | Read::Blocks { .. } => {
+                self.many(kv, read, &rows, leave)?;
+            }
+            Read::Coarse if self.quantised[kv.0 as usize] == 0 => self.many(kv, Read::All, &rows, leave)?,
+            Read::Coarse => Gpu::missing("many rows that read one plane")?,
+            Read::Rounded(_) => Gpu::missing("rounded reads")?,
+        }
+        self.pass.newest = Some((kv, read));
+        let first = *self.pass.attended.get_or_insert(rows.start);
+        if rows.end == self.pass.rows {
+            self.pass.attended = None;
+            self.mirror.note(Call::Read { kv, read, rows: self.pass.rows - first });
+        }
+        Ok(())
+    }
+
+    /// Rotates the layer's keys by their slots.
+    pub(super) fn turn_keys(&mut self, kv: Kv) -> Result<()> {
+        at_least(&self.device, &mut self.room.turned, self.stored[0].words())?;
+        let Some((_, rope)) = &self.rope else { return Ok(()) };
+        let turn =
+            Turn { heads: self.heads, k: &self.stored[0], rows: self.rows(kv), rope, slots: self.live[kv.0 as usize] };
+        turn.record(self.burst.get_or_insert_with(|| self.device.burst()), &self.room.turned)
+    }
+
+    /// Few rows: the keys are split over workgroups.
+    fn step(&mut self, kv: Kv, read: Read, rows: &Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
+        let (n, heads, slots) = (rows.end - rows.start, self.heads, self.memory.slots(kv));
+        let (listed, most) = match read {
+            Read::Slots(set) => {
+                let lists = self.handles.set(set)?;
+                (Some(lists), lists.most)
+            }
+            Read::Window(w) => (None, self.live[kv.0 as usize].min(w)),
+            _ => (None, self.live[kv.0 as usize]),
+        };
+        let window = if let Read::Window(w) = read { w } else { u32::MAX };
+        // What is in planes is read from there, unless a list or a window names it.
+        let planes = self.planes.as_ref().filter(|_| matches!(read, Read::All | Read::Coarse));
+        let skipped = if planes.is_some() { self.quantised[kv.0 as usize] } else { 0 };
+        let in_planes = planes.map(|planes| DecodePlanes {
+            heads,
+            q: &self.room.q,
+            q_first: rows.start * heads.query * heads.dim,
+            rows: n,
+            planes: planes.layer(kv),
+            slots: skipped,
+            both: read != Read::Coarse,
+        });
+        let before = in_planes.map_or(0, |planes| planes.tiles());
+        let tiles = before + (most - skipped).div_ceil(TILE).max(1);
+        let stride = self.live[kv.0 as usize].max(most).max(1);
+        at_least(&self.device, &mut self.room.partials, u64::from(n * heads.query * tiles * (heads.dim + 2)))?;
+        at_least(&self.device, &mut self.room.scores, u64::from(n * heads.query * stride))?;
+        let keys = self.keys().clone();
+        let counts = ListsAt { at: slots.count, stride: 1, groups: heads.kv, most };
+        let decode = Decode {
+            heads,
+            q: &self.room.q,
+            q_first: rows.start * heads.query * heads.dim,
+            rows: n,
+            stored: Stored { k: &keys, v: &self.stored[1], rows: self.rows(kv) },
+            read: if listed.is_some() { DecodeRead::Slots } else { DecodeRead::All { window } },
+            lists: listed.unwrap_or(counts).within(&self.memory.words),
+            most: most - skipped,
+            skipped,
+        };
+        let partials = Partials { buffer: &self.room.partials, tiles, first: before };
+        let wanted = leave.iter().any(Option::is_some).then_some((&self.room.scores, stride));
+        let burst = self.burst.get_or_insert_with(|| self.device.burst());
+        if let Some(planes) = in_planes.filter(|planes| planes.slots > 0) {
+            planes.record(burst, Partials { first: 0, ..partials }, wanted)?;
+        }
+        decode.record(burst, partials, wanted)?;
+        let merge = Merge { heads: n * heads.query, dim: heads.dim, partials };
+        merge.record(burst, &self.room.output, &self.room.lse)?;
+        for (_, table) in leave.iter().flatten() {
+            let mass = StepMass {
+                heads,
+                mass: self.handles.table(*table)?.at,
+                slots,
+                lists: listed,
+                window,
+                scores: &self.room.scores,
+                stride,
+                lse: &self.room.lse,
+            };
+            mass.record(burst, &self.memory.words)?;
+            self.handles.written(*table);
+        }
+        Ok(())
+    }
+
+    /// Many rows: each workgroup has some of them.
+    fn many(&mut self, kv: Kv, read: Read, rows: &Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
+        let (n, heads) = (rows.end - rows.start, self.heads);
+        let (live, sees) = (self.live[kv.0 as usize] as usize, self.before(kv, rows.start) as usize + 1);
+        let (span, blocks) = match read {
+            Read::All if self.pass.elsewhere => (Span { fixed: true, ..Span::causal(live) }, None),
+            Read::BottomRight => {
+                (Span::causal((live + 1).saturating_sub((self.pass.rows - rows.start) as usize)), None)
+            }
+            Read::Window(w) => (Span { window: w as usize, ..Span::causal(sees) }, None),
+            Read::Blocks { pairs, size } => (Span::causal(sees), Some((self.handles.set(pairs)?, size))),
+            _ => (Span::causal(sees), None),
+        };
+        // Of KV heads that may differ only the device knows how many slots each has.
+        let after = self.pass.rows - 1 - rows.start;
+        let whole = self.pass.elsewhere || read == Read::BottomRight;
+        let counted = !self.alike[kv.0 as usize] && blocks.is_none();
+        if counted && whole {
+            return Gpu::missing("rows of another host over KV heads of different lengths");
+        }
+        let slots = self.memory.slots(kv);
+        let counts = counted.then_some(Counts { buffer: &self.memory.words, at: slots.count, stride: 1, after });
+        if blocks.is_some() && leave.iter().any(Option::is_some) {
+            return Gpu::missing("the mass of a read by blocks");
+        }
+        let keys = self.keys().clone();
+        let stored = Stored { k: &keys, v: &self.stored[1], rows: self.rows(kv) };
+        let (width, q) = (heads.query * heads.dim, &self.room.q);
+        let blocks = blocks.map(|(pairs, size)| Blocks {
+            size,
+            count: (live as u32).div_ceil(size.max(1)),
+            pairs: pairs.within(&self.memory.words),
+        });
+        let prefill = Prefill { heads, q, q_first: rows.start * width, rows: n, stored, span, counts, blocks };
+        let burst = self.burst.get_or_insert_with(|| self.device.burst());
+        prefill.record(burst, &self.room.output, &self.room.lse)?;
+        for (mass, scores) in leave.iter().flatten() {
+            // Of the pass's rows only the newest so many count.
+            let first = self.pass.rows.saturating_sub(mass.rows).max(rows.start);
+            if first >= rows.end {
+                continue;
+            }
+            let skipped = first - rows.start;
+            let table = self.handles.table(*scores)?;
+            let rows_mass = RowsMass {
+                heads,
+                mass: table.at,
+                stored,
+                slots: live as u32,
+                q,
+                q_first: first * width,
+                lse: &self.room.lse,
+                lse_first: skipped * heads.query,
+                rows: rows.end - first,
+                counts: counted.then_some((slots.count, after - skipped)),
+                span: Span { sees: if span.fixed { span.sees } else { span.sees + skipped as usize }, ..span },
+                adds: !table.blank,
+            };
+            rows_mass.record(burst, &self.memory.words)?;
+            // Not before: of a piece whose rows do not count, the table stays blank.
+            self.handles.written(*scores);
+        }
+        Ok(())
+    }
+
+    /// Many rows over a list of slots, which ends with their own.
+    fn gathered(
+        &mut self,
+        kv: Kv,
+        lists: ListsAt,
+        rows: &Range<u32>,
+        leave: &[Option<(Mass, Scores)>; 2],
+    ) -> Result<()> {
+        let (n, heads) = (rows.end - rows.start, self.heads);
+        if lists.groups == 0 || !heads.kv.is_multiple_of(lists.groups) || self.positions != Positions::Text {
+            let want = "slots by KV head of stored rows with keys rotated by position".to_owned();
+            return Err(Error::Shape { op: "attend", want, got: format!("{} groups", lists.groups) });
+        }
+        if leave.iter().any(Option::is_some) {
+            return Gpu::missing("the mass of several rows over listed slots");
+        }
+        let words = u64::from(heads.kv) * u64::from(lists.most) * u64::from(heads.dim / 2);
+        self.room.gathered.iter_mut().try_for_each(|buffer| at_least(&self.device, buffer, words))?;
+        let stored = Stored { k: &self.stored[0], v: &self.stored[1], rows: self.rows(kv) };
+        let [k, v] = &self.room.gathered;
+        let burst = self.burst.get_or_insert_with(|| self.device.burst());
+        if self.pass.attended.is_none() {
+            Gather { heads, stored, lists }.record(burst, &self.memory.words, [k, v])?;
+        }
+        let prefill = Prefill {
+            heads,
+            q: &self.room.q,
+            q_first: rows.start * heads.query * heads.dim,
+            rows: n,
+            stored: Stored { k, v, rows: Rows { first: 0, stride: lists.most } },
+            span: Span::causal(1),
+            counts: Some(Counts {
+                buffer: &self.memory.words,
+                at: lists.at,
+                stride: if lists.groups == 1 { 0 } else { lists.stride },
+                after: self.pass.rows - 1 - rows.start,
+            }),
+            blocks: None,
+        };
+        prefill.record(burst, &self.room.output, &self.room.lse)
+    }
+}

@@ -1,0 +1,290 @@
+//! What the model computes: [`Dense`] on a GPU.
+
+use std::ops::Range;
+
+use super::{
+    Buffer, Gpu, Sent, at_least,
+    kernels::{Ending, Keep, Norm, Product, Stored},
+    memory::ListsAt,
+    mirror::Call,
+    planes::PlaneStore,
+    tables::Table,
+};
+use crate::{
+    Error, Result,
+    backend::account::ReadCount,
+    ops::{Dense, Fold, Kept, Kv, Mass, Missed, Partial, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
+    trace::Tracer,
+};
+
+impl Gpu {
+    /// Records the product of `rows` rows, from a number of a buffer on, with a matrix or a stack of them, into a buffer
+    /// from a number on, rows so many apart.
+    fn product(
+        &mut self,
+        w: Weight,
+        norm: Option<Weight>,
+        (x, x_first): (&Buffer, u32),
+        rows: u32,
+        ending: Ending,
+        (into, first, stride): (&Buffer, u32, u32),
+    ) -> Result<()> {
+        let weights = self.weights()?;
+        let norm = norm.map(|norm| weights.norm(norm)).transpose()?;
+        let norm = norm.map(|first| Norm { weights: &weights.norms, first, eps: self.shape.eps });
+        let burst = self.burst.get_or_insert_with(|| self.device.burst());
+        for part in weights.product(w)? {
+            let product = Product { x, x_first, rows, norm, w: &part.stack, ending };
+            product.record(burst, into, first + part.first, Some(stride))?;
+        }
+        Ok(())
+    }
+
+    fn width(&self) -> u32 {
+        self.pass.width
+    }
+}
+
+impl Dense for Gpu {
+    fn embed(&mut self, table: Weight, ids: &[u32], first: u32) -> Result<()> {
+        self.begin(first, ids.len() as u32)?;
+        let weights = self.weights()?;
+        let width = weights.width(table)?;
+        let mut x = vec![0.0; ids.len() * width];
+        for (&id, row) in ids.iter().zip(x.chunks_exact_mut(width)) {
+            if id != ROW {
+                weights.embedding(table, id, row)?;
+            }
+        }
+        self.pass.width = width as u32;
+        at_least(&self.device, &mut self.room.x, x.len() as u64)?;
+        self.device.write(&self.room.x, 0, &x)
+    }
+
+    fn narrow(&mut self, _on: bool) {}
+
+    fn measure_noise(&mut self, on: bool) {
+        self.measure_noise = on;
+    }
+
+    fn put_row(&mut self, row: u32, values: &[f32]) -> Result<()> {
+        let width = self.width();
+        if row >= self.pass.rows || values.len() != width as usize {
+            let (want, got) = (format!("a row of {width} numbers"), format!("{} for row {row}", values.len()));
+            return Err(Error::Shape { op: "put_row", want, got });
+        }
+        self.device.write(&self.room.x, u64::from(row) * u64::from(width), values)
+    }
+
+    fn project(&mut self, kv: Kv, norm: Weight, qkv: [Weight; 3], rows: Range<u32>, stores: bool) -> Result<()> {
+        let (n, width) = (rows.end - rows.start, self.width());
+        let all = (self.heads.query + 2 * self.heads.kv) * self.heads.dim;
+        at_least(&self.device, &mut self.room.qkv, u64::from(n) * u64::from(all))?;
+        let (x, out) = (self.room.x.clone(), self.room.qkv.clone());
+        self.product(qkv[0], Some(norm), (&x, rows.start * width), n, Ending::Store, (&out, 0, all))?;
+        self.append(kv, rows, stores)
+    }
+
+    fn open(&mut self, kv: Kv, leave: Mass) -> Result<Scores> {
+        let (groups, most) = (self.groups(leave.per), self.live[kv.0 as usize]);
+        self.make_room(u64::from(groups) * u64::from(most))?;
+        let at = self.memory.slot_table(kv, groups, most)?;
+        Ok(self.handles.add_table(Table { kv, at, most, blank: true }))
+    }
+
+    fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
+        self.attend_rows(kv, read, rows, leave)
+    }
+
+    fn partial(&self) -> Result<Partial> {
+        Gpu::missing("attention shared with other hosts")
+    }
+
+    fn merge(&mut self, _kv: Kv, _partials: &[Partial]) -> Result<()> {
+        Gpu::missing("attention shared with other hosts")
+    }
+
+    fn shadow(&mut self, _kv: Kv, _read: Read) -> Result<Missed> {
+        Gpu::missing("the comparison with dense attention")
+    }
+
+    fn add_output(&mut self, w: Weight, rows: Range<u32>) -> Result<()> {
+        let (x, out, width) = (self.room.output.clone(), self.room.x.clone(), self.width());
+        self.product(w, None, (&x, 0), rows.end - rows.start, Ending::Add, (&out, rows.start * width, width))
+    }
+
+    fn gate_up(&mut self, norm: Weight, gate: Weight, _up: Weight, rows: Range<u32>) -> Result<()> {
+        let (n, width) = (rows.end - rows.start, self.width());
+        let stacked = self.weights()?.product(gate)?.iter().map(|part| part.stack.rows()).sum::<u32>();
+        self.pass.hidden = stacked / 2;
+        at_least(&self.device, &mut self.room.hidden, u64::from(n) * u64::from(self.pass.hidden))?;
+        let (x, out, hidden) = (self.room.x.clone(), self.room.hidden.clone(), self.pass.hidden);
+        self.product(gate, Some(norm), (&x, rows.start * width), n, Ending::Gate, (&out, 0, hidden))
+    }
+
+    fn add_down(&mut self, w: Weight, rows: Range<u32>) -> Result<()> {
+        let (x, out, width) = (self.room.hidden.clone(), self.room.x.clone(), self.width());
+        self.product(w, None, (&x, 0), rows.end - rows.start, Ending::Add, (&out, rows.start * width, width))
+    }
+
+    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<()> {
+        let (n, width) = (rows.end - rows.start, self.width());
+        let vocabulary = self.weights()?.product(head)?.iter().map(|part| part.stack.rows()).sum::<u32>();
+        self.pass.answer = u64::from(n) * u64::from(vocabulary);
+        at_least(&self.device, &mut self.room.logits, self.pass.answer)?;
+        let (x, out) = (self.room.x.clone(), self.room.logits.clone());
+        self.product(head, Some(norm), (&x, rows.start * width), n, Ending::Store, (&out, 0, vocabulary))
+    }
+
+    fn submit(&mut self) -> Result<()> {
+        let mut burst = self.burst.take().unwrap_or_else(|| self.device.burst());
+        let strides = self.ask_lists(&mut burst)?;
+        if self.pass.answer > 0 {
+            burst.read(&self.room.logits, 0..self.pass.answer)?;
+        }
+        self.sent = Some(Sent { pending: burst.submit()?, strides });
+        Ok(())
+    }
+
+    fn arrived(&mut self) -> Result<bool> {
+        let Some(sent) = &mut self.sent else { return Ok(true) };
+        let Some(words) = sent.pending.take()? else { return Ok(false) };
+        let strides = std::mem::take(&mut sent.strides);
+        self.sent = None;
+        self.take_in(words, &strides).map(|()| true)
+    }
+
+    fn answer(&self) -> &[f32] {
+        &self.answer
+    }
+
+    fn reset(&mut self, rows: u32) -> Result<()> {
+        (self.burst, self.sent) = (None, None);
+        self.tags.clear();
+        self.tags_sent = false;
+        self.live.fill(0);
+        self.alike.fill(true);
+        self.whole.fill(true);
+        self.quantised.fill(0);
+        self.planes = None;
+        self.mirror.reset()?;
+        self.memory.forget(&self.device)?;
+        self.reserve(rows)
+    }
+
+    fn reserve(&mut self, rows: u32) -> Result<()> {
+        if rows > self.memory.capacity() { self.grow(rows) } else { Ok(()) }
+    }
+
+    fn keep(&mut self, kv: Kv, set: Set) -> Result<()> {
+        let kept = self.handles.set(set)?;
+        self.check_kept("keep", kv, kept)?;
+        let columns = self.memory.columns(kv).map(|column| column.map(|(at, _)| at));
+        let keep = Keep {
+            heads: self.heads,
+            stored: Stored { k: &self.stored[0], v: &self.stored[1], rows: self.rows(kv) },
+            slots: self.memory.slots(kv),
+            kept,
+            columns,
+            new_count: self.memory.next_count(kv),
+        };
+        let memory = self.memory.words.clone();
+        keep.record(self.burst.get_or_insert_with(|| self.device.burst()), &memory)?;
+        self.memory.turn(kv);
+        let layer = kv.0 as usize;
+        self.live[layer] = self.live[layer].min(kept.most);
+        self.whole[layer] = false;
+        self.mirror.note(Call::Keep { kv, set });
+        Ok(())
+    }
+
+    fn quantise(&mut self, kv: Kv, groups: PlaneGroups, rows: u32) -> Result<()> {
+        self.quantise_rows(kv, groups, rows)
+    }
+
+    fn place(&mut self, kv: Kv, near: Set) -> Result<()> {
+        self.check_kept("place", kv, self.handles.set(near)?)?;
+        // One memory: as on the CPU, what a second one would hold and move is only counted.
+        self.mirror.note(Call::Place { kv, set: near });
+        Ok(())
+    }
+
+    fn cut(&mut self, kv: Kv, first: u32) -> Result<()> {
+        self.mirror.cache.cut(kv, first, &mut self.mirror.tracer)?;
+        let counts: Vec<u32> = self.mirror.cache.layer(kv).iter().map(|head| head.len() as u32).collect();
+        let live = counts.iter().max().copied().unwrap_or(0);
+        self.live[kv.0 as usize] = live;
+        self.alike[kv.0 as usize] = counts.iter().all(|count| *count == live);
+        self.device.write(&self.memory.words, self.memory.slots(kv).count.into(), &counts)
+    }
+
+    fn live(&self, kv: Kv) -> u32 {
+        self.live[kv.0 as usize]
+    }
+
+    fn quantised(&self, kv: Kv) -> u32 {
+        self.quantised[kv.0 as usize]
+    }
+
+    fn kept(&self) -> Kept {
+        let stored: u64 = self.stored.iter().map(|stored| 4 * stored.words()).sum();
+        let allocated = stored + self.planes.as_ref().map_or(0, PlaneStore::bytes);
+        let ReadCount { rows: rows_read, bytes: bytes_read, moved, noise } = self.mirror.read;
+        Kept { rows_read, bytes_read, moved, noise, allocated, ..self.mirror.cache.kept() }
+    }
+
+    fn tracer(&mut self) -> &mut Tracer {
+        &mut self.mirror.tracer
+    }
+
+    fn tag(&mut self, first: u32, tags: &[Tag]) {
+        self.tag_tokens(first as usize, tags);
+    }
+
+    fn fold(&mut self, kv: Kv, set: Set, how: Fold) -> Result<()> {
+        self.fold_rows(kv, set, how)?;
+        self.keep(kv, set)
+    }
+}
+
+impl Gpu {
+    /// Waits until the submitted pass [has arrived](Dense::arrived).
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] when the device is lost or refused something, [`Error::Memory`].
+    pub async fn finish(&mut self) -> Result<()> {
+        let Some(sent) = self.sent.take() else { return Ok(()) };
+        let words = sent.pending.wait().await?;
+        self.take_in(words, &sent.strides)
+    }
+
+    /// Takes in what came back: the logits, and the lists that the cache is brought up to date with.
+    fn take_in(&mut self, mut words: Vec<Vec<u32>>, strides: &[u32]) -> Result<()> {
+        if self.pass.answer > 0
+            && let Some(logits) = words.pop()
+        {
+            self.answer.clear();
+            self.answer.extend(logits.into_iter().map(f32::from_bits));
+        }
+        self.mirror.replay(&words, strides)?;
+        for (layer, (live, alike)) in self.live.iter_mut().zip(&mut self.alike).enumerate() {
+            let heads = self.mirror.cache.layer(Kv(layer as u32));
+            *live = heads.iter().map(|head| head.len() as u32).max().unwrap_or(0);
+            *alike = heads.iter().all(|head| head.len() as u32 == *live);
+        }
+        Ok(())
+    }
+
+    /// A set that a layer's slots are kept by: one list a KV head, or one for all that have the same slots.
+    pub(super) fn check_kept(&self, op: &'static str, kv: Kv, kept: ListsAt) -> Result<()> {
+        let heads = self.heads.kv;
+        if self.quantised[kv.0 as usize] > 0 {
+            return Err(Error::State("quantised rows cannot be dropped, merged or scored by their numbers"));
+        }
+        if kept.groups == heads || (kept.groups == 1 && self.alike[kv.0 as usize]) {
+            return Ok(());
+        }
+        let want = format!("a set by KV head ({heads}), or one list for heads that keep the same rows");
+        Err(Error::Shape { op, want, got: format!("{} groups", kept.groups) })
+    }
+}

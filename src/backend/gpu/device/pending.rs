@@ -1,0 +1,115 @@
+//! What a burst was asked for, on its way back.
+
+use std::{ops::Range, rc::Rc};
+
+use wgpu::{BufferAsyncError, BufferUsages};
+
+use super::{
+    Buffer, Device,
+    wait::{Wait, wait},
+};
+use crate::{Error, Result};
+
+/// The results of a submitted burst.
+pub struct Pending {
+    device: Rc<Device>,
+    /// Where they arrive; none if nothing was asked for.
+    staging: Option<wgpu::Buffer>,
+    lengths: Vec<usize>,
+    mapped: Wait<std::result::Result<(), BufferAsyncError>>,
+}
+
+impl Device {
+    /// Records the copies of what is wanted, one behind the other.
+    pub(super) fn stage(
+        &self,
+        reads: &[(Buffer, Range<u64>)],
+        encoder: &mut wgpu::CommandEncoder,
+    ) -> Option<wgpu::Buffer> {
+        let bytes: u64 = reads.iter().map(|(_, range)| 4 * (range.end - range.start)).sum();
+        if bytes == 0 {
+            return None;
+        }
+        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("readback"),
+            size: bytes,
+            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut at = 0;
+        for (buffer, range) in reads {
+            let size = 4 * (range.end - range.start);
+            encoder.copy_buffer_to_buffer(&buffer.raw, 4 * range.start, &staging, at, size);
+            at += size;
+        }
+        self.count(|counters| {
+            counters.readbacks += 1;
+            counters.downloaded += bytes;
+        });
+        Some(staging)
+    }
+}
+
+impl Pending {
+    pub(super) fn new(device: Rc<Device>, staging: Option<wgpu::Buffer>, lengths: Vec<usize>) -> Pending {
+        let (mapped, done) = wait();
+        if let Some(staging) = &staging {
+            staging.map_async(wgpu::MapMode::Read, .., done);
+        }
+        Pending { device, staging, lengths, mapped }
+    }
+
+    /// What was asked for, in that order, each its own list; `None` while it is on its way. Natively this waits for it;
+    /// in a page it comes when the event loop has had its turn.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] when the device is lost or refused something, [`Error::Memory`].
+    pub fn take(&mut self) -> Result<Option<Vec<Vec<u32>>>> {
+        self.poll()?;
+        if self.staging.is_none() {
+            return Ok(Some(vec![Vec::new(); self.lengths.len()]));
+        }
+        self.mapped.take().map(|mapped| self.unpack(mapped)).transpose()
+    }
+
+    /// The same, waiting.
+    ///
+    /// # Errors
+    /// As [`take`](Pending::take).
+    pub async fn wait(mut self) -> Result<Vec<Vec<u32>>> {
+        if let Some(there) = self.take()? {
+            return Ok(there);
+        }
+        let mapped = (&mut self.mapped).await;
+        self.unpack(mapped)
+    }
+
+    /// A page's event loop runs callbacks by itself; natively they run in here.
+    fn poll(&self) -> Result<()> {
+        let Device { faults, device, .. } = &*self.device;
+        let polled = if self.staging.is_some() { device.poll(wgpu::PollType::wait_indefinitely()).err() } else { None };
+        faults.check()?;
+        polled.map_or(Ok(()), |why| Err(Error::Gpu { why: why.to_string() }))
+    }
+
+    fn unpack(&self, mapped: std::result::Result<(), BufferAsyncError>) -> Result<Vec<Vec<u32>>> {
+        self.device.faults.check()?;
+        let refused = |why: &dyn std::fmt::Display| Error::Gpu { why: why.to_string() };
+        mapped.map_err(|why| refused(&why))?;
+        let Some(staging) = &self.staging else { return Ok(Vec::new()) };
+        let view = staging.get_mapped_range(..).map_err(|why| refused(&why))?;
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&view[..]);
+        drop(view);
+        staging.destroy();
+        let mut rest = &words[..];
+        Ok(self
+            .lengths
+            .iter()
+            .map(|&length| {
+                let (own, more) = rest.split_at(length);
+                rest = more;
+                own.to_vec()
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,40 @@
+//! The WGSL kernels as the host sees them: what each takes, and how it is recorded.
+
+mod attend;
+mod attend_planes;
+mod attend_rows;
+mod cache;
+mod listing;
+mod columns;
+mod divergence;
+mod estimates;
+mod fold;
+mod mass;
+mod matmul;
+mod place;
+mod quantise;
+mod rope;
+mod shaders;
+mod tagged;
+mod top_k;
+
+pub use attend::{Decode, DecodeRead, Heads, Lists, Merge, Partials, Rows, Stored};
+pub use attend_planes::{DecodePlanes, PlaneBuffers};
+pub use attend_rows::{Blocks, Counts, Prefill};
+pub use matmul::{Ending, Norm, Product, Stack};
+pub use rope::{Column, RopeTable};
+pub use shaders::{SHADERS, Shader};
+
+pub(super) use attend::TILE;
+pub(super) use cache::{Gather, Keep, Turn};
+pub(super) use columns::{Change, Derive, KeyNorms};
+pub(super) use divergence::Divergence;
+pub(super) use estimates::{BlockScores, Looks, PageScores, Probe};
+pub(super) use fold::FoldRows;
+pub(super) use listing::{Rule, listed, mark, positions};
+pub(super) use mass::{RowsMass, StepMass};
+pub(super) use place::{Competition, best_place, cover, rank};
+pub(super) use quantise::Quantise;
+pub(super) use rope::Append;
+pub(super) use tagged::{ByRound, Tagged, Tags};
+pub(super) use top_k::{Mode, TopK};

@@ -1,0 +1,198 @@
+//! What the host knows of the cache: a cache whose rows are elsewhere. The calls of a pass are noted while they are
+//! recorded, and made on it when the pass has come back with the lists the device chose: so the trace, the counts and
+//! the positions are those of the same calls on the CPU.
+
+use std::{collections::VecDeque, ops::Range};
+
+use super::{Gpu, device::Burst, memory::TableAt};
+use crate::{
+    Result,
+    backend::account::{Accountant, ReadCount, Reading},
+    cache::{Cache, Store},
+    ops::{Kv, PlaneGroups, Read, Set},
+    trace::{Detail, Kind, Tracer},
+};
+
+/// A call whose result is known when the pass has come back.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Call {
+    /// Rows of the pass were stored.
+    Append { kv: Kv, first: u32, rows: u32 },
+    /// The newest `rows` rows of the pass attended.
+    Read { kv: Kv, read: Read, rows: u32 },
+    /// Only a set's slots were kept.
+    Keep { kv: Kv, set: Set },
+    /// Only the slots of a set stayed near.
+    Place { kv: Kv, set: Set },
+    /// The oldest rows moved into planes; what was lost, if somebody wants to know.
+    Quantise { kv: Kv, groups: PlaneGroups, rows: u32, noise: Option<TableAt>, measure: bool },
+    /// A table's numbers are remark `what` of the method.
+    Note { kv: Kv, what: u8, table: TableAt },
+    /// Dropped rows went into kept ones; by KV head pairs of slots, for the trace.
+    Fold { kv: Kv, moves: Option<Set> },
+    /// Bounds of pages were read.
+    Bounds { kv: Kv, page: u32, recent: u32 },
+}
+
+/// The cache as of the newest pass that has come back, the trace, and what is still to be told to both.
+pub(super) struct Mirror {
+    pub cache: Cache,
+    pub tracer: Tracer,
+    pub read: ReadCount,
+    query_heads: usize,
+    seen: Vec<bool>,
+    calls: Vec<Call>,
+    /// Sets of these calls, in the order in which they are read back.
+    sets: Vec<Set>,
+    lists: Vec<Vec<Vec<u32>>>,
+    /// Tables of these calls, in the order in which they are noted; they are read back behind the sets.
+    tables: Vec<TableAt>,
+    scores: VecDeque<Vec<u32>>,
+}
+
+fn set_of(call: &Call) -> Option<Set> {
+    match call {
+        Call::Read { read: Read::Slots(set) | Read::Blocks { pairs: set, .. }, .. }
+        | Call::Keep { set, .. }
+        | Call::Place { set, .. } => Some(*set),
+        Call::Fold { moves, .. } => *moves,
+        _ => None,
+    }
+}
+
+impl Mirror {
+    pub fn new(layers: usize, kv_heads: usize, query_heads: usize, head_dim: usize) -> Mirror {
+        Mirror {
+            cache: Cache::new(layers, kv_heads, head_dim, Store::Device),
+            tracer: Tracer::default(),
+            read: ReadCount::default(),
+            query_heads,
+            seen: Vec::new(),
+            calls: Vec::new(),
+            sets: Vec::new(),
+            lists: Vec::new(),
+            tables: Vec::new(),
+            scores: VecDeque::new(),
+        }
+    }
+
+    /// Forgets the cache and what was not told to it.
+    pub fn reset(&mut self) -> Result<()> {
+        self.calls.clear();
+        self.sets.clear();
+        self.tables.clear();
+        self.cache.reset(0)
+    }
+
+    pub fn note(&mut self, call: Call) {
+        if let Some(set) = set_of(&call)
+            && !self.sets.contains(&set)
+        {
+            self.sets.push(set);
+        }
+        if let Call::Note { table, .. } | Call::Quantise { noise: Some(table), .. } = call {
+            self.tables.push(table);
+        }
+        self.calls.push(call);
+    }
+
+    /// Makes the calls, given the words of each set's lists, then of each table.
+    pub fn replay(&mut self, words: &[Vec<u32>], strides: &[u32]) -> Result<()> {
+        self.lists.clear();
+        let (sets, tables) = words.split_at(self.sets.len().min(words.len()));
+        self.scores = tables.iter().cloned().collect();
+        for (words, stride) in sets.iter().zip(strides) {
+            let list = |words: &[u32]| words[1..].iter().take(words[0] as usize).copied().collect();
+            self.lists.push(words.chunks_exact(*stride as usize).map(list).collect());
+        }
+        for call in std::mem::take(&mut self.calls) {
+            self.make(call)?;
+        }
+        self.sets.clear();
+        self.tables.clear();
+        Ok(())
+    }
+
+    fn make(&mut self, call: Call) -> Result<()> {
+        let at = set_of(&call).and_then(|set| self.sets.iter().position(|own| *own == set));
+        let lists = at.map_or(&[][..], |at| &self.lists[at]);
+        match call {
+            Call::Append { kv, first, rows } => {
+                if self.tracer.detail >= Detail::Sets {
+                    self.cache.record_append(kv, first, rows, &mut self.tracer);
+                }
+                self.cache.append_elsewhere(kv, first, rows);
+            }
+            Call::Read { kv, read, rows } => {
+                let mut accountant = Accountant {
+                    cache: &self.cache,
+                    query_heads: self.query_heads,
+                    count: &mut self.read,
+                    tracer: &mut self.tracer,
+                    seen: &mut self.seen,
+                };
+                accountant.count(&Reading { kv, read, lists, rows })?;
+            }
+            Call::Keep { kv, .. } => {
+                let last = lists.len().saturating_sub(1);
+                self.cache.keep(kv, |head| &lists[head.min(last)], &mut self.tracer);
+            }
+            Call::Place { kv, .. } => {
+                let last = lists.len().saturating_sub(1);
+                self.read.moved += self.cache.place(kv, |head| &lists[head.min(last)], &mut self.tracer);
+            }
+            Call::Quantise { kv, groups, rows, noise, measure } => {
+                let words = noise.and_then(|_| self.scores.pop_front()).unwrap_or_default();
+                let numbers: Vec<f32> = words.into_iter().map(f32::from_bits).collect();
+                let lost = self.cache.quantise_elsewhere(kv, groups, rows as usize, &numbers, &mut self.tracer)?;
+                self.read.hear(lost.filter(|_| measure));
+            }
+            Call::Fold { kv, .. } => {
+                for (head, moves) in lists.iter().enumerate() {
+                    let position = &self.cache.layer(kv)[head].position;
+                    for pair in moves.chunks_exact(2) {
+                        let [a, b] = [pair[0], pair[1]].map(|slot| position[slot as usize]);
+                        self.tracer.record(Kind::Fold, kv.0, head as u32, 0, a, b);
+                    }
+                }
+                // Forgets the bounds of its pages.
+                (0..self.cache.layer(kv).len()).for_each(|head| _ = self.cache.head_mut(kv, head));
+            }
+            Call::Bounds { kv, page, recent } => {
+                // They are counted as a host keeps and reads them; here they are taken from the keys.
+                self.cache.update_bounds(kv, page as usize, recent as usize);
+                self.read.bytes += self.cache.layer(kv).iter().map(|head| head.bounds().bytes() as u64).sum::<u64>();
+            }
+            Call::Note { kv, what, table } => {
+                let (words, heads) = (self.scores.pop_front().unwrap_or_default(), self.cache.layer(kv));
+                let groups = table.groups() as usize;
+                for (group, row) in words.chunks_exact(table.stride as usize).enumerate() {
+                    let columns = table.fixed().map_or(heads[group * heads.len() / groups].len(), |n| n as usize);
+                    for (&bits, at) in row.iter().take(columns).zip(0..=u32::from(u16::MAX)) {
+                        self.tracer.record(Kind::Note, kv.0, group as u32, what, at, bits);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Gpu {
+    /// Asks for the lists and tables that the noted calls need; returns the words from one list to the next of each
+    /// set.
+    pub(super) fn ask_lists(&self, burst: &mut Burst) -> Result<Vec<u32>> {
+        let mut strides = Vec::new();
+        for set in &self.mirror.sets {
+            let lists = self.handles.set(*set)?;
+            let range: Range<u64> = lists.at.into()..u64::from(lists.at) + u64::from(lists.stride * lists.groups);
+            burst.read(&self.memory.words, range)?;
+            strides.push(lists.stride);
+        }
+        for table in &self.mirror.tables {
+            let range: Range<u64> = table.at.into()..u64::from(table.at) + u64::from(table.stride * table.groups());
+            burst.read(&self.memory.words, range)?;
+        }
+        Ok(strides)
+    }
+}

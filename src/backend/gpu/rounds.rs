@@ -1,0 +1,98 @@
+//! Scores by what is known of tokens, by how even they are, and remarks.
+
+use super::{
+    Gpu, at_least,
+    kernels::{ByRound, Derive, Divergence, Tagged, Tags},
+    mirror::Call,
+};
+use crate::{
+    Error, Result,
+    ops::{Kv, Reduce, Scores, Set, Tag},
+    trace::Detail,
+};
+
+impl Gpu {
+    pub(super) fn tag_tokens(&mut self, first: usize, tags: &[Tag]) {
+        let before = Tag { picture: 0, ..self.tags.last().copied().unwrap_or_default() };
+        self.tags.resize((first + tags.len()).max(self.tags.len()), before);
+        self.tags[first..first + tags.len()].copy_from_slice(tags);
+        self.tags_sent = false;
+    }
+
+    /// Sends what has changed of the tags.
+    fn send_tags(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.tags_sent, true) {
+            return Ok(());
+        }
+        let words: Vec<u32> = self.tags.iter().map(|tag| u32::from(tag.picture) << 16 | u32::from(tag.round)).collect();
+        at_least(&self.device, &mut self.room.tags, words.len() as u64)?;
+        let buffer = self.room.tags.clone();
+        self.burst().write(&buffer, 0, &words)
+    }
+
+    /// The tags on the device.
+    fn tags_there(&self) -> Tags<'_> {
+        let last_round = self.tags.last().map_or(0, |tag| tag.round.into());
+        let newest = (self.pass.first + self.pass.rows).saturating_sub(1);
+        let newest = self.tags.get(newest as usize).map_or(last_round, |tag| tag.round.into());
+        Tags { words: &self.room.tags, known: self.tags.len() as u32, last_round, newest }
+    }
+
+    /// One value for the slots of pictures, or of the listed rounds and the newest, and another for all others.
+    pub(super) fn tagged_slots(&mut self, kv: Kv, rounds: Option<Set>, inside: f32, outside: f32) -> Result<Scores> {
+        let rounds = rounds.map(|rounds| self.handles.set(rounds)).transpose()?;
+        self.send_tags()?;
+        let (out, at) = self.slot_table(kv, self.heads.kv)?;
+        let (slots, most) = (self.memory.slots(kv), self.live[kv.0 as usize]);
+        self.record(|on, burst| {
+            let tagged = Tagged { tags: on.tags_there(), slots, rounds, inside, outside, most };
+            tagged.record(burst, &on.memory.words, at)
+        })?;
+        Ok(out)
+    }
+
+    pub(super) fn round_sums(&mut self, scores: Scores) -> Result<Scores> {
+        let source = self.filled(scores)?;
+        self.send_tags()?;
+        let (out, at) = self.fixed_table(source.kv, source.at.groups(), self.tags_there().newest)?;
+        self.record(|on, burst| {
+            let sums = ByRound { tags: on.tags_there(), slots: on.memory.slots(source.kv), scores: source.at };
+            sums.record(burst, &on.memory.words, at)
+        })?;
+        Ok(out)
+    }
+
+    pub(super) fn mean_entropy(&mut self, scores: Scores) -> Result<Scores> {
+        let source = self.filled(scores)?;
+        let (out, at) = self.fixed_table(source.kv, 1, 1)?;
+        self.record(|on, burst| Divergence::Entropy(source.at).record(burst, &on.memory.words, at))?;
+        Ok(out)
+    }
+
+    pub(super) fn distance(&mut self, a: Scores, b: Scores) -> Result<Scores> {
+        let (a, b) = (self.filled(a)?, self.filled(b)?);
+        let [groups, other] = [a, b].map(|table| table.at.groups());
+        let is_alike = a.at.fixed() == b.at.fixed() && (a.at.fixed().is_some() || a.kv == b.kv);
+        // Of tables over slots and others the columns may be as many all the same.
+        if groups != other || !(is_alike || a.most == b.most) {
+            let want = "two tables of the same shape".to_owned();
+            let got = format!("{groups} groups of {}, {other} of {}", a.most, b.most);
+            return Err(Error::Shape { op: "js_distance", want, got });
+        }
+        let (out, at) = self.fixed_table(a.kv, groups, 1)?;
+        self.record(|on, burst| Divergence::Distance(a.at, b.at).record(burst, &on.memory.words, at))?;
+        Ok(out)
+    }
+
+    pub(super) fn note_scores(&mut self, what: u8, scores: Scores) -> Result<()> {
+        let table = self.handles.table(scores)?;
+        if self.mirror.tracer.detail < Detail::Sets || table.most == 0 {
+            return Ok(());
+        }
+        // A copy: what comes back is as of the end of the pass.
+        let copy = self.derive_alike(scores, Derive::Regroup(Reduce::Sum))?;
+        let table = self.handles.table(copy)?.at;
+        self.mirror.note(Call::Note { kv: self.handles.table(scores)?.kv, what, table });
+        Ok(())
+    }
+}

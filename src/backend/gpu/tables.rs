@@ -1,0 +1,202 @@
+//! The handles of a pass: where the table or the lists of each are.
+
+#[cfg(not(target_arch = "wasm32"))]
+use half::f16;
+
+use super::{
+    Gpu, device,
+    memory::{ListsAt, TableAt},
+};
+use crate::{
+    Error, Result,
+    ops::{Kv, Scores, Set},
+};
+
+/// A score table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Table {
+    pub kv: Kv,
+    pub at: TableAt,
+    /// Columns of the longest group, as far as the host knows.
+    pub most: u32,
+    /// Nothing was written to it yet: it stands for zeros.
+    pub blank: bool,
+}
+
+/// A set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listed {
+    pub at: ListsAt,
+    /// Above every number in it.
+    pub limit: u32,
+}
+
+/// What handles stand for.
+#[derive(Default)]
+pub(super) struct Handles {
+    tables: Vec<Table>,
+    sets: Vec<Listed>,
+}
+
+impl Handles {
+    pub fn clear(&mut self) {
+        self.tables.clear();
+        self.sets.clear();
+    }
+
+    pub fn add_table(&mut self, table: Table) -> Scores {
+        self.tables.push(table);
+        Scores(self.tables.len() as u32 - 1)
+    }
+
+    pub fn add_set(&mut self, listed: Listed) -> Set {
+        self.sets.push(listed);
+        Set(self.sets.len() as u32 - 1)
+    }
+
+    pub fn table(&self, scores: Scores) -> Result<Table> {
+        self.tables.get(scores.0 as usize).copied().ok_or(Error::State("a score handle outlived its pass"))
+    }
+
+    /// A table is written.
+    pub fn written(&mut self, scores: Scores) {
+        if let Some(table) = self.tables.get_mut(scores.0 as usize) {
+            table.blank = false;
+        }
+    }
+
+    pub fn set(&self, set: Set) -> Result<ListsAt> {
+        self.listed(set).map(|listed| listed.at)
+    }
+
+    /// All numbers of a set are below `limit`.
+    pub fn bound(&mut self, set: Set, limit: u32) {
+        if let Some(listed) = self.sets.get_mut(set.0 as usize) {
+            listed.limit = limit;
+        }
+    }
+
+    pub fn listed(&self, set: Set) -> Result<Listed> {
+        self.sets.get(set.0 as usize).copied().ok_or(Error::State("a set handle outlived its pass"))
+    }
+}
+
+impl Gpu {
+    /// Makes room for so many words more in this pass: what is recorded is submitted, and the memory moves.
+    pub(super) fn make_room(&mut self, words: u64) -> Result<()> {
+        if words <= self.memory.left() {
+            return Ok(());
+        }
+        if let Some(burst) = self.burst.take() {
+            burst.submit()?;
+        }
+        let old = self.memory.words.words();
+        let wanted = (old + words).max(2 * old).min(device::MOST / 4).max(old + words);
+        let larger = self.device.buffer("GPU score tables", wanted)?;
+        self.device.burst().copy(&self.memory.words, &larger, &[(0, 0, old as u32)])?;
+        self.memory.moved(larger);
+        Ok(())
+    }
+
+    /// A new table over the slots of a layer.
+    pub(super) fn slot_table(&mut self, kv: Kv, groups: u32) -> Result<(Scores, TableAt)> {
+        let most = self.live[kv.0 as usize];
+        self.make_room(u64::from(groups) * u64::from(most))?;
+        let at = self.memory.slot_table(kv, groups, most)?;
+        Ok((self.handles.add_table(Table { kv, at, most, blank: false }), at))
+    }
+
+    /// A new table whose columns are no slots.
+    pub(super) fn fixed_table(&mut self, kv: Kv, groups: u32, columns: u32) -> Result<(Scores, TableAt)> {
+        self.make_room(u64::from(groups) * u64::from(columns))?;
+        let at = self.memory.fixed_table(groups, columns)?;
+        Ok((self.handles.add_table(Table { kv, at, most: columns, blank: false }), at))
+    }
+
+    /// A new set of lists of up to `most` entries, all below `limit`.
+    pub(super) fn new_set(&mut self, groups: u32, most: u32, limit: u32) -> Result<(Set, ListsAt)> {
+        let most = most.min(limit);
+        self.make_room(u64::from(groups) * (u64::from(most) + 1))?;
+        let at = self.memory.lists(groups, most)?;
+        Ok((self.handles.add_set(Listed { at, limit }), at))
+    }
+}
+
+impl Gpu {
+    /// A score table of given numbers, `[groups, columns]`, over a layer's slots.
+    ///
+    /// # Errors
+    /// [`Error::Memory`], [`Error::Gpu`].
+    pub fn given(&mut self, kv: Kv, groups: u32, scores: &[f32]) -> Result<Scores> {
+        let most = scores.len() as u32 / groups.max(1);
+        self.make_room(scores.len() as u64)?;
+        let at = self.memory.slot_table(kv, groups, most)?;
+        let words = self.memory.words.clone();
+        self.burst().write(&words, at.at.into(), scores)?;
+        Ok(self.handles.add_table(Table { kv, at, most, blank: false }))
+    }
+}
+
+/// For tests and comparisons: what is on the device in the middle of a pass. Waits, so only natively.
+#[cfg(not(target_arch = "wasm32"))]
+impl Gpu {
+    fn look(&mut self, at: u32, words: u32) -> Result<Vec<u32>> {
+        let mut burst = self.burst.take().unwrap_or_else(|| self.device.burst());
+        if words == 0 {
+            self.burst = Some(burst);
+            return Ok(Vec::new());
+        }
+        burst.read(&self.memory.words, at.into()..u64::from(at) + u64::from(words))?;
+        let words = burst.submit()?.take()?.ok_or(Error::State("natively a burst is waited for"))?;
+        Ok(words.into_iter().flatten().collect())
+    }
+
+    /// Scores by group, by column.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the pass has ended, [`Error::Gpu`].
+    pub fn scores(&mut self, scores: Scores) -> Result<Vec<Vec<f32>>> {
+        let table = self.handles.table(scores)?;
+        let (groups, stride) = (table.at.groups(), table.at.stride);
+        let words = self.look(table.at.at, groups * stride)?;
+        let counts = match table.at.fixed() {
+            Some(columns) => vec![columns; groups as usize],
+            None => {
+                let (heads, count) = (self.heads.kv, self.memory.slots(table.kv).count);
+                let counts = self.look(count, heads)?;
+                (0..groups).map(|group| counts[(group * heads / groups) as usize]).collect()
+            }
+        };
+        let of = |(n, group): (u32, usize)| &words[group * stride as usize..][..n as usize];
+        Ok(counts.into_iter().zip(0..).map(|at| of(at).iter().copied().map(f32::from_bits).collect()).collect())
+    }
+
+    /// Keys and values of a KV head, as many rows as the longest head of the layer has.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`].
+    pub fn stored_rows(&mut self, kv: Kv, head: u32) -> Result<[Vec<f32>; 2]> {
+        let (rows, words) = (self.rows(kv), u64::from(self.heads.dim / 2));
+        let first = u64::from(rows.first + head * rows.stride) * words;
+        let live = u64::from(self.live[kv.0 as usize]) * words;
+        let mut burst = self.burst.take().unwrap_or_else(|| self.device.burst());
+        for stored in &self.stored {
+            burst.read(stored, first..first + live)?;
+        }
+        let words = burst.submit()?.take()?.ok_or(Error::State("natively a burst is waited for"))?;
+        let halves = |word: &u32| [*word as u16, (word >> 16) as u16].map(|bits| f16::from_bits(bits).to_f32());
+        let mut both = words.iter().map(|words| words.iter().flat_map(halves).collect());
+        Ok(std::array::from_fn(|_| both.next().unwrap_or_default()))
+    }
+
+    /// Lists by group.
+    ///
+    /// # Errors
+    /// As [`scores`](Gpu::scores).
+    pub fn lists(&mut self, set: Set) -> Result<Vec<Vec<u32>>> {
+        let lists = self.handles.set(set)?;
+        let words = self.look(lists.at, lists.groups * lists.stride)?;
+        let of = |words: &[u32]| words[1..][..words[0] as usize].to_vec();
+        Ok(words.chunks_exact(lists.stride as usize).map(of).collect())
+    }
+}

@@ -1,0 +1,79 @@
+// The places of columns in an order.
+//
+// Invocation (column), workgroup row (group of the result).
+
+const RANK: u32 = 0u; // among all of a group, by one table, then another, then the column itself
+const BEST: u32 = 1u; // minus the best place in any group's order, among the columns that its list has
+
+struct Params {
+    first: Table, // groups 0: not there
+    then: Table,
+    lists: Lists, // of BEST, by group of the first table
+    places: Table,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
+// An integer that orders as the bits of floats do, minus zero before zero.
+fn total_order(table: Table, group: u32, column: u32) -> u32 {
+    let bits = memory[table.at + group * table.stride + column];
+    return select(bits | FIXED, ~bits, (bits & FIXED) != 0u);
+}
+
+fn precedes(group: u32, a: u32, b: u32) -> bool {
+    if groups_of(params.first) > 0u {
+        let of_a = total_order(params.first, group, a);
+        let of_b = total_order(params.first, group, b);
+        if of_a != of_b {
+            return of_a < of_b;
+        }
+    }
+    if groups_of(params.then) > 0u {
+        let of_a = total_order(params.then, group, a);
+        let of_b = total_order(params.then, group, b);
+        if of_a != of_b {
+            return of_a < of_b;
+        }
+    }
+    return a < b;
+}
+
+// The place of a column among those that a list has, the best score first; of equals the lower column.
+fn place_in_list(group: u32, list: u32, column: u32) -> u32 {
+    let first = params.first.at + group * params.first.stride;
+    let own = rank_of(memory[first + column]);
+    var place = 0u;
+    for (var i = 0u; i < memory[list]; i++) {
+        let other = memory[list + 1u + i];
+        let rank = rank_of(memory[first + other]);
+        place += u32(rank > own || (rank == own && other < column));
+    }
+    return place;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let column = id.x;
+    let group = id.y;
+    let count = columns_of(params.places, group);
+    if column >= count {
+        return;
+    }
+    if OP == RANK {
+        var place = 0u;
+        for (var other = 0u; other < count; other++) {
+            place += u32(precedes(group, other, column));
+        }
+        put_score(params.places, group, column, f32(place));
+        return;
+    }
+    // Places are below 2^24, so they are exact as the scores they become.
+    var best = 0x1000000u;
+    for (var other = 0u; other < groups_of(params.first); other++) {
+        let list = params.lists.at + other * params.lists.stride;
+        if list_contains(list, column) {
+            best = min(best, place_in_list(other, list, column));
+        }
+    }
+    put_score(params.places, group, column, -f32(best));
+}

@@ -1,0 +1,61 @@
+//! What a token costs, in counts: dispatches, submissions, waits and bytes read.
+
+use attnscope::{
+    engine::Options,
+    loader::OnDevice,
+    methods::{REGISTRY, Spec, Value},
+};
+
+use super::{common::tiny, gpu};
+
+/// Tokens that are counted.
+const TOKENS: u32 = 8;
+const PROMPT: usize = 150;
+
+#[test]
+fn a_token_is_one_submission_and_one_wait_of_few_dispatches() {
+    let Some(device) = gpu("counters") else { return };
+    let loaded = tiny::load_alike();
+    let on = OnDevice::new(&device, &loaded).unwrap();
+    let mut full = 0.0;
+    for row in REGISTRY {
+        let budgets: Vec<_> =
+            row.params.iter().filter(|p| p.is_budget).map(|p| (p.name.to_owned(), Value::Number(24.0))).collect();
+        let mut engine = loaded.compose_on(&on, &Spec::method(row.name, &budgets), None).unwrap();
+        engine.start(&tiny::prompt(PROMPT), Options { max_tokens: TOKENS + 1, ..Options::default() }).unwrap();
+        engine.next_step().unwrap().unwrap();
+        let (before, mut tokens, mut read) = (device.counters(), 0, 0);
+        while let Some(step) = engine.next_step().unwrap() {
+            tokens += 1;
+            read += step.kept.bytes_read;
+        }
+        let after = device.counters();
+        let passes = after.readbacks - before.readbacks;
+        // Besides the layers a pass has the product with the output matrix.
+        let dispatches = after.dispatches - before.dispatches - passes;
+        let a_layer = dispatches as f64 / f64::from(tiny::LAYERS) / passes as f64;
+        eprintln!("{:<20} {a_layer:>5.2} dispatches a layer, {passes} passes, {read} bytes read", row.name);
+        assert_eq!(tokens, TOKENS, "{}: tokens", row.name);
+        assert_eq!(after.submits - before.submits, passes, "{}: one submission a pass", row.name);
+        if row.name == "full" {
+            full = a_layer;
+            assert!(a_layer <= 8.0, "{a_layer} dispatches a layer");
+            let rows: u64 = (0..u64::from(TOKENS)).map(|i| PROMPT as u64 + 1 + i).sum();
+            assert_eq!(read, rows * u64::from(tiny::LAYERS * tiny::KV_HEADS * tiny::HEAD_DIM) * 4, "bytes read");
+        }
+        let more = MORE.iter().find(|(name, _)| *name == row.name).map_or(2.0, |(_, more)| *more);
+        assert!(a_layer <= full + more, "{}: {a_layer} dispatches a layer, full {full}", row.name);
+    }
+}
+
+/// Methods that add more than two dispatches to a layer, and how many: those that drop a token at every step make a
+/// score, rank by it, choose, and compact.
+const MORE: [(&str, f64); 7] = [
+    ("streaming_llm", 3.0),
+    ("fifo", 3.0),
+    ("h2o", 4.0),
+    ("tova", 4.0),
+    ("importance", 5.0),
+    ("lru", 6.0),
+    ("lfu", 7.0),
+];
