@@ -5,6 +5,8 @@ mod bench;
 mod calibrate;
 mod eval;
 mod generate;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod methods;
 mod model;
 mod spec;
@@ -26,6 +28,7 @@ const EXAMPLES: &str = "Examples:
   attnscope advise --model smollm2.gguf --memory 64MB --context 8000
   attnscope bench --model smollm2.gguf --prompt-tokens 330,1900
   attnscope eval --model smollm2.gguf --suite text --only h2o
+  attnscope gpu
 
 The model: `cargo xtask model` fetches SmolLM2-135M and prints its path.";
 
@@ -43,6 +46,9 @@ enum Command {
     Bench(bench::Args),
     /// Measure quality, bytes and speed of methods against full attention
     Eval(eval::Args),
+    /// Show the GPU and test it beside the CPU
+    #[cfg(feature = "gpu")]
+    Gpu(gpu::Args),
 }
 
 /// Why a command ends early.
@@ -73,6 +79,8 @@ fn main() -> ExitCode {
         Command::Advise(args) => advise::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Eval(args) => eval::run(&args),
+        #[cfg(feature = "gpu")]
+        Command::Gpu(args) => gpu::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,7 +12,11 @@ use attnscope::{
     methods::{Profile, Spec},
     model::Config,
 };
+#[cfg(feature = "gpu")]
+use attnscope::{backend::gpu::Device, loader::OnDevice};
 use indicatif::{ProgressBar, ProgressStyle};
+#[cfg(feature = "gpu")]
+use std::rc::Rc;
 use std::{
     fs::File,
     io::Read,
@@ -46,6 +50,19 @@ pub struct ModelArgs {
     /// Memory for the KV cache, e.g. 64MB: budgets that are not given become the largest that fit it at --context
     #[arg(long, value_name = "BYTES", value_parser = advisor::bytes)]
     memory: Option<u64>,
+    /// What computes
+    #[arg(long, value_enum, default_value = "cpu")]
+    backend: Backend,
+}
+
+/// What computes.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Backend {
+    /// The CPU
+    Cpu,
+    /// The GPU, through Vulkan, Metal or Direct3D 12; see `attnscope gpu`
+    #[cfg(feature = "gpu")]
+    Gpu,
 }
 
 /// Takes the shape of a model and none of its numbers.
@@ -122,7 +139,15 @@ impl ModelArgs {
     }
 
     pub fn engine(&self, loaded: &Loaded) -> Result<Engine> {
-        loaded.compose(&self.spec(&loaded.model.config)?, self.context, Store::F16, Precision::Fast)
+        let spec = self.spec(&loaded.model.config)?;
+        match self.backend {
+            Backend::Cpu => loaded.compose(&spec, self.context, Store::F16, Precision::Fast),
+            #[cfg(feature = "gpu")]
+            Backend::Gpu => {
+                let device = Rc::new(Device::open_now()?);
+                loaded.compose_on(&OnDevice::new(&device, loaded)?, &spec, self.context)
+            }
+        }
     }
 
     pub fn spec(&self, config: &Config) -> Result<Spec> {
