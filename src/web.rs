@@ -2,12 +2,16 @@
 //! types are generated from the structs here; errors are `{code, message}`.
 
 mod advise;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod host;
 mod model;
 mod options;
 mod prompt;
 mod session;
 
+#[cfg(feature = "gpu")]
+pub use gpu::{lose_gpu, open_gpu};
 pub use model::{Loader, Model};
 pub use session::Session;
 

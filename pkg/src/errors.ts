@@ -4,6 +4,7 @@ export const ENGINE_CODES = [
   'context',
   'empty_prompt',
   'file',
+  'gpu',
   'host',
   'memory',
   'param',

@@ -4,7 +4,7 @@
  * thread passes on. A host that dies, or is silent for too long, ends the run, and with it all hosts.
  */
 import { generateOptions, readOptions } from './checks.js';
-import { throwIfAborted } from './errors.js';
+import { AttnscopeError, throwIfAborted } from './errors.js';
 import { Exchange } from './exchange.js';
 import { following, Group } from './group.js';
 import type { PortEvents, RemoteEngine, RemoteModel, RemoteSession } from './remote.js';
@@ -41,6 +41,10 @@ class HostsEngine implements Api.Engine {
       { signal, undo: (model) => model.close() },
     );
     return new HostsModel(this.group, models);
+  }
+
+  async gpu(): Promise<Api.GpuInfo> {
+    throw new AttnscopeError('unsupported', 'Hosts compute on the CPU.');
   }
 
   async close(): Promise<void> {
@@ -152,6 +156,8 @@ class HostsSession implements Api.Session {
       kvBytes: sum((s) => s.kvBytes),
       allocatedBytes: sum((s) => s.allocatedBytes),
       wasmBytes: sum((s) => s.wasmBytes),
+      backend: 'cpu',
+      fallback: null,
     };
   }
 

@@ -1,9 +1,10 @@
+import { Backends, measure } from './backend.js';
 import { generateOptions, messagesOf, promptOf, readOptions, textOf, tokenId, tokenIds } from './checks.js';
 import { type Border, openBorder } from './engine.js';
 import { AttnscopeError, attempt, throwIfAborted } from './errors.js';
 import type { Place, Swap } from './protocol.js';
 import { readModel } from './read.js';
-import { breathe, SLICE_MS, throttle } from './slices.js';
+import { breathe, patience, SLICE_MS, throttle } from './slices.js';
 import { type Incoming, openSource } from './source.js';
 import type * as Api from './types.js';
 import type {
@@ -21,6 +22,7 @@ export async function openLocal(wasm?: Api.EngineSource): Promise<LocalEngine> {
 const READY = 1;
 const FINISHED = 2;
 const EXCHANGE = 3;
+const WAITING = 4;
 
 /** A prompt in tokens, and the positions where its rounds begin; none: it is one round. */
 interface Tokens {
@@ -31,10 +33,12 @@ interface Tokens {
 export class LocalEngine implements Api.Engine {
   readonly methods: readonly Api.MethodInfo[];
   readonly #border: Border;
+  readonly #backends: Backends;
   readonly #models = new Set<LocalModel>();
 
   constructor(border: Border) {
     this.#border = border;
+    this.#backends = new Backends(border);
     this.methods = border.methods();
   }
 
@@ -47,9 +51,13 @@ export class LocalEngine implements Api.Engine {
   /** As `load`, for bytes that are already on their way. */
   async loadFrom(incoming: Incoming, options: Api.ReadOptions): Promise<LocalModel> {
     const wasm = await readModel(this.#border, incoming, options);
-    const model: LocalModel = new LocalModel(wasm, this.#border, () => this.#models.delete(model));
+    const model: LocalModel = new LocalModel(wasm, this.#border, this.#backends, () => this.#models.delete(model));
     this.#models.add(model);
     return model;
+  }
+
+  gpu(): Promise<Api.GpuInfo> {
+    return this.#backends.gpu();
   }
 
   async close(): Promise<void> {
@@ -62,10 +70,12 @@ export class LocalModel implements Api.Model {
   readonly methods: readonly Api.MethodInfo[];
   #wasm: WasmModel | null;
   readonly #sessions = new Set<LocalSession>();
+  #fastest: Promise<'cpu' | 'gpu'> | undefined;
 
   constructor(
     wasm: WasmModel,
     private readonly border: Border,
+    private readonly backends: Backends,
     private readonly forget: () => void,
   ) {
     this.#wasm = wasm;
@@ -91,17 +101,39 @@ export class LocalModel implements Api.Model {
 
   /** A session, or with `place` that of one host of several. */
   async session(options: Api.SessionOptions, place?: Place): Promise<LocalSession> {
-    const open = (model: WasmModel, given: WasmSessionOptions) =>
-      place ? model.host(given, place.number, place.hosts) : model.session(given);
-    const session: LocalSession = new LocalSession(
-      attempt(() => open(live(this.#wasm), options as WasmSessionOptions)),
-      options,
-      () => live(this.#wasm),
-      this.border.memoryBytes,
-      () => this.#sessions.delete(session),
-    );
-    this.#sessions.add(session);
-    return session;
+    if (place && options.backend === 'gpu') throw new AttnscopeError('unsupported', 'Hosts compute on the CPU.');
+    const open = (backend: 'cpu' | 'gpu', fallback: string | null = null) => {
+      const given = { ...options, backend } as WasmSessionOptions;
+      const model = () => live(this.#wasm);
+      const { backends, border } = this;
+      const session: LocalSession = new LocalSession(
+        attempt(() => (place ? model().host(given, place.number, place.hosts) : model().session(given))),
+        options,
+        { backend, fallback, backends, model, border },
+        () => this.#sessions.delete(session),
+      );
+      this.#sessions.add(session);
+      return session;
+    };
+    const choose = () => this.backends.choose(options.backend, () => this.#faster());
+    const backend = place ? 'cpu' : await choose();
+    try {
+      return open(backend);
+    } catch (thrown) {
+      if (backend === 'cpu' || !(thrown instanceof AttnscopeError)) throw thrown;
+      if (thrown.code === 'gpu') {
+        // Lost since it was opened: once more, anew.
+        this.backends.lost();
+        return open(await choose());
+      }
+      if (options.backend !== 'auto' || !['memory', 'unsupported'].includes(thrown.code)) throw thrown;
+      return open('cpu', thrown.message);
+    }
+  }
+
+  #faster(): Promise<'cpu' | 'gpu'> {
+    this.#fastest ??= measure((backend) => this.session({ method: 'full', backend, ignoreEos: true }));
+    return this.#fastest;
   }
 
   async close(): Promise<void> {
@@ -112,18 +144,30 @@ export class LocalModel implements Api.Model {
   }
 }
 
+/** What a session has around it: what computes, why that is not what was asked for, and the model. */
+interface Around {
+  backend: 'cpu' | 'gpu';
+  fallback: string | null;
+  backends: Backends;
+  model: () => WasmModel;
+  border: Border;
+}
+
 export class LocalSession implements Api.Session {
   #wasm: WasmSession | null;
   #busy = false;
+  #backend: 'cpu' | 'gpu';
+  #fallback: string | null;
 
   constructor(
     wasm: WasmSession,
     readonly options: Api.SessionOptions,
-    private readonly model: () => WasmModel,
-    private readonly memoryBytes: () => number,
+    private readonly around: Around,
     private readonly forget: () => void,
   ) {
     this.#wasm = wasm;
+    this.#backend = around.backend;
+    this.#fallback = around.fallback;
   }
 
   generate(prompt: Api.Prompt, options?: Api.GenerateOptions): Api.Steps {
@@ -137,12 +181,13 @@ export class LocalSession implements Api.Session {
     this.#busy = true;
     try {
       throwIfAborted(signal);
-      attempt(() => {
+      const { ids, rounds } = attempt(() => this.#tokens(promptOf(prompt), live(this.#wasm), goesOn));
+      const begin = () => {
         const session = live(this.#wasm);
-        const { ids, rounds } = this.#tokens(promptOf(prompt), session, goesOn);
         if (goesOn) session.extend(ids, rounds, maxTokens, trace ?? 'totals');
         else session.start(ids, rounds, maxTokens, trace ?? 'totals');
-      });
+      };
+      if (!this.#onGpu(begin)) attempt(begin);
       let prefill = true;
       const report = throttle(100, () => {
         if (!prefill) return;
@@ -153,7 +198,9 @@ export class LocalSession implements Api.Session {
       report(true);
       while (await this.#work(signal, report, swap)) {
         prefill = false;
-        const step = attempt((): Api.Step => ({ ...live(this.#wasm).step(), trace: this.#records(trace) }));
+        const step = attempt(
+          (): Api.Step => ({ ...live(this.#wasm).step(), trace: this.#records(trace), backend: this.#backend }),
+        );
         const choice = yield step;
         if (choice !== undefined) attempt(() => live(this.#wasm).choose(tokenId(choice)));
         if (step.end !== null && (choice === undefined || step.end === 'length')) return;
@@ -164,7 +211,9 @@ export class LocalSession implements Api.Session {
   }
 
   async stats(): Promise<Api.Stats> {
-    return attempt(() => ({ ...live(this.#wasm).stats(), wasmBytes: this.memoryBytes() }));
+    const wasmBytes = this.around.border.memoryBytes();
+    const more = { wasmBytes, backend: this.#backend, fallback: this.#fallback };
+    return attempt(() => ({ ...live(this.#wasm).stats(), ...more }));
   }
 
   async close(): Promise<void> {
@@ -176,18 +225,19 @@ export class LocalSession implements Api.Session {
   #tokens(prompt: ReturnType<typeof promptOf>, session: WasmSession, goesOn = false): Tokens {
     if (prompt instanceof Uint32Array) return { ids: prompt, rounds: new Uint32Array() };
     if (typeof prompt === 'string') {
-      return { ids: this.model().encode(prompt, false, !goesOn), rounds: new Uint32Array() };
+      return { ids: this.around.model().encode(prompt, false, !goesOn), rounds: new Uint32Array() };
     }
-    const { ids, rounds } = goesOn ? session.encodeTurn(prompt) : this.model().encodeChat(prompt);
+    const { ids, rounds } = goesOn ? session.encodeTurn(prompt) : this.around.model().encodeChat(prompt);
     return { ids: Uint32Array.from(ids), rounds: Uint32Array.from(rounds) };
   }
 
   /** Advances in slices until a step is ready (true) or the run is over (false). */
   async #work(signal: AbortSignal | undefined, report: () => void, swap?: Swap): Promise<boolean> {
     let until = performance.now() + SLICE_MS;
+    const wait = patience();
     for (;;) {
       throwIfAborted(signal);
-      let state = attempt(() => live(this.#wasm).advance());
+      let state = this.#advance();
       while (state === EXCHANGE && swap) {
         const partials = await swap(attempt(() => live(this.#wasm).partial()));
         state = attempt(() => live(this.#wasm).merge(partials));
@@ -196,11 +246,41 @@ export class LocalSession implements Api.Session {
       }
       if (state === READY) return true;
       if (state === FINISHED) return false;
-      if (performance.now() < until) continue;
+      if (state !== WAITING && performance.now() < until) continue;
       report();
-      await breathe();
+      await (state === WAITING ? wait() : breathe());
       until = performance.now() + SLICE_MS;
     }
+  }
+
+  /** A piece of work; where the GPU fails, the text goes on on the CPU, with all it has. */
+  #advance(): number {
+    let state = 0;
+    this.#onGpu(() => {
+      state = live(this.#wasm).advance();
+    });
+    return state;
+  }
+
+  /** Does some work; false when the GPU failed at it and the session has left it for the CPU. */
+  #onGpu(work: () => void): boolean {
+    try {
+      attempt(work);
+      return true;
+    } catch (thrown) {
+      if (!(thrown instanceof AttnscopeError) || !this.#mayLeaveGpu(thrown.code)) throw thrown;
+      attempt(() => live(this.#wasm).moveToCpu());
+      this.#fallback = thrown.message;
+      this.#backend = 'cpu';
+      if (thrown.code === 'gpu') this.around.backends.lost();
+      return false;
+    }
+  }
+
+  /** Lost, or too small; and what it cannot do yet, unless it was asked for by name. */
+  #mayLeaveGpu(code: string): boolean {
+    const failures = ['gpu', 'memory', ...(this.options.backend === 'auto' ? ['unsupported'] : [])];
+    return this.#backend === 'gpu' && failures.includes(code);
   }
 
   #records(trace: Api.TraceLevel | undefined): Uint8Array | null {

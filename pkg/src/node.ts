@@ -35,7 +35,7 @@ export async function open({ worker, wasm, ...options }: OpenOptions = {}): Prom
     const path = filePath(source);
     return engine.load(path === null ? source : pathToFileURL(path), reading);
   };
-  return { methods: engine.methods, load, close: () => engine.close() };
+  return { methods: engine.methods, load, gpu: () => engine.gpu(), close: () => engine.close() };
 }
 
 /** The engine in this thread, which reads files too. */

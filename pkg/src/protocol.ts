@@ -8,6 +8,7 @@ import type * as Api from './types.js';
  */
 export interface Calls {
   open: { in: { wasm?: Exclude<Api.EngineSource, Response> }; out: { methods: readonly Api.MethodInfo[] } };
+  gpu: { in: Record<string, never>; out: Api.GpuInfo };
   load: { in: { source: RemoteSource }; out: { model: number; info: Api.ModelInfo } };
   encode: { in: { model: number; text: string; parseSpecial: boolean; begin: boolean }; out: Uint32Array };
   decode: { in: { model: number; ids: Uint32Array }; out: string };

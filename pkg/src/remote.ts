@@ -66,6 +66,10 @@ export class RemoteEngine implements Api.Engine {
     return new RemoteModel(this.caller, model, info, this.methods);
   }
 
+  gpu(): Promise<Api.GpuInfo> {
+    return this.caller.call('gpu', {});
+  }
+
   async close(): Promise<void> {
     try {
       await this.caller.call('close', { kind: 'engine', handle: 0 });

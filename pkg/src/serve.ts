@@ -57,6 +57,10 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
         : engine.load(source.kind === 'url' ? source.url : source.blob, options));
       return { model: models.add(model), info: model.info };
     },
+    async gpu() {
+      if (!engine) throw new AttnscopeError('closed', 'The engine is not open.');
+      return engine.gpu();
+    },
     encode: ({ model, text, parseSpecial, begin }) => models.get(model).encode(text, { parseSpecial, begin }),
     decode: ({ model, ids }) => models.get(model).decode(ids),
     chat: ({ model, messages }) => models.get(model).chat(messages),

@@ -16,6 +16,15 @@ export function breathe(): Promise<void> {
   });
 }
 
+/**
+ * Waits for a device, turn by turn: the first turns cost nothing but their task, for a token of a fast one takes
+ * milliseconds; then a timer leaves the core to others, perhaps to a device that is software.
+ */
+export function patience(): () => Promise<void> {
+  let turns = 0;
+  return () => (turns++ < 32 ? breathe() : new Promise((resolve) => setTimeout(resolve, 4)));
+}
+
 /** Calls `emit` at most every `ms`, and always when forced. */
 export function throttle(ms: number, emit: () => void): (force?: boolean) => void {
   let last = Number.NEGATIVE_INFINITY;

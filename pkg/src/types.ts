@@ -2,6 +2,7 @@ import type {
   AdviceList,
   AdviseOptions,
   ChatMessage,
+  GpuInfo,
   MethodInfo,
   ModelInfo,
   SessionStats,
@@ -16,6 +17,7 @@ export type {
   AdviceList,
   AdviseOptions,
   ChatMessage,
+  GpuInfo,
   Limits,
   MethodInfo,
   MethodPart,
@@ -42,6 +44,10 @@ export interface LoadProgress {
 /** Memory in bytes: what the session stores, what is set aside for it, and what the whole engine occupies. */
 export interface Stats extends SessionStats {
   wasmBytes: number;
+  /** What computes now. */
+  backend: 'cpu' | 'gpu';
+  /** Why the session left the GPU, if it did. */
+  fallback: string | null;
 }
 
 export interface OpenOptions {
@@ -65,8 +71,13 @@ export interface ReadOptions {
 export type LoadOptions = OpenOptions & ReadOptions;
 
 /** How a session runs: a method, its parameters by name, and how tokens are chosen. */
-export interface SessionOptions extends Omit<WasmSessionOptions, 'params'> {
+export interface SessionOptions extends Omit<WasmSessionOptions, 'params' | 'backend'> {
   params?: Record<string, Value>;
+  /**
+   * What computes: WebAssembly on the CPU (default), WebGPU, or the faster of both, which is measured once a model. A GPU
+   * that fails in the middle of a text is left for the CPU and no token is lost; `stats()` says so.
+   */
+  backend?: 'cpu' | 'gpu' | 'auto';
 }
 
 /** `totals`: counts and bytes. `sets`: and every set of positions read, stored and evicted. */
@@ -102,6 +113,8 @@ export interface GenerateOptions {
 /** One generated token. `trace` is a block of 16-byte records of its own (see `attnscope/trace`), safe to transfer. */
 export interface Step extends StepInfo {
   trace: Uint8Array | null;
+  /** What computed it. */
+  backend: 'cpu' | 'gpu';
   /** With several hosts: the step of each, with its own counts and trace. Those above are sums, and `trace` is null. */
   hosts?: readonly Step[];
   /** With several hosts: bytes they sent for this step, each partial counted once. */
@@ -152,6 +165,8 @@ export interface Model {
 export interface Engine {
   readonly methods: readonly MethodInfo[];
   load(source: Source, options?: ReadOptions): Promise<Model>;
+  /** Opens the GPU and tests it beside the CPU: what it is. Fails with `gpu` where there is none that can be used. */
+  gpu(): Promise<GpuInfo>;
   /** Frees everything; ends the worker if this package made it. */
   close(): Promise<void>;
 }

@@ -6,7 +6,7 @@ import { openRemote } from '../src/remote.js';
 import { serve } from '../src/serve.js';
 import { CacheView } from '../src/trace.js';
 import type { Engine, GenerateProgress, LoadProgress, Model, Step } from '../src/types.js';
-import { EOS, PREFILL_SLICES, seen } from './stub-engine.js';
+import { EOS, gpu, PREFILL_SLICES, seen } from './stub-engine.js';
 
 const FILE = new Uint8Array(100);
 FILE.set(new TextEncoder().encode('GGUF'));
@@ -219,6 +219,63 @@ describe.each([
     const session = await model.session({ method: 'full' });
     await expect(session.generate([1], { onProgress }).next()).rejects.toBe(mine);
     expect((await session.generate([1]).next()).value).toMatchObject({ id: 2 });
+  });
+
+  describe('with a GPU', () => {
+    const info = { name: 'an adapter', api: 'webgpu', software: false } as Awaited<ReturnType<Engine['gpu']>>;
+    beforeEach(() => {
+      Object.assign(gpu, { info, lost: false });
+      return () => Object.assign(gpu, { info: null, lost: false });
+    });
+
+    it('says what it is, waits for it, and says what computed', async () => {
+      expect(await engine.gpu()).toMatchObject(info);
+      const session = await model.session({ method: 'full', backend: 'gpu' });
+      const { value } = await session.generate([1]).next();
+      expect(value).toMatchObject({ id: 2, backend: 'gpu' });
+      expect(await session.stats()).toMatchObject({ backend: 'gpu', fallback: null });
+    });
+
+    it('leaves one that is lost for the CPU, and loses no token', async () => {
+      const session = await model.session({ method: 'full', backend: 'gpu' });
+      const steps = session.generate([10], { maxTokens: 4 });
+      expect((await steps.next()).value).toMatchObject({ id: 11, backend: 'gpu' });
+      gpu.lost = true;
+      expect((await steps.next()).value).toMatchObject({ id: 12, backend: 'cpu' });
+      expect((await steps.next()).value).toMatchObject({ id: 13, backend: 'cpu' });
+      const stats = await session.stats();
+      expect(stats).toMatchObject({ backend: 'cpu', fallback: expect.stringContaining('lost') });
+    });
+
+    it('leaves one that was lost between two runs', async () => {
+      const session = await model.session({ method: 'full', backend: 'gpu' });
+      for await (const step of session.generate([10], { maxTokens: 1 })) expect(step.backend).toBe('gpu');
+      gpu.lost = true;
+      const { value } = await session.generate([20], { maxTokens: 1 }).next();
+      expect(value).toMatchObject({ id: 21, backend: 'cpu' });
+    });
+
+    it('takes the CPU by itself where the GPU cannot be used, and only then where it was asked to choose', async () => {
+      const backend = async (wanted: 'auto' | 'gpu') => {
+        const session = await model.session({ method: 'full', backend: wanted });
+        return (await session.stats()).backend;
+      };
+      gpu.lost = true;
+      expect(await backend('auto')).toBe('cpu');
+      gpu.info = { ...info, software: true };
+      const soft = await open();
+      await (await soft.load(FILE)).session({ method: 'full', backend: 'auto' });
+      await soft.close();
+      gpu.info = null;
+      const none = await open();
+      const other = await none.load(FILE);
+      await expect(other.session({ method: 'full', backend: 'gpu' })).rejects.toThrow(code('gpu'));
+      const stats = await (await other.session({ method: 'full', backend: 'auto' })).stats();
+      expect(stats.backend).toBe('cpu');
+      await none.close();
+      const wrong = { method: 'full', backend: 'tpu' } as unknown as Parameters<Model['session']>[0];
+      await expect(model.session(wrong)).rejects.toThrow(code('param'));
+    });
   });
 
   it('passes on the errors of the engine', async () => {

@@ -41,6 +41,13 @@ export function methods(): Wasm.MethodInfo[] {
   ];
 }
 
+/** What `openGpu` finds: no adapter, or one. */
+export const gpu: { info: Wasm.GpuInfo | null; lost: boolean } = { info: null, lost: false };
+
+export async function openGpu(): Promise<Wasm.GpuInfo> {
+  return gpu.info ?? fail('gpu', 'GPU: there is no adapter.');
+}
+
 export const memoryBytes = (): number => 65536;
 
 export class Loader {
@@ -103,7 +110,7 @@ export class Model {
   }
   session(options: Wasm.SessionOptions): Session {
     if (options.method !== 'full') fail('unknown_method', `There is no method ${options.method}.`);
-    return new Session();
+    return new Session(options.backend === 'gpu');
   }
   free(): void {
     seen.freed++;
@@ -120,8 +127,15 @@ export class Session {
   #over = false;
   #trace: Uint8Array[] = [];
 
+  constructor(private onGpu = false) {}
+
+  moveToCpu(): void {
+    this.onGpu = false;
+  }
+
   start(ids: Uint32Array, rounds: Uint32Array, maxTokens: number): void {
     if (ids.length === 0) fail('empty_prompt', 'The prompt is empty.');
+    if (this.onGpu && gpu.lost) fail('gpu', 'GPU: the device is lost.');
     this.#take([], ids, rounds, maxTokens);
   }
   extend(ids: Uint32Array, rounds: Uint32Array, maxTokens: number): void {
@@ -151,6 +165,8 @@ export class Session {
   advance(): number {
     seen.advances++;
     if (this.#over) return 2;
+    if (this.onGpu && gpu.lost) fail('gpu', 'GPU: the device is lost.');
+    if (this.onGpu && seen.advances % 2 === 0) return 4;
     // Prefill takes real time, so that a test can stop it.
     const until = performance.now() + 1;
     while (this.#slices < PREFILL_SLICES && performance.now() < until);

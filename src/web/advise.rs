@@ -74,7 +74,7 @@ impl Model {
 
 impl Model {
     fn advice(&self, options: &AdviseOptions, asked: Option<u64>) -> Result<AdviceList, Error> {
-        let config = &self.0.model.config;
+        let config = &self.loaded.model.config;
         let here = Device::here();
         let told = options.device_memory.map(|n| n as u64);
         let device = Device {
@@ -83,7 +83,7 @@ impl Model {
             webgpu_buffer: options.webgpu_buffer.map(|n| n as u64),
             ..here
         };
-        let memory = device.room(asked, self.0.weights.bytes() as u64)?;
+        let memory = device.room(asked, self.loaded.weights.bytes() as u64)?;
         let context = options.context.unwrap_or(config.context);
         let text = Text::of(context, options.generate, options.pictures.unwrap_or(0))?;
         let scenario = options.scenario.as_deref().map_or(Ok(Scenario::Any), Scenario::find)?;

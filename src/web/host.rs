@@ -50,7 +50,7 @@ impl Model {
         hosts: u32,
     ) -> JsResult<Session> {
         let options = SessionOptions::read(options)?;
-        let (loaded, context) = (&self.0, options.context);
+        let (loaded, context) = (&self.loaded, options.context);
         let how = options.engine(loaded)?;
         let unsupported = |what, got: &str, supported: &str| {
             throw(Error::Unsupported { what, got: got.to_owned(), supported: supported.to_owned() })

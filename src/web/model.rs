@@ -1,6 +1,11 @@
 //! A model file in portions, and the loaded model.
 
-use super::{JsResult, Session, from_js, options::SessionOptions, prompt::PromptTokens, throw, to_js};
+use super::{
+    JsResult, Session, from_js,
+    options::{Backend, SessionOptions},
+    prompt::PromptTokens,
+    throw, to_js,
+};
 use crate::{
     cache::Store,
     chat::ChatMessage,
@@ -38,7 +43,7 @@ impl Loader {
     /// # Errors
     /// `truncated`.
     pub fn finish(self) -> JsResult<Model> {
-        Ok(Model(Arc::new(self.0.finish().map_err(throw)?)))
+        self.0.finish().map(Model::new).map_err(throw)
     }
 }
 
@@ -68,7 +73,22 @@ struct ModelInfo<'a> {
 
 /// A loaded model; sessions share its weights.
 #[wasm_bindgen]
-pub struct Model(pub(super) Arc<Loaded>);
+pub struct Model {
+    pub(super) loaded: Arc<Loaded>,
+    /// Its weights on a GPU, from the first session there.
+    #[cfg(feature = "gpu")]
+    pub(super) on_device: std::cell::RefCell<Option<loader::OnDevice>>,
+}
+
+impl Model {
+    fn new(loaded: Loaded) -> Model {
+        Model {
+            loaded: Arc::new(loaded),
+            #[cfg(feature = "gpu")]
+            on_device: std::cell::RefCell::default(),
+        }
+    }
+}
 
 #[wasm_bindgen]
 impl Model {
@@ -76,7 +96,7 @@ impl Model {
     #[wasm_bindgen(unchecked_return_type = "ModelInfo")]
     #[must_use]
     pub fn info(&self) -> JsValue {
-        let (c, loaded) = (&self.0.model.config, &self.0);
+        let (c, loaded) = (&self.loaded.model.config, &self.loaded);
         to_js(&ModelInfo {
             name: &loaded.name,
             architecture: "llama",
@@ -100,7 +120,7 @@ impl Model {
     /// # Errors
     /// `tokenizer`.
     pub fn encode(&self, text: &str, parse_special: bool, begin: bool) -> JsResult<Vec<u32>> {
-        let tokenizer = &self.0.tokenizer;
+        let tokenizer = &self.loaded.tokenizer;
         let ids = tokenizer.encode(text, parse_special).map_err(throw)?;
         Ok(if begin { tokenizer.begin(ids) } else { ids })
     }
@@ -108,7 +128,7 @@ impl Model {
     /// Text of ids, control tokens included.
     #[must_use]
     pub fn decode(&self, ids: &[u32]) -> String {
-        self.0.tokenizer.decode(ids, false)
+        self.loaded.tokenizer.decode(ids, false)
     }
 
     /// The prompt of a conversation, up to where the answer begins.
@@ -117,7 +137,7 @@ impl Model {
     /// `template`.
     pub fn chat(&self, #[wasm_bindgen(unchecked_param_type = "ChatMessage[]")] messages: JsValue) -> JsResult<String> {
         let messages: Vec<ChatMessage> = from_js("messages", messages)?;
-        self.0.chat().and_then(|template| template.render(&messages, true)).map_err(throw)
+        self.loaded.chat().and_then(|template| template.render(&messages, true)).map_err(throw)
     }
 
     /// The same prompt in tokens, with its rounds.
@@ -130,21 +150,27 @@ impl Model {
         #[wasm_bindgen(unchecked_param_type = "ChatMessage[]")] messages: JsValue,
     ) -> JsResult<JsValue> {
         let messages: Vec<ChatMessage> = from_js("messages", messages)?;
-        let prompt = self.0.chat_prompt(&messages).map_err(throw)?;
+        let prompt = self.loaded.chat_prompt(&messages).map_err(throw)?;
         Ok(to_js(&PromptTokens::from(prompt)))
     }
 
     /// A session with a method of the registry, or one for each role.
     ///
     /// # Errors
-    /// `unknown_method`, `unknown_param`, `param`, `combination`.
+    /// `unknown_method`, `unknown_param`, `param`, `combination`; `gpu`, `memory` on the GPU, which must be open.
     pub fn session(
         &self,
         #[wasm_bindgen(unchecked_param_type = "SessionOptions")] options: JsValue,
     ) -> JsResult<Session> {
         let options = SessionOptions::read(options)?;
-        let (spec, how) = (options.spec(&self.0.model.config)?, options.engine(&self.0)?);
-        let engine = self.0.compose(&spec, options.context, Store::F16, Precision::Fast).map_err(throw)?;
-        Ok(Session::new(self.0.clone(), engine, how))
+        let (spec, how) = (options.spec(&self.loaded.model.config)?, options.engine(&self.loaded)?);
+        let engine = match options.backend() {
+            Backend::Cpu => self.loaded.compose(&spec, options.context, Store::F16, Precision::Fast),
+            #[cfg(feature = "gpu")]
+            Backend::Gpu => self.on_gpu().and_then(|on| self.loaded.compose_on(&on, &spec, options.context)),
+            #[cfg(not(feature = "gpu"))]
+            Backend::Gpu => Err(crate::Error::Gpu { why: "this build has no GPU back end".to_owned() }),
+        };
+        Ok(Session::new(self.loaded.clone(), engine.map_err(throw)?, how))
     }
 }

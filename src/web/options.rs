@@ -68,9 +68,8 @@ pub(super) struct SessionOptions {
     #[tsify(type = "string | MethodPart | MethodRoles")]
     method: Spec,
     /// Parameters of the method that `method` names; those not given take their default.
-    #[serde(default)]
     #[tsify(optional, type = "Record<string, Value>")]
-    params: BTreeMap<String, Value>,
+    params: Option<BTreeMap<String, Value>>,
     /// Most tokens of prompt and answer together; default: the model's context.
     #[tsify(optional)]
     pub context: Option<u32>,
@@ -100,6 +99,20 @@ pub(super) struct SessionOptions {
     /// Go on after the model has ended its text.
     #[tsify(optional)]
     ignore_eos: Option<bool>,
+    /// What computes; default: the CPU.
+    #[tsify(optional)]
+    backend: Option<Backend>,
+}
+
+/// What computes.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, Tsify)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Backend {
+    /// WebAssembly on the CPU.
+    #[default]
+    Cpu,
+    /// WebGPU.
+    Gpu,
 }
 
 impl SessionOptions {
@@ -110,6 +123,11 @@ impl SessionOptions {
     pub fn read(given: JsValue) -> JsResult<SessionOptions> {
         refuse_unknown_keys(&given, &to_js(&SessionOptions::default()))?;
         from_js("options", given)
+    }
+
+    /// What computes.
+    pub fn backend(&self) -> Backend {
+        self.backend.unwrap_or_default()
     }
 
     /// How the engine runs, all but the length of a text and the trace.
@@ -145,14 +163,14 @@ impl SessionOptions {
     }
 
     fn named(&self) -> JsResult<Spec> {
-        match &self.method {
-            Spec::Method(part) if part.params.is_empty() || self.params.is_empty() => {
-                let params = if part.params.is_empty() { &self.params } else { &part.params };
+        let beside = self.params.as_ref().filter(|params| !params.is_empty());
+        match (&self.method, beside) {
+            (spec, None) => Ok(spec.clone()),
+            (Spec::Method(part), Some(params)) if part.params.is_empty() => {
                 Ok(Spec::Method(Part { name: part.name.clone(), params: params.clone() }))
             }
-            spec if self.params.is_empty() => Ok(spec.clone()),
-            _ => {
-                let got = self.params.keys().cloned().collect::<Vec<_>>().join(", ");
+            (_, Some(params)) => {
+                let got = params.keys().cloned().collect::<Vec<_>>().join(", ");
                 let allowed = "params beside a method's name; a part has its own".to_owned();
                 Err(throw(Error::Param { name: "options.params".to_owned(), got, allowed }))
             }

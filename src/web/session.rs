@@ -8,8 +8,10 @@ use super::{
 };
 use crate::{
     Error,
+    cache::Store,
     chat::ChatMessage,
     engine::{self, End, Engine, Progress},
+    kernels::Precision,
     loader::Loaded,
     ops::{Kept, Partial},
     tokenizer::{Detokenizer, Tokenizer},
@@ -28,6 +30,8 @@ const STEP: u8 = 1;
 const DONE: u8 = 2;
 /// What other hosts found is wanted.
 const EXCHANGE: u8 = 3;
+/// What the GPU was asked for is on its way: the event loop must have its turn.
+const WAITING: u8 = 4;
 
 /// A step of a session.
 #[derive(Serialize, Tsify)]
@@ -90,6 +94,7 @@ impl Session {
     fn note(&mut self, progress: Progress) -> u8 {
         match progress {
             Progress::Working => WORKING,
+            Progress::Waiting => WAITING,
             Progress::Done => DONE,
             Progress::Exchange => EXCHANGE,
             Progress::Step(step) => {
@@ -190,7 +195,8 @@ impl Session {
     }
 
     /// Does a bounded piece of work: 0 it goes on, 1 a step is ready, 2 nothing is left to do, 3 [`partial`](Session::partial)
-    /// has what the other hosts want and [`merge`](Session::merge) goes on.
+    /// has what the other hosts want and [`merge`](Session::merge) goes on,
+    /// 4 the GPU is at work: ask again when the event loop has had its turn.
     ///
     /// # Errors
     /// From the method or for want of memory.
@@ -273,6 +279,16 @@ impl Session {
         self.engine.choose(id).map_err(throw)?;
         self.newest = Some(id);
         Ok(())
+    }
+
+    /// Leaves a GPU that failed and goes on on the CPU; what the text has so far is run again there, no token is lost.
+    ///
+    /// # Errors
+    /// `memory`.
+    #[wasm_bindgen(js_name = moveToCpu)]
+    pub fn move_to_cpu(&mut self) -> JsResult<()> {
+        let cpu = self.loaded.cpu(self.engine.positions(), Store::F16, Precision::Fast).map_err(throw)?;
+        self.engine.move_to(Box::new(cpu)).map_err(throw)
     }
 
     /// Trace records since the last call, in a buffer of their own that can be transferred.

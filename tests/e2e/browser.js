@@ -11,9 +11,15 @@ const FLAGS = [
   '--no-first-run',
 ];
 
-/** @param {string} executablePath */
-export function launch(executablePath) {
-  return chromium.launch({ executablePath, headless: true, args: FLAGS });
+/** WebGPU on a software adapter: headless Chromium has no other, and asks for a flag. */
+export const WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+
+/**
+ * @param {string} executablePath
+ * @param {readonly string[]} [more] further flags
+ */
+export function launch(executablePath, more = []) {
+  return chromium.launch({ executablePath, headless: true, args: [...FLAGS, ...more] });
 }
 
 /**

@@ -5,6 +5,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod kernels;
 mod session;
 

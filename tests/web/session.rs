@@ -13,7 +13,7 @@ use attnscope::{
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test};
 
-fn model() -> attnscope::web::Model {
+pub fn model() -> attnscope::web::Model {
     load(&tiny::file())
 }
 
@@ -23,7 +23,7 @@ fn load(file: &[u8]) -> attnscope::web::Model {
     loader.finish().unwrap()
 }
 
-fn object(fields: &[(&str, JsValue)]) -> JsValue {
+pub fn object(fields: &[(&str, JsValue)]) -> JsValue {
     let object = js_sys::Object::new();
     for (key, value) in fields {
         js_sys::Reflect::set(&object, &JsValue::from_str(key), value).unwrap();
@@ -31,7 +31,7 @@ fn object(fields: &[(&str, JsValue)]) -> JsValue {
     object.into()
 }
 
-fn field(of: &JsValue, key: &str) -> JsValue {
+pub fn field(of: &JsValue, key: &str) -> JsValue {
     js_sys::Reflect::get(of, &JsValue::from_str(key)).unwrap()
 }
 
@@ -230,6 +230,8 @@ fn roles_memory_and_a_guard_are_options() {
     assert_eq!(advised.len(), 1);
     assert!(field(&field(&advised[0], "account"), "bytes").as_f64().unwrap() <= 60_000.0);
     assert_eq!(code(model.advise(object(&[("scenario", "fast".into())]))), "param");
+    // As JavaScript passes on what it was not given.
+    model.session(object(&[("method", "full".into()), ("params", JsValue::UNDEFINED)])).unwrap();
 }
 
 #[wasm_bindgen_test]

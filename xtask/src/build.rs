@@ -77,9 +77,10 @@ pub fn compile(dev: bool) -> Result<PathBuf> {
     setup::wasm_target()?;
     let profile = if dev { "dev" } else { "release" };
     sh::step(&format!("Compiling to wasm ({profile})"), || {
-        let what = ["rustc", "--lib", "--crate-type", "cdylib", "--target", "wasm32-unknown-unknown", "--profile"];
+        let what =
+            ["rustc", "--lib", "--crate-type", "cdylib", "--features", "gpu", "--target", "wasm32-unknown-unknown"];
         // RUSTFLAGS would replace the SIMD flags of .cargo/config.toml.
-        sh::run_aside(sh::cargo().args(what).arg(profile).env_remove("RUSTFLAGS"))
+        sh::run_aside(sh::cargo().args(what).args(["--profile", profile]).env_remove("RUSTFLAGS"))
     })?;
     let folder = if dev { "debug" } else { "release" };
     Ok(sh::target_dir()?.join("wasm32-unknown-unknown").join(folder).join("attnscope.wasm"))

@@ -50,8 +50,8 @@ const CHECKS: &[Check] = &[
     Check(Rust, "lint, native", &[], |_| lint(&["--workspace", "--all-targets", "--features", "cli,gpu"])),
     Check(Rust, "lint, wasm", &[], |_| {
         setup::wasm_target()?;
-        lint(&["--lib", "--test", "web", "--target", "wasm32-unknown-unknown"])?;
-        lint(&["--lib", "--target", "wasm32-unknown-unknown", "--features", "gpu"])
+        lint(&["--lib", "--target", "wasm32-unknown-unknown"])?;
+        lint(&["--lib", "--test", "web", "--target", "wasm32-unknown-unknown", "--features", "gpu"])
     }),
     Check(Rust, "native tests", &[], |found| {
         vulkan::ensure()?;
@@ -162,7 +162,16 @@ fn wasm_pack(found: &Found) -> Result<()> {
     let test = ["test", "--headless", "--chrome", "--mode", "no-install", "--chromedriver"];
     let mut command: Command = sh::in_root(pack.join("wasm-pack"));
     // It compiles first and tests then; without a profile in common the two would not share a single crate.
-    command.args(test).arg(&browser.driver).args(["--", "--profile", "test", "--lib", "--test", "web"]);
+    command.args(test).arg(&browser.driver).args([
+        "--",
+        "--profile",
+        "test",
+        "--features",
+        "gpu",
+        "--lib",
+        "--test",
+        "web",
+    ]);
     command.env("PATH", build::path_with(&bindgen)?).env_remove("RUSTFLAGS");
     command.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser::webdriver_json(&browser.chrome)?);
     if env::var_os("WASM_BINDGEN_TEST_TIMEOUT").is_none() {
