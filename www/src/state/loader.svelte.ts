@@ -1,6 +1,7 @@
 import {
   AttnscopeError,
   type Engine,
+  type GpuInfo,
   type LoadProgress,
   type MethodInfo,
   type Model,
@@ -30,6 +31,9 @@ class Loader {
   /** Size of the model at the address in the settings; `none` when there is no file, null while nobody knows. */
   offered = $state.raw<number | 'none' | null>(null);
 
+  /** The GPU, once somebody has asked for it, or why it cannot be used. */
+  gpu = $state.raw<GpuInfo | Problem | null>(null);
+
   #engine: Engine | null = null;
   #stop: AbortController | null = null;
   #again: (() => void) | null = null;
@@ -38,6 +42,7 @@ class Loader {
   async start(): Promise<void> {
     this.status = 'starting';
     this.problem = null;
+    this.gpu = null;
     this.#again = () => void this.start();
     try {
       this.#engine = await open();
@@ -46,6 +51,16 @@ class Loader {
     } catch (thrown) {
       this.problem = problem(thrown);
       this.status = 'broken';
+    }
+  }
+
+  /** Opens the GPU and tests it, to tell what it is. */
+  async askGpu(): Promise<void> {
+    this.gpu = null;
+    try {
+      this.gpu = (await this.#engine?.gpu()) ?? null;
+    } catch (thrown) {
+      this.gpu = problem(thrown);
     }
   }
 

@@ -22,6 +22,8 @@ class Run {
   /** Tokens a second of all methods together, while they take turns. */
   speed = $state(0);
   wasmBytes = $state(0);
+  /** What computed the newest run, where that is not what was asked for. */
+  computed = $state('');
   sameTokens = $state(true);
 
   prompt: Uint32Array = new Uint32Array();
@@ -42,6 +44,7 @@ class Run {
     this.#stop = new AbortController();
     this.status = 'running';
     this.problem = null;
+    this.computed = '';
     try {
       const { ids, tracks } = await this.#prepare(model);
       this.prompt = ids;
@@ -104,7 +107,7 @@ class Run {
     const signal = this.#stop?.signal;
     try {
       for (const track of tracks) {
-        track.session = await model.session({ method: track.method.name, params: track.params });
+        track.session = await model.session({ method: track.method.name, params: track.params, backend: all.backend });
         const options = { maxTokens: all.maxTokens, signal, trace: 'sets' as const, onProgress: track.onProgress };
         track.steps = track.session.generate(ids, options);
       }
@@ -165,12 +168,16 @@ class Run {
   }
 
   async #measure(tracks: Track[]): Promise<void> {
+    const fallbacks: string[] = [];
     for (const track of tracks) {
       const stats = await track.session?.stats().catch(() => null);
       if (!stats) continue;
       track.allocated = stats.allocatedBytes;
+      if (stats.fallback !== null) fallbacks.push(`${track.method.title} on the CPU: ${stats.fallback}`);
+      else if (settings.all.backend === 'auto') this.computed = `ran on the ${stats.backend.toUpperCase()}`;
       this.wasmBytes = stats.wasmBytes;
     }
+    if (fallbacks.length > 0) this.computed = fallbacks.join('; ');
   }
 }
 

@@ -19,6 +19,7 @@ interface Saved {
   mode: Mode;
   theme: 'system' | 'light' | 'dark';
   url: string;
+  backend: 'cpu' | 'gpu' | 'auto';
 }
 
 const KEY = 'attnscope.settings.1';
@@ -35,6 +36,7 @@ const FRESH: Saved = {
   mode: 'reads',
   theme: 'system',
   url: 'models/SmolLM2-135M-Instruct.Q4_1.gguf',
+  backend: 'cpu',
 };
 
 /** Everything the visitor can set. Survives a reload; what cannot be read back is replaced by the default. */
