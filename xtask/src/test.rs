@@ -175,7 +175,7 @@ fn wasm_pack(found: &Found) -> Result<()> {
     command.env("PATH", build::path_with(&bindgen)?).env_remove("RUSTFLAGS");
     command.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser::webdriver_json(&browser.chrome)?);
     if env::var_os("WASM_BINDGEN_TEST_TIMEOUT").is_none() {
-        command.env("WASM_BINDGEN_TEST_TIMEOUT", "300");
+        command.env("WASM_BINDGEN_TEST_TIMEOUT", "900");
     }
     sh::run(&mut command)
 }
