@@ -1,6 +1,7 @@
 //! Back ends: what runs [`Ops`](crate::ops::Ops) and [`Dense`](crate::ops::Dense).
 
 mod account;
+mod checks;
 mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;

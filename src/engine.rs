@@ -19,7 +19,7 @@ use crate::{
     guard::Guard,
     method::{Extent, Method, Pass, PassKind, Positions, Text},
     model::Model,
-    ops::{Dense, Kept, Kv, Partial, Tag},
+    ops::{Dense, Kept, Kv, Partial, Tags},
     sampler::Sampler,
     trace::{Kind, Tracer},
 };
@@ -67,7 +67,7 @@ pub struct Engine {
     /// The text's embedding rows, and the position of each, ascending.
     rows: (Vec<f32>, Vec<u32>),
     /// Tags up to the end of the newest prompt.
-    tags: Vec<Tag>,
+    tags: Tags,
     prompt: u32,
     context: u32,
     options: Options,
@@ -109,7 +109,7 @@ impl Engine {
             guard: None,
             text: Text::default(),
             rows: Default::default(),
-            tags: Vec::new(),
+            tags: Tags::default(),
             prompt: 0,
             context,
             options,
@@ -228,7 +228,9 @@ impl Engine {
             return Err(Error::State("logits are there only right after a step"));
         }
         let width = self.model.config.vocabulary as usize;
-        Ok(&self.backend.answer()[self.logits_row as usize * width..][..width])
+        let first = self.logits_row as usize * width;
+        let none = Error::State("logits are there only right after a step");
+        self.backend.answer().get(first..first + width).ok_or(none)
     }
 
     /// Times attention from now on, by a clock that counts seconds: what is read is chosen, attention runs, the method

@@ -4,9 +4,11 @@
 //! its pass. Widths and lengths are tokens; a *column* of a score table is a cache slot.
 
 mod dense;
+mod tags;
 mod terms;
 
 pub use dense::{Dense, Kept, Missed, Partial, Weight};
+pub use tags::Tags;
 pub use terms::{
     Expand, Fold, Fresh, Group, Kv, Mass, Pins, PlaneGroups, Pooled, Pooling, ROW, Read, Reduce, Scores, Set, Spread,
     Tag, Take,

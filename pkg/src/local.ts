@@ -132,7 +132,13 @@ export class LocalModel implements Api.Model {
   }
 
   #faster(): Promise<'cpu' | 'gpu'> {
-    this.#fastest ??= measure((backend) => this.session({ method: 'full', backend, ignoreEos: true }));
+    this.#fastest ??= measure((backend) => this.session({ method: 'full', backend, ignoreEos: true })).catch(
+      (thrown: unknown) => {
+        // A trial that failed says nothing: the next session asks again.
+        this.#fastest = undefined;
+        throw thrown;
+      },
+    );
     return this.#fastest;
   }
 

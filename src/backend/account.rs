@@ -1,5 +1,6 @@
 //! What a pass reads: counted, and recorded in the trace. Back ends bring the lists, so all count alike.
 
+use super::checks::unlike_heads;
 use crate::{
     Error, Result,
     cache::Cache,
@@ -170,8 +171,7 @@ pub(super) fn block_grid(cache: &Cache, kv: Kv, size: u32) -> Result<usize> {
         return Err(Error::Shape { op: "blocks", want, got: format!("{count} of {size} slots") });
     }
     if cache.layer(kv).iter().any(|head| head.len() != live) {
-        let (want, got) = ("KV heads that keep the same rows", "KV heads of different lengths");
-        return Err(Error::Shape { op: "blocks", want: want.to_owned(), got: got.to_owned() });
+        return Err(unlike_heads("blocks"));
     }
     Ok(count)
 }

@@ -22,14 +22,14 @@ mod weights;
 
 pub use weights::{WeightData, Weights};
 
-use super::account::ReadCount;
 use crate::{
     Error, Result,
+    backend::account::ReadCount,
     cache::{Cache, Rows, Store},
     kernels::{Activations, AttendScratch, GemmScratch, Matrix, Precision, Rope, add_assign, matmul, rms_norm},
     method::Positions,
     model::{Config, RopeConfig},
-    ops::{Kv, Scores, Set, Tag, Weight},
+    ops::{Kv, Scores, Set, Tags, Weight},
     trace::{Detail, Tracer},
 };
 use std::{ops::Range, sync::Arc};
@@ -75,8 +75,6 @@ pub struct Cpu {
     tables: Tables,
     tracer: Tracer,
     read: ReadCount,
-    /// First row of the pass that has attended in the layer at hand.
-    attended: Option<u32>,
     pass: PassRows,
     /// Residual stream, `[rows, width]`.
     x: Vec<f32>,
@@ -103,7 +101,7 @@ pub struct Cpu {
     /// Keys and values of a head with quantised rows, `[slots, head_dim]`.
     whole: [Vec<f32>; 2],
     /// Tags by original position.
-    tags: Vec<Tag>,
+    tags: Tags,
     /// Products are with narrower copies, where there are any.
     narrow: bool,
     /// Whether what is quantised is compared with what it was.
@@ -117,6 +115,8 @@ struct PassRows {
     rows: u32,
     /// Its keys and values belong to another host.
     elsewhere: bool,
+    /// First row that has attended in the layer at hand.
+    attended: Option<u32>,
 }
 
 impl PassRows {
@@ -130,8 +130,11 @@ impl Cpu {
     /// A back end with an empty cache.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the RoPE configuration does not fit the head.
+    /// [`Error::Shape`] when the RoPE configuration does not fit the head; [`Error::State`] for [`Store::Device`].
     pub fn new(shape: Shape, weights: Arc<Weights>, positions: Positions, store: Store) -> Result<Cpu> {
+        if store == Store::Device {
+            return Err(Error::State("the CPU stores its rows itself"));
+        }
         let rope = |r: &RopeConfig| Rope::new(r.dim as usize, &r.frequencies(), 0, r.style);
         Ok(Cpu {
             rope: shape.rope.as_ref().map(rope).transpose()?,
@@ -142,7 +145,6 @@ impl Cpu {
             tables: Tables::default(),
             tracer: Tracer::default(),
             read: ReadCount::default(),
-            attended: None,
             pass: PassRows::default(),
             x: Vec::new(),
             q: Vec::new(),
@@ -158,7 +160,7 @@ impl Cpu {
             columns: Vec::new(),
             seen: Vec::new(),
             whole: Default::default(),
-            tags: Vec::new(),
+            tags: Tags::default(),
             narrow: false,
             measure_noise: false,
         })
@@ -212,7 +214,7 @@ impl Cpu {
 
     /// Begins a pass of `rows` rows at position `first` without a model: [`store`](Cpu::store) brings its queries.
     pub fn begin(&mut self, first: u32, rows: u32) {
-        self.pass = PassRows { first, rows, elsewhere: false };
+        self.pass = PassRows { first, rows, ..PassRows::default() };
         self.read = ReadCount::default();
         self.tables.clear();
     }

@@ -17,8 +17,8 @@ mod memory;
 mod mirror;
 mod ops;
 mod planes;
-mod self_test;
 mod rounds;
+mod self_test;
 mod store;
 mod tables;
 mod weights;
@@ -35,7 +35,7 @@ use crate::{
     cache::Cache,
     kernels::Rope,
     method::Positions,
-    ops::{Kv, Read, Tag},
+    ops::{Kv, Tags},
 };
 use memory::Memory;
 use mirror::Mirror;
@@ -70,7 +70,7 @@ pub struct Gpu {
     alike: Vec<bool>,
     /// Whether nothing was dropped of a layer, so that slots are positions.
     whole: Vec<bool>,
-    tags: Vec<Tag>,
+    tags: Tags,
     /// Whether the device has them as they are.
     tags_sent: bool,
     pass: PassRows,
@@ -89,8 +89,6 @@ struct PassRows {
     elsewhere: bool,
     /// First row that has attended in the layer at hand.
     attended: Option<u32>,
-    /// The read of the newest attention.
-    newest: Option<(Kv, Read)>,
     /// Numbers of the answer.
     answer: u64,
     /// Widths of the residual stream and of the MLP's hidden rows.
@@ -198,7 +196,7 @@ impl Gpu {
             planes: None,
             alike: vec![true; shape.layers],
             whole: vec![true; shape.layers],
-            tags: Vec::new(),
+            tags: Tags::default(),
             tags_sent: false,
             pass: PassRows::default(),
             room: Room::new(&device)?,
@@ -226,12 +224,7 @@ impl Gpu {
         &self.device
     }
 
-    /// The running burst.
-    fn burst(&mut self) -> &mut Burst {
-        self.burst.get_or_insert_with(|| self.device.burst())
-    }
-
-    /// Records what refers to other parts of this.
+    /// Records something, with what it refers to.
     fn record<T>(&mut self, what: impl FnOnce(&Gpu, &mut Burst) -> Result<T>) -> Result<T> {
         let mut burst = self.burst.take().unwrap_or_else(|| self.device.burst());
         let recorded = what(self, &mut burst);
@@ -247,6 +240,11 @@ impl Gpu {
     fn rows(&self, kv: Kv) -> Rows {
         let stride = self.memory.capacity();
         Rows { first: kv.0 * self.heads.kv * stride, stride }
+    }
+
+    /// Keys and values of a layer, as they are stored.
+    fn stored(&self, kv: Kv) -> Stored<'_> {
+        Stored { k: &self.stored[0], v: &self.stored[1], rows: self.rows(kv) }
     }
 
     /// The least slots of a KV head before the pass's row `row`.

@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     guard::{Guard, Limits},
     method::{Extent, Positions, Retain},
-    ops::{Dense, ROW, Tag},
+    ops::{Dense, ROW},
     sampler::Sampler,
     trace::{ALL_HEADS, Detail, Kind},
 };
@@ -64,11 +64,11 @@ impl Engine {
     /// # Errors
     /// [`Error::Memory`]; then the engine is as it was.
     pub fn move_to(&mut self, mut backend: Box<dyn Dense>) -> Result<()> {
-        let (layers, pictures) = (self.model.config.layers, self.tags.iter().filter(|tag| tag.picture > 0).count());
+        let (layers, pictures) = (self.model.config.layers, self.tags.pictures(0));
         let generated = self.text.limit.saturating_sub(self.prompt);
-        let text = Extent { prompt: self.prompt, pictures: pictures as u32, generated, layer: 0, layers };
+        let text = Extent { prompt: self.prompt, pictures, generated, layer: 0, layers };
         backend.reset(reserved_rows(&self.method, &text))?;
-        backend.tag(0, &self.tags);
+        backend.tag(0, self.tags.known());
         let (detail, step) = (self.backend.tracer().detail, self.backend.tracer().step);
         self.backend = backend;
         let tracer = self.backend.tracer();
@@ -122,10 +122,7 @@ impl Engine {
         }
         self.text.rounds.extend(rounds.iter().map(|first| before + first));
         self.backend.tag(before, &tags);
-        // Between a prompt and the next lies an answer, which is text of the round before it.
-        let answer = self.tags.last().copied().map(|tag| Tag { picture: 0, ..tag }).unwrap_or_default();
-        self.tags.resize(before as usize, answer);
-        self.tags.extend_from_slice(&tags);
+        self.tags.put(before, &tags);
         self.rows.0.extend_from_slice(&prompt.rows);
         self.rows.1.extend(prompt.ids.iter().zip(before..).filter(|(id, _)| **id == ROW).map(|(_, at)| at));
         self.text.ids.extend_from_slice(&prompt.ids);

@@ -22,9 +22,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read> q: array<f32>; // [rows, heads, HEAD]
-@group(0) @binding(3) var<storage, read> k: array<u32>; // [cache rows, HEAD / 2] of two f16
-@group(0) @binding(4) var<storage, read> lse: array<f32>; // [rows, heads]
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -37,11 +34,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let per_kv = params.heads / params.kv_heads;
     var sum = 0.0;
     for (var head = group * per; head < (group + 1u) * per; head++) {
-        let row_of = (params.kv_first + head / per_kv * params.kv_stride + slot) * (HEAD / 2u);
-        var key: array<vec2<f32>, HEAD / 2u>;
-        for (var i = 0u; i < HEAD / 2u; i++) {
-            key[i] = unpack2x16float(k[row_of + i]);
-        }
+        read_key(params.kv_first + head / per_kv * params.kv_stride + slot);
         var first_sees = params.sees;
         if params.count_at != 0xffffffffu {
             first_sees = max(memory[params.count_at + head / per_kv], params.after) - params.after;
@@ -51,13 +44,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             if slot >= sees || sees - slot > params.window {
                 continue;
             }
-            let at = params.q_first + (row * params.heads + head) * HEAD;
-            var product = vec2<f32>();
-            for (var i = 0u; i < HEAD / 2u; i++) {
-                product += key[i] * vec2<f32>(q[at + 2u * i], q[at + 2u * i + 1u]);
-            }
-            let scaled = (product.x + product.y) * params.scale;
-            sum += exp(scaled - lse[params.lse_first + row * params.heads + head]);
+            let query = row * params.heads + head;
+            sum += weight(params.q_first + query * HEAD, params.lse_first + query, params.scale);
         }
     }
     if params.adds == 1u {

@@ -16,26 +16,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read> q: array<f32>; // [rows, heads, HEAD]
-@group(0) @binding(3) var<storage, read> k: array<u32>; // [cache rows, HEAD / 2] of two f16
-@group(0) @binding(4) var<storage, read> lse: array<f32>; // [rows, heads]
-
-var<private> key: array<vec2<f32>, HEAD / 2u>;
-
-fn read_key(row: u32) {
-    for (var i = 0u; i < HEAD / 2u; i++) {
-        key[i] = unpack2x16float(k[row * (HEAD / 2u) + i]);
-    }
-}
-
 // What a row of a head gives to the key that was read.
-fn weight(row: u32, head: u32) -> f32 {
-    let at = params.q_first + (row * params.heads + head) * HEAD;
-    var product = vec2<f32>();
-    for (var i = 0u; i < HEAD / 2u; i++) {
-        product += key[i] * vec2<f32>(q[at + 2u * i], q[at + 2u * i + 1u]);
-    }
-    return exp((product.x + product.y) * params.scale - lse[row * params.heads + head]);
+fn given(row: u32, head: u32) -> f32 {
+    let query = row * params.heads + head;
+    return weight(params.q_first + query * HEAD, query, params.scale);
 }
 
 @compute @workgroup_size(64)
@@ -51,14 +35,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     read_key(first + column);
     for (var row = 0u; row < params.rows; row++) {
         if column + params.rows - 1u - row < slots {
-            mass.x += weight(row, head);
+            mass.x += given(row, head);
         }
     }
     for (var row = 0u; row < params.rows; row++) {
         let later = params.rows - 1u - row;
         if column >= later {
             read_key(first + column - later);
-            mass.y += weight(row, head);
+            mass.y += given(row, head);
         }
     }
     put_score(params.vertical, head, column, mass.x / f32(params.rows));

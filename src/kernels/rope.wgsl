@@ -41,21 +41,12 @@ struct Params {
 
 // Channel c of a head, rotated.
 fn turned(at: u32, row: u32, c: u32) -> f32 {
-    let half = params.rotated / 2u;
     if c >= params.rotated {
         return qkv[at + c];
     }
-    var pair = c / 2u;
-    var second = c % 2u == 1u;
-    var other = c ^ 1u;
-    if params.halves == 1u {
-        pair = c % half;
-        second = c >= half;
-        other = select(c + half, pair, second);
-    }
-    let angle = table[(params.angle + row) * half + pair];
-    let sine = select(-angle.y, angle.y, second);
-    return qkv[at + c] * angle.x + qkv[at + other] * sine;
+    let partner = partner_of(c, params.rotated, params.halves);
+    let angle = table[(params.angle + row) * (params.rotated / 2u) + partner.pair];
+    return qkv[at + c] * angle.x + qkv[at + partner.channel] * (partner.sign * angle.y);
 }
 
 @compute @workgroup_size(64)

@@ -24,17 +24,9 @@ fn rotated(row: u32, slot: u32, c: u32) -> f32 {
     if c >= params.rotated {
         return channel(row, c);
     }
-    let half = params.rotated / 2u;
-    var pair = c / 2u;
-    var second = c % 2u == 1u;
-    var other = c ^ 1u;
-    if params.halves == 1u {
-        pair = c % half;
-        second = c >= half;
-        other = select(c + half, pair, second);
-    }
-    let angle = table[slot * half + pair];
-    return channel(row, c) * angle.x + channel(row, other) * select(-angle.y, angle.y, second);
+    let partner = partner_of(c, params.rotated, params.halves);
+    let angle = table[slot * (params.rotated / 2u) + partner.pair];
+    return channel(row, c) * angle.x + channel(row, partner.channel) * (partner.sign * angle.y);
 }
 
 @compute @workgroup_size(64)

@@ -17,42 +17,11 @@ thread_local! {
 
 /// What the adapter is and can do.
 #[derive(Serialize, Tsify)]
-#[serde(rename_all = "camelCase")]
-struct GpuInfo {
-    /// As the browser calls it, often empty.
-    name: String,
-    /// What it runs on: `"webgpu"` in a browser.
-    api: String,
-    /// It computes on the CPU: right, but not fast.
-    software: bool,
-    /// Bytes one binding may have.
-    binding_bytes: f64,
-    /// Invocations of a workgroup.
-    invocations: u32,
-    /// Bytes of workgroup memory.
-    workgroup_bytes: u32,
-    /// Has 16-bit float arithmetic; it is not used.
-    half: bool,
-    /// Has subgroup operations; they are not used.
-    subgroups: bool,
+struct GpuInfo<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
     /// Largest difference from the CPU in the self-test, as a share of what is allowed.
     difference: f32,
-}
-
-impl GpuInfo {
-    fn of(report: &Report, difference: f32) -> GpuInfo {
-        GpuInfo {
-            name: report.name.clone(),
-            api: report.api.clone(),
-            software: report.software,
-            binding_bytes: report.binding as f64,
-            invocations: report.invocations,
-            workgroup_bytes: report.workgroup_memory,
-            half: report.half,
-            subgroups: report.subgroups,
-            difference,
-        }
-    }
 }
 
 /// Opens the GPU, or tests the one that is open; sessions with `backend: "gpu"` need it.
@@ -68,7 +37,7 @@ pub async fn open_gpu() -> JsResult<JsValue> {
     };
     let difference = device.self_test().await.map_err(throw)?;
     DEVICE.set(Some(Rc::clone(&device)));
-    Ok(to_js(&GpuInfo::of(device.report(), difference)))
+    Ok(to_js(&GpuInfo { report: device.report(), difference }))
 }
 
 /// Gives the GPU up, as when the browser takes it away: runs on it fail with `gpu`.

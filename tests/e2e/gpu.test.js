@@ -1,49 +1,30 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { listen } from '../../xtask/serve.mjs';
-import { launch, openPage, WEBGPU } from './browser.js';
+import { WEBGPU } from './browser.js';
+import { openPackage, SKIP } from './package.js';
 
-const at = (path) => fileURLToPath(new URL(path, import.meta.url));
-const { CHROME, ATTNSCOPE_MODEL } = process.env;
-const missing = [!CHROME && 'CHROME', !ATTNSCOPE_MODEL && 'ATTNSCOPE_MODEL'].filter(Boolean).join(' and ');
 const PROMPT = '1 2 3 4 5 6';
 // A software adapter takes seconds a token: all 32 with ATTNSCOPE_GPU_TOKENS=32.
 const TOKENS = Number(process.env.ATTNSCOPE_GPU_TOKENS ?? 4);
 
 describe('WebGPU in a browser, with the real model', {
-  skip: missing ? `not run: ${missing} not set` : false,
+  skip: SKIP,
   timeout: 900_000,
 }, () => {
-  let server;
-  let browser;
-  let page;
+  let seen;
   before(async () => {
-    const mounts = {
-      '/attnscope/': at('../../pkg/dist'),
-      '/model.gguf': ATTNSCOPE_MODEL,
-      '/favicon.ico': at('../../www/public/favicon.svg'),
-    };
-    const listening = await listen(mounts, 0);
-    server = listening.server;
-    browser = await launch(CHROME, WEBGPU);
-    ({ page } = await openPage(browser, new URL(listening.url).origin));
-    await page.goto(`${listening.url}attnscope/index.js`);
-    await page.evaluate(async () => {
+    seen = await openPackage(WEBGPU);
+    await seen.page.evaluate(async () => {
       const { open } = await import('/attnscope/index.js');
       window.engine = await open();
       window.model = await window.engine.load('/model.gguf');
     });
   });
-  after(async () => {
-    await browser?.close();
-    server?.closeAllConnections();
-    server?.close();
-  });
+  after(() => seen?.close());
 
   /** What a run proposed, along `forced` ids where there are any, and what it took. */
   const run = (options, forced) =>
-    page.evaluate(
+    seen.page.evaluate(
       async ({ options, forced, PROMPT, TOKENS }) => {
         const session = await window.model.session({ ...options, ignoreEos: true });
         const begun = performance.now();
@@ -63,7 +44,7 @@ describe('WebGPU in a browser, with the real model', {
     );
 
   it('has an adapter that computes what the CPU does', async () => {
-    const info = await page.evaluate(() => window.engine.gpu());
+    const info = await seen.page.evaluate(() => window.engine.gpu());
     console.log(`    ${JSON.stringify(info)}`);
     assert.ok(info.difference < 1);
   });

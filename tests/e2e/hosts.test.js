@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { load } from 'attnscope';
-import { listen } from '../../xtask/serve.mjs';
-import { launch, openPage } from './browser.js';
+import { openPackage, SKIP } from './package.js';
 
-const at = (path) => fileURLToPath(new URL(path, import.meta.url));
-const { CHROME, ATTNSCOPE_MODEL } = process.env;
-const missing = [!CHROME && 'CHROME', !ATTNSCOPE_MODEL && 'ATTNSCOPE_MODEL'].filter(Boolean).join(' and ');
+const { ATTNSCOPE_MODEL } = process.env;
 /** Some 400 tokens; the last 64 are the question. */
 // What follows is beyond doubt: 8-bit activations and f16 keys turn near-ties by the order of a sum. `tests/cluster.rs`
 // asks the same of prose, without either.
@@ -16,31 +12,14 @@ const PROMPT = `The caretaker writes down which lamps are lit.\n${Array.from({ l
 const STAR = { method: 'star_attention', ignoreEos: true };
 
 describe('Star Attention on hosts, with the real model', {
-  skip: missing ? `not run: ${missing} not set` : false,
+  skip: SKIP,
   timeout: 600_000,
 }, () => {
-  let server;
-  let browser;
   let seen;
   before(async () => {
-    // The package as it is, without a bundler.
-    const mounts = {
-      '/attnscope/': at('../../pkg/dist'),
-      '/model.gguf': ATTNSCOPE_MODEL,
-      // What a browser asks for by itself.
-      '/favicon.ico': at('../../www/public/favicon.svg'),
-    };
-    const listening = await listen(mounts, 0);
-    server = listening.server;
-    browser = await launch(CHROME);
-    seen = await openPage(browser, new URL(listening.url).origin);
-    await seen.page.goto(`${listening.url}attnscope/index.js`);
+    seen = await openPackage();
   });
-  after(async () => {
-    await browser?.close();
-    server?.closeAllConnections();
-    server?.close();
-  });
+  after(() => seen?.close());
 
   /** The steps of one run in the browser, without their traces. */
   const run = (hosts) =>

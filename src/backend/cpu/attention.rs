@@ -1,12 +1,9 @@
 //! Attention of one layer: per KV head, its group of query heads together.
 
-use super::{
-    super::account::{Accountant, Reading, block_grid},
-    Cpu,
-    rounded::round_rows,
-};
+use super::{Cpu, rounded::round_rows};
 use crate::{
     Error, Result,
+    backend::account::{Accountant, Reading, block_grid},
     cache::{Head, Planes},
     kernels::{
         AttendScratch, Blocks, Element, Keys, MassOut, Queries, Rope, Span, attend_blocks, attend_listed,
@@ -88,9 +85,9 @@ impl Cpu {
                 self.attend_head(kv, head, read, &rows, Some(b), None)?;
             }
         }
-        let first = *self.attended.get_or_insert(rows.start);
+        let first = *self.pass.attended.get_or_insert(rows.start);
         if rows.end == self.pass.rows {
-            self.attended = None;
+            self.pass.attended = None;
             self.account(kv, read, first)?;
         }
         Ok(())

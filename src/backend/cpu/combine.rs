@@ -3,20 +3,11 @@
 use super::{Cpu, scores::pick};
 use crate::{
     Error, Result,
+    backend::checks::common_groups,
     ops::{Pins, Scores, Set, Take},
 };
 
 impl Cpu {
-    /// The larger number of groups; the smaller must divide it.
-    fn common(op: &'static str, a: usize, b: usize) -> Result<usize> {
-        let most = a.max(b);
-        if a.min(b) == 0 || !most.is_multiple_of(a.min(b)) {
-            let (want, got) = ("groups of which one number divides the other".to_owned(), format!("{a} and {b}"));
-            return Err(Error::Shape { op, want, got });
-        }
-        Ok(most)
-    }
-
     pub(super) fn block_sums(&mut self, scores: Scores, size: usize) -> Result<Scores> {
         let (kv, groups) = self.kv_of(scores)?;
         let size = size.max(1);
@@ -89,7 +80,7 @@ impl Cpu {
     }
 
     pub(super) fn best_counted(&mut self, scores: Scores, take: Take, pins: Pins) -> Result<Set> {
-        let groups = Cpu::common("top_counted", self.kv_of(scores)?.1, self.kv_of(take.count)?.1)?;
+        let groups = common_groups("top_counted", self.kv_of(scores)?.1, self.kv_of(take.count)?.1)?;
         let (own, counts) = (self.kv_of(scores)?.1, self.kv_of(take.count)?.1);
         let mut work = Vec::new();
         self.fill_set(groups, |on, group, out| {
@@ -104,7 +95,7 @@ impl Cpu {
     pub(super) fn block_pairs(&mut self, vertical: Set, slash: Set, blocks: usize) -> Result<Set> {
         let counts = [vertical, slash].map(|set| self.tables.set(set).map(super::tables::Lists::groups));
         let [a, b] = counts;
-        let groups = Cpu::common("pairs", a?, b?)?;
+        let groups = common_groups("pairs", a?, b?)?;
         let mut active = vec![false; blocks];
         self.fill_set(groups, |on, group, out| {
             for row in 0..blocks {
@@ -125,7 +116,7 @@ impl Cpu {
     pub(super) fn chosen(&mut self, scores: Scores, cut: f32, yes: Set, no: Set) -> Result<Set> {
         let [a, b] = [yes, no].map(|set| self.tables.set(set).map(super::tables::Lists::groups));
         let asked = self.kv_of(scores)?.1;
-        let groups = Cpu::common("choose", Cpu::common("choose", a?, b?)?, asked)?;
+        let groups = common_groups("choose", common_groups("choose", a?, b?)?, asked)?;
         self.fill_set(groups, |on, group, out| {
             let below = on.columns(scores, group * asked / groups)?.first().is_some_and(|x| *x < cut);
             out.extend_from_slice(on.list_of(if below { yes } else { no }, group, groups)?);
@@ -136,7 +127,7 @@ impl Cpu {
     pub(super) fn either(&mut self, a: Set, b: Set) -> Result<Set> {
         let counts = [a, b].map(|set| self.tables.set(set).map(super::tables::Lists::groups));
         let [x, y] = counts;
-        let groups = Cpu::common("union", x?, y?)?;
+        let groups = common_groups("union", x?, y?)?;
         self.fill_set(groups, |on, group, out| {
             out.extend_from_slice(on.list_of(a, group, groups)?);
             out.extend_from_slice(on.list_of(b, group, groups)?);

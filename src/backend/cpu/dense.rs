@@ -1,8 +1,9 @@
 //! What the model computes: [`Dense`] on the CPU.
 
-use super::{super::account::ReadCount, Cpu, times};
+use super::{Cpu, times};
 use crate::{
     Error, Result,
+    backend::account::ReadCount,
     cache::Head,
     kernels::swiglu,
     ops::{Dense, Fold, Kept, Kv, Mass, Missed, Partial, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
@@ -177,7 +178,7 @@ impl Dense for Cpu {
     }
 
     fn tag(&mut self, first: u32, tags: &[Tag]) {
-        self.tag_tokens(first as usize, tags);
+        self.tags.put(first, tags);
     }
 
     fn fold(&mut self, kv: Kv, set: Set, how: Fold) -> Result<()> {

@@ -81,8 +81,7 @@ impl Cpu {
     pub(super) fn picture_slots(&mut self, kv: Kv, inside: f32, outside: f32) -> Result<Scores> {
         self.fill_slots(kv, self.shape.kv_heads, |on, head, out| {
             for (out, &position) in out.iter_mut().zip(&on.cache.layer(kv)[head].position) {
-                let picture = on.tags.get(position as usize).is_some_and(|tag| tag.picture > 0);
-                *out = if picture { inside } else { outside };
+                *out = if on.tags.is_picture(position) { inside } else { outside };
             }
             Ok(())
         })

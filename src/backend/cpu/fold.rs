@@ -1,10 +1,10 @@
-//! Dropped rows go into kept ones, and the tags of tokens.
+//! Dropped rows go into kept ones.
 
 use super::Cpu;
 use crate::{
     Error, Result,
     kernels::nearest,
-    ops::{Fold, Kv, Set, Tag},
+    ops::{Fold, Kv, Set},
     trace::{Detail, Kind},
 };
 
@@ -17,13 +17,6 @@ struct Move {
 }
 
 impl Cpu {
-    pub(super) fn tag_tokens(&mut self, first: usize, tags: &[Tag]) {
-        let end = first + tags.len();
-        let before = Tag { picture: 0, ..self.tags.last().copied().unwrap_or_default() };
-        self.tags.resize(end.max(self.tags.len()), before);
-        self.tags[first..end].copy_from_slice(tags);
-    }
-
     pub(super) fn fold_rows(&mut self, kv: Kv, set: Set, how: Fold) -> Result<()> {
         let one = self.check_kept("fold", kv, set)?;
         let mut moves: Vec<Vec<Move>> =

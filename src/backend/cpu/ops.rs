@@ -89,7 +89,7 @@ impl Ops for Cpu {
         self.note_scores(what, scores)
     }
     fn has_pictures(&self, from: u32) -> bool {
-        self.tags.iter().skip(from as usize).any(|tag| tag.picture > 0)
+        self.tags.pictures(from) > 0
     }
     fn probe(&mut self, kv: Kv, rows: u32) -> Result<[Scores; 2]> {
         self.probe_rows(kv, rows as usize)

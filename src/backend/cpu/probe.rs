@@ -1,12 +1,12 @@
 //! Estimates from the queries of the running pass, which are kept until its end.
 
-use super::super::account::block_grid;
 use super::{
     Cpu,
     attention::{at_read, each_store},
 };
 use crate::{
     Error, Result,
+    backend::account::block_grid,
     kernels::{self, Element, Keys, Queries, Rope, normalise},
     ops::{Group, Kv, Mass, Pooled, Scores},
 };

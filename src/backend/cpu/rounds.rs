@@ -8,13 +8,8 @@ use crate::{
 };
 
 impl Cpu {
-    /// The round of the token at an original position; what was never tagged belongs to the newest.
-    fn round_of(&self, position: u32) -> usize {
-        self.tags.get(position as usize).or(self.tags.last()).map_or(0, |tag| tag.round.into())
-    }
-
     fn newest_round(&self) -> usize {
-        self.round_of((self.pass.first + self.pass.rows).saturating_sub(1))
+        self.tags.round((self.pass.first + self.pass.rows).saturating_sub(1)).into()
     }
 
     pub(super) fn round_sums(&mut self, scores: Scores) -> Result<Scores> {
@@ -23,7 +18,7 @@ impl Cpu {
             let heads = on.cache.layer(kv);
             let position = &heads[group * heads.len() / groups].position;
             for (x, &position) in on.columns(scores, group)?.iter().zip(position) {
-                let round = on.round_of(position);
+                let round = usize::from(on.tags.round(position));
                 if round < newest {
                     out[round] += x;
                 }
@@ -37,7 +32,7 @@ impl Cpu {
         self.fill_slots(kv, heads, |on, head, out| {
             let listed = on.list_of(listed, head, heads)?;
             for (out, &position) in out.iter_mut().zip(&on.cache.layer(kv)[head].position) {
-                let round = on.round_of(position);
+                let round = usize::from(on.tags.round(position));
                 let chosen = round == newest || listed.binary_search(&(round as u32)).is_ok();
                 *out = if chosen { inside } else { outside };
             }

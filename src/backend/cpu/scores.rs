@@ -3,6 +3,7 @@
 use super::Cpu;
 use crate::{
     Error, Result,
+    backend::checks::{self, unlike_heads},
     kernels::{top_k, top_k_in_order},
     ops::{Group, Kv, Mass, Pins, Scores, Set},
 };
@@ -44,18 +45,12 @@ impl Cpu {
         if groups >= self.shape.kv_heads || self.cache.layer(kv).iter().all(|h| h.len() == n) {
             return Ok(());
         }
-        let (want, got) = ("KV heads that keep the same rows".to_owned(), "KV heads of different lengths".to_owned());
-        Err(Error::Shape { op, want, got })
+        Err(unlike_heads(op))
     }
 
     /// Fails unless a table is of layer `kv` and has a group a KV head.
     pub(super) fn check_by_kv(&self, op: &'static str, kv: Kv, scores: Scores) -> Result<()> {
-        let (table, heads) = (self.tables.table(scores)?, self.shape.kv_heads);
-        if table.kv == kv && table.groups == heads {
-            return Ok(());
-        }
-        let want = format!("scores of layer {} by KV head ({heads})", kv.0);
-        Err(Error::Shape { op, want, got: format!("scores of layer {}, {} groups", table.kv.0, table.groups) })
+        checks::check_by_kv(op, kv, self.shape.kv_heads, self.kv_of(scores)?)
     }
 
     /// Changes a table slot by slot, given a second table of the same layer; both by KV head.

@@ -1,9 +1,10 @@
 //! Shadow evaluation: what a sparse read of the running pass missed.
 
-use super::super::account::block_grid;
 use super::Cpu;
 use crate::{
-    Error, Result, metrics,
+    Error, Result,
+    backend::account::block_grid,
+    metrics,
     ops::{Group, Kv, Mass, Missed, Read},
     trace::Kind,
 };

@@ -32,7 +32,7 @@ impl Weights {
         self.list.iter().map(each).chain(copies).sum()
     }
 
-    pub(super) fn matrix(&self, w: Weight) -> Result<&Matrix> {
+    pub(crate) fn matrix(&self, w: Weight) -> Result<&Matrix> {
         match self.list.get(w.0 as usize) {
             Some(WeightData::Matrix(m)) => Ok(m),
             _ => Err(Error::State("the back end has no matrix at this handle")),

@@ -6,7 +6,7 @@ use super::{
     Gpu, Rows, at_least,
     kernels::{
         Blocks, Counts, Decode, DecodePlanes, DecodeRead, Gather, Merge, Partials, Prefill, RowsMass, StepMass, Stored,
-        TILE, Turn,
+        Turn,
     },
     memory::ListsAt,
     mirror::Call,
@@ -62,7 +62,6 @@ impl Gpu {
             Read::Coarse => Gpu::missing("many rows that read one plane")?,
             Read::Rounded(_) => Gpu::missing("rounded reads")?,
         }
-        self.pass.newest = Some((kv, read));
         let first = *self.pass.attended.get_or_insert(rows.start);
         if rows.end == self.pass.rows {
             self.pass.attended = None;
@@ -74,10 +73,11 @@ impl Gpu {
     /// Rotates the layer's keys by their slots.
     pub(super) fn turn_keys(&mut self, kv: Kv) -> Result<()> {
         at_least(&self.device, &mut self.room.turned, self.stored[0].words())?;
-        let Some((_, rope)) = &self.rope else { return Ok(()) };
-        let turn =
-            Turn { heads: self.heads, k: &self.stored[0], rows: self.rows(kv), rope, slots: self.live[kv.0 as usize] };
-        turn.record(self.burst.get_or_insert_with(|| self.device.burst()), &self.room.turned)
+        self.record(|on, burst| {
+            let Some((_, rope)) = &on.rope else { return Ok(()) };
+            let (k, rows, slots) = (&on.stored[0], on.rows(kv), on.live[kv.0 as usize]);
+            Turn { heads: on.heads, k, rows, rope, slots }.record(burst, &on.room.turned)
+        })
     }
 
     /// Few rows: the keys are split over workgroups.
@@ -93,59 +93,57 @@ impl Gpu {
         };
         let window = if let Read::Window(w) = read { w } else { u32::MAX };
         // What is in planes is read from there, unless a list or a window names it.
-        let planes = self.planes.as_ref().filter(|_| matches!(read, Read::All | Read::Coarse));
-        let skipped = if planes.is_some() { self.quantised[kv.0 as usize] } else { 0 };
-        let in_planes = planes.map(|planes| DecodePlanes {
-            heads,
-            q: &self.room.q,
-            q_first: rows.start * heads.query * heads.dim,
-            rows: n,
-            planes: planes.layer(kv),
-            slots: skipped,
-            both: read != Read::Coarse,
-        });
-        let before = in_planes.map_or(0, |planes| planes.tiles());
-        let tiles = before + (most - skipped).div_ceil(TILE).max(1);
+        let skipped = if matches!(read, Read::All | Read::Coarse) { self.quantised[kv.0 as usize] } else { 0 };
         let stride = self.live[kv.0 as usize].max(most).max(1);
+        let counts = ListsAt { at: slots.count, stride: 1, groups: heads.kv, most };
+        let q_first = rows.start * heads.query * heads.dim;
+        let tiles = self.plane_tiles(skipped) + Decode::tiles_of(most - skipped);
         at_least(&self.device, &mut self.room.partials, u64::from(n * heads.query * tiles * (heads.dim + 2)))?;
         at_least(&self.device, &mut self.room.scores, u64::from(n * heads.query * stride))?;
-        let keys = self.keys().clone();
-        let counts = ListsAt { at: slots.count, stride: 1, groups: heads.kv, most };
-        let decode = Decode {
-            heads,
-            q: &self.room.q,
-            q_first: rows.start * heads.query * heads.dim,
-            rows: n,
-            stored: Stored { k: &keys, v: &self.stored[1], rows: self.rows(kv) },
-            read: if listed.is_some() { DecodeRead::Slots } else { DecodeRead::All { window } },
-            lists: listed.unwrap_or(counts).within(&self.memory.words),
-            most: most - skipped,
-            skipped,
-        };
-        let partials = Partials { buffer: &self.room.partials, tiles, first: before };
-        let wanted = leave.iter().any(Option::is_some).then_some((&self.room.scores, stride));
-        let burst = self.burst.get_or_insert_with(|| self.device.burst());
-        if let Some(planes) = in_planes.filter(|planes| planes.slots > 0) {
-            planes.record(burst, Partials { first: 0, ..partials }, wanted)?;
-        }
-        decode.record(burst, partials, wanted)?;
-        let merge = Merge { heads: n * heads.query, dim: heads.dim, partials };
-        merge.record(burst, &self.room.output, &self.room.lse)?;
-        for (_, table) in leave.iter().flatten() {
-            let mass = StepMass {
+        self.record(|on, burst| {
+            let wanted = leave.iter().any(Option::is_some).then_some((&on.room.scores, stride));
+            let first = Partials { buffer: &on.room.partials, tiles, first: 0 };
+            if let Some(planes) = on.planes.as_ref().filter(|_| skipped > 0) {
+                let (planes, both) = (planes.layer(kv), read != Read::Coarse);
+                let of_planes = DecodePlanes { heads, q: &on.room.q, q_first, rows: n, planes, slots: skipped, both };
+                of_planes.record(burst, first, wanted)?;
+            }
+            let decode = Decode {
                 heads,
-                mass: self.handles.table(*table)?.at,
-                slots,
-                lists: listed,
-                window,
-                scores: &self.room.scores,
-                stride,
-                lse: &self.room.lse,
+                q: &on.room.q,
+                q_first,
+                rows: n,
+                stored: on.readable(kv),
+                read: if listed.is_some() { DecodeRead::Slots } else { DecodeRead::All { window } },
+                lists: listed.unwrap_or(counts).within(&on.memory.words),
+                most: most - skipped,
+                skipped,
             };
-            mass.record(burst, &self.memory.words)?;
-            self.handles.written(*table);
-        }
+            let partials = Partials { first: on.plane_tiles(skipped), ..first };
+            decode.record(burst, partials, wanted)?;
+            let merge = Merge { heads: n * heads.query, dim: heads.dim, partials };
+            merge.record(burst, &on.room.output, &on.room.lse)?;
+            leave.iter().flatten().try_for_each(|(_, table)| {
+                let mass = StepMass {
+                    heads,
+                    mass: on.handles.table(*table)?.at,
+                    slots,
+                    lists: listed,
+                    window,
+                    scores: &on.room.scores,
+                    stride,
+                    lse: &on.room.lse,
+                };
+                mass.record(burst, &on.memory.words)
+            })
+        })?;
+        leave.iter().flatten().for_each(|(_, table)| self.handles.written(*table));
         Ok(())
+    }
+
+    /// Tiles of a decode step over so many slots in planes.
+    fn plane_tiles(&self, slots: u32) -> u32 {
+        self.planes.as_ref().map_or(0, |planes| DecodePlanes::tiles_of(slots, planes.groups.tokens))
     }
 
     /// Many rows: each workgroup has some of them.
@@ -169,44 +167,45 @@ impl Gpu {
             return Gpu::missing("rows of another host over KV heads of different lengths");
         }
         let slots = self.memory.slots(kv);
-        let counts = counted.then_some(Counts { buffer: &self.memory.words, at: slots.count, stride: 1, after });
         if blocks.is_some() && leave.iter().any(Option::is_some) {
             return Gpu::missing("the mass of a read by blocks");
         }
-        let keys = self.keys().clone();
-        let stored = Stored { k: &keys, v: &self.stored[1], rows: self.rows(kv) };
-        let (width, q) = (heads.query * heads.dim, &self.room.q);
-        let blocks = blocks.map(|(pairs, size)| Blocks {
-            size,
-            count: (live as u32).div_ceil(size.max(1)),
-            pairs: pairs.within(&self.memory.words),
-        });
-        let prefill = Prefill { heads, q, q_first: rows.start * width, rows: n, stored, span, counts, blocks };
-        let burst = self.burst.get_or_insert_with(|| self.device.burst());
-        prefill.record(burst, &self.room.output, &self.room.lse)?;
+        let width = heads.query * heads.dim;
+        self.record(|on, burst| {
+            let (stored, q, words) = (on.readable(kv), &on.room.q, &on.memory.words);
+            let counts = counted.then_some(Counts { buffer: words, at: slots.count, stride: 1, after });
+            let blocks = blocks.map(|(pairs, size): (ListsAt, u32)| Blocks {
+                size,
+                count: (live as u32).div_ceil(size.max(1)),
+                pairs: pairs.within(words),
+            });
+            let prefill = Prefill { heads, q, q_first: rows.start * width, rows: n, stored, span, counts, blocks };
+            prefill.record(burst, &on.room.output, &on.room.lse)
+        })?;
         for (mass, scores) in leave.iter().flatten() {
             // Of the pass's rows only the newest so many count.
             let first = self.pass.rows.saturating_sub(mass.rows).max(rows.start);
             if first >= rows.end {
                 continue;
             }
-            let skipped = first - rows.start;
-            let table = self.handles.table(*scores)?;
-            let rows_mass = RowsMass {
-                heads,
-                mass: table.at,
-                stored,
-                slots: live as u32,
-                q,
-                q_first: first * width,
-                lse: &self.room.lse,
-                lse_first: skipped * heads.query,
-                rows: rows.end - first,
-                counts: counted.then_some((slots.count, after - skipped)),
-                span: Span { sees: if span.fixed { span.sees } else { span.sees + skipped as usize }, ..span },
-                adds: !table.blank,
-            };
-            rows_mass.record(burst, &self.memory.words)?;
+            let (skipped, table) = (first - rows.start, self.handles.table(*scores)?);
+            self.record(|on, burst| {
+                let rows_mass = RowsMass {
+                    heads,
+                    mass: table.at,
+                    stored: on.readable(kv),
+                    slots: live as u32,
+                    q: &on.room.q,
+                    q_first: first * width,
+                    lse: &on.room.lse,
+                    lse_first: skipped * heads.query,
+                    rows: rows.end - first,
+                    counts: counted.then_some((slots.count, after - skipped)),
+                    span: Span { sees: if span.fixed { span.sees } else { span.sees + skipped as usize }, ..span },
+                    adds: !table.blank,
+                };
+                rows_mass.record(burst, &on.memory.words)
+            })?;
             // Not before: of a piece whose rows do not count, the table stays blank.
             self.handles.written(*scores);
         }
@@ -231,27 +230,27 @@ impl Gpu {
         }
         let words = u64::from(heads.kv) * u64::from(lists.most) * u64::from(heads.dim / 2);
         self.room.gathered.iter_mut().try_for_each(|buffer| at_least(&self.device, buffer, words))?;
-        let stored = Stored { k: &self.stored[0], v: &self.stored[1], rows: self.rows(kv) };
-        let [k, v] = &self.room.gathered;
-        let burst = self.burst.get_or_insert_with(|| self.device.burst());
-        if self.pass.attended.is_none() {
-            Gather { heads, stored, lists }.record(burst, &self.memory.words, [k, v])?;
-        }
-        let prefill = Prefill {
-            heads,
-            q: &self.room.q,
-            q_first: rows.start * heads.query * heads.dim,
-            rows: n,
-            stored: Stored { k, v, rows: Rows { first: 0, stride: lists.most } },
-            span: Span::causal(1),
-            counts: Some(Counts {
-                buffer: &self.memory.words,
-                at: lists.at,
-                stride: if lists.groups == 1 { 0 } else { lists.stride },
-                after: self.pass.rows - 1 - rows.start,
-            }),
-            blocks: None,
-        };
-        prefill.record(burst, &self.room.output, &self.room.lse)
+        self.record(|on, burst| {
+            let ([k, v], words) = (&on.room.gathered, &on.memory.words);
+            if on.pass.attended.is_none() {
+                Gather { heads, stored: on.stored(kv), lists }.record(burst, words, [k, v])?;
+            }
+            let prefill = Prefill {
+                heads,
+                q: &on.room.q,
+                q_first: rows.start * heads.query * heads.dim,
+                rows: n,
+                stored: Stored { k, v, rows: Rows { first: 0, stride: lists.most } },
+                span: Span::causal(1),
+                counts: Some(Counts {
+                    buffer: words,
+                    at: lists.at,
+                    stride: if lists.groups == 1 { 0 } else { lists.stride },
+                    after: on.pass.rows - 1 - rows.start,
+                }),
+                blocks: None,
+            };
+            prefill.record(burst, &on.room.output, &on.room.lse)
+        })
     }
 }

@@ -9,32 +9,21 @@ use super::{
 };
 use crate::{
     Error, Result,
+    backend::checks::common_groups,
     ops::{Expand, Kv, Pins, Scores, Set, Spread, Take},
 };
 
-/// The larger number of groups; the smaller must divide it.
+/// The larger of two numbers of groups; the smaller must divide it.
 fn common(op: &'static str, a: u32, b: u32) -> Result<u32> {
-    let most = a.max(b);
-    if a.min(b) == 0 || !most.is_multiple_of(a.min(b)) {
-        let (want, got) = ("groups of which one number divides the other".to_owned(), format!("{a} and {b}"));
-        return Err(Error::Shape { op, want, got });
-    }
-    Ok(most)
+    common_groups(op, a as usize, b as usize).map(|groups| groups as u32)
 }
 
 impl Gpu {
-    /// The running burst and the memory, to record with.
-    pub(super) fn recording(&mut self) -> (&mut super::Burst, super::Buffer) {
-        let memory = self.memory.words.clone();
-        (self.burst.get_or_insert_with(|| self.device.burst()), memory)
-    }
-
     /// A set of columns of a table, chosen by `top`, for `groups` groups.
     fn choose_best(&mut self, top: &TopK, groups: u32, columns: u32) -> Result<(Set, ListsAt)> {
         // Plus infinities are taken beyond any number, so the columns are the only bound.
         let (set, lists) = self.new_set(groups, columns, columns)?;
-        let (burst, memory) = self.recording();
-        top.record(burst, &memory, lists)?;
+        self.record(|on, burst| top.record(burst, &on.memory.words, lists))?;
         Ok((set, lists))
     }
 
@@ -63,8 +52,7 @@ impl Gpu {
         let tops = TopK { mode: Mode::Plain, ..TopK::of(table.at, k, Pins::default()) };
         let (_, lists) = self.choose_best(&tops, table.at.groups(), table.most)?;
         let (_, places) = self.slot_table(table.kv, 1)?;
-        let (burst, memory) = self.recording();
-        best_place(burst, &memory, table.at, lists, places, table.most)?;
+        self.record(|on, burst| best_place(burst, &on.memory.words, table.at, lists, places, table.most))?;
         Ok(self.choose_best(&TopK::of(places, k, pins), 1, table.most)?.0)
     }
 
@@ -81,12 +69,10 @@ impl Gpu {
         let (_, joined) = self.fixed_table(table.kv, 1, groups * width)?;
         let (_, counts) = self.fixed_table(table.kv, groups, 1)?;
         let competition = Competition { scores: table.at, joined, width, pins, base, floor: spread.floor };
-        let (burst, memory) = self.recording();
-        competition.join(burst, &memory, tops)?;
+        self.record(|on, burst| competition.join(burst, &on.memory.words, tops))?;
         let best = TopK { mode: Mode::Plain, ..TopK::of(joined, groups * base, Pins::default()) };
         let (_, winners) = self.choose_best(&best, 1, groups * width)?;
-        let (burst, memory) = self.recording();
-        competition.won(burst, &memory, winners, counts)?;
+        self.record(|on, burst| competition.won(burst, &on.memory.words, winners, counts))?;
         let top = TopK { counts: Some(counts), ..TopK::of(table.at, u32::MAX, pins) };
         Ok(self.choose_best(&top, groups, width)?.0)
     }
@@ -100,8 +86,7 @@ impl Gpu {
     fn ruled(&mut self, kv: Kv, groups: u32, most: u32, limit: u32, rule: Rule) -> Result<Set> {
         let (set, lists) = self.new_set(groups, most, limit)?;
         let slots = self.memory.slots(kv);
-        let (burst, memory) = self.recording();
-        rule.record(burst, &memory, slots, limit, lists)?;
+        self.record(|on, burst| rule.record(burst, &on.memory.words, slots, limit, lists))?;
         Ok(set)
     }
 
@@ -162,8 +147,7 @@ impl Gpu {
         }
         let (new, to) = self.new_set(lists.groups, lists.most, self.pass.first + self.pass.rows)?;
         let slots = self.memory.slots(kv);
-        let (burst, memory) = self.recording();
-        positions(burst, &memory, slots, lists, to)?;
+        self.record(|on, burst| positions(burst, &on.memory.words, slots, lists, to))?;
         Ok(new)
     }
 
@@ -181,8 +165,7 @@ impl Gpu {
         let lists = self.handles.set(set)?;
         let (scores, table) = self.slot_table(kv, lists.groups)?;
         let live = self.live[kv.0 as usize];
-        let (burst, memory) = self.recording();
-        mark(burst, &memory, lists, table, live, [inside, outside])?;
+        self.record(|on, burst| mark(burst, &on.memory.words, lists, table, live, [inside, outside]))?;
         Ok(scores)
     }
 
@@ -191,8 +174,7 @@ impl Gpu {
         let limit = numbers.last().map_or(0, |last| last + 1);
         let (set, lists) = self.new_set(1, numbers.len() as u32, u32::MAX)?;
         self.handles.bound(set, limit);
-        let (burst, memory) = self.recording();
-        listed(burst, &memory, lists, numbers)?;
+        self.record(|on, burst| listed(burst, &on.memory.words, lists, numbers))?;
         Ok(set)
     }
 
@@ -201,16 +183,14 @@ impl Gpu {
         let keys = [key(first)?, key(then)?];
         let (scores, places) = self.slot_table(kv, self.heads.kv)?;
         let live = self.live[kv.0 as usize];
-        let (burst, memory) = self.recording();
-        rank(burst, &memory, keys, places, live)?;
+        self.record(|on, burst| rank(burst, &on.memory.words, keys, places, live))?;
         Ok(scores)
     }
 
     pub(super) fn count_cover(&mut self, scores: Scores, share: f32) -> Result<Scores> {
         let table = self.filled(scores)?;
         let (counts, at) = self.fixed_table(table.kv, table.at.groups(), 1)?;
-        let (burst, memory) = self.recording();
-        cover(burst, &memory, table.at, at, share)?;
+        self.record(|on, burst| cover(burst, &on.memory.words, table.at, at, share))?;
         Ok(counts)
     }
 

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    backend::checks::{self, unlike_heads},
     ops::{Fresh, Group, Kv, Pooling, Reduce, Scores},
 };
 
@@ -37,12 +38,8 @@ impl Gpu {
 
     /// Fails unless a table is of layer `kv` and has a group a KV head.
     pub(super) fn check_by_kv(&self, op: &'static str, kv: Kv, scores: Scores) -> Result<()> {
-        let (table, heads) = (self.handles.table(scores)?, self.heads.kv);
-        if table.kv == kv && table.at.groups() == heads {
-            return Ok(());
-        }
-        let want = format!("scores of layer {} by KV head ({heads})", kv.0);
-        Err(Error::Shape { op, want, got: format!("scores of layer {}, {} groups", table.kv.0, table.at.groups()) })
+        let table = self.handles.table(scores)?;
+        checks::check_by_kv(op, kv, self.heads.kv as usize, (table.kv, table.at.groups() as usize))
     }
 
     /// What is one row of scores for all KV heads needs heads of one length.
@@ -50,8 +47,7 @@ impl Gpu {
         if groups >= self.heads.kv || self.alike[kv.0 as usize] {
             return Ok(());
         }
-        let (want, got) = ("KV heads that keep the same rows", "KV heads that may have different lengths");
-        Err(Error::Shape { op, want: want.to_owned(), got: got.to_owned() })
+        Err(unlike_heads(op))
     }
 
     /// Changes a table by KV head, given a second one of the same layer.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     Buffer, Gpu, Sent, at_least,
-    kernels::{Ending, Keep, Norm, Product, Stored},
+    kernels::{Ending, Keep, Norm, Product},
     memory::ListsAt,
     mirror::Call,
     planes::PlaneStore,
@@ -32,12 +32,12 @@ impl Gpu {
         let weights = self.weights()?;
         let norm = norm.map(|norm| weights.norm(norm)).transpose()?;
         let norm = norm.map(|first| Norm { weights: &weights.norms, first, eps: self.shape.eps });
-        let burst = self.burst.get_or_insert_with(|| self.device.burst());
-        for part in weights.product(w)? {
-            let product = Product { x, x_first, rows, norm, w: &part.stack, ending };
-            product.record(burst, into, first + part.first, Some(stride))?;
-        }
-        Ok(())
+        self.record(|_, burst| {
+            weights.product(w)?.iter().try_for_each(|part| {
+                let product = Product { x, x_first, rows, norm, w: &part.stack, ending };
+                product.record(burst, into, first + part.first, Some(stride))
+            })
+        })
     }
 
     fn width(&self) -> u32 {
@@ -179,17 +179,17 @@ impl Dense for Gpu {
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()> {
         let kept = self.handles.set(set)?;
         self.check_kept("keep", kv, kept)?;
-        let columns = self.memory.columns(kv).map(|column| column.map(|(at, _)| at));
-        let keep = Keep {
-            heads: self.heads,
-            stored: Stored { k: &self.stored[0], v: &self.stored[1], rows: self.rows(kv) },
-            slots: self.memory.slots(kv),
-            kept,
-            columns,
-            new_count: self.memory.next_count(kv),
-        };
-        let memory = self.memory.words.clone();
-        keep.record(self.burst.get_or_insert_with(|| self.device.burst()), &memory)?;
+        self.record(|on, burst| {
+            let keep = Keep {
+                heads: on.heads,
+                stored: on.stored(kv),
+                slots: on.memory.slots(kv),
+                kept,
+                columns: on.memory.columns(kv).map(|column| column.map(|(at, _)| at)),
+                new_count: on.memory.next_count(kv),
+            };
+            keep.record(burst, &on.memory.words)
+        })?;
         self.memory.turn(kv);
         let layer = kv.0 as usize;
         self.live[layer] = self.live[layer].min(kept.most);
@@ -238,7 +238,8 @@ impl Dense for Gpu {
     }
 
     fn tag(&mut self, first: u32, tags: &[Tag]) {
-        self.tag_tokens(first as usize, tags);
+        self.tags.put(first, tags);
+        self.tags_sent = false;
     }
 
     fn fold(&mut self, kv: Kv, set: Set, how: Fold) -> Result<()> {
@@ -263,10 +264,9 @@ impl Gpu {
         if self.pass.answer > 0
             && let Some(logits) = words.pop()
         {
-            self.answer.clear();
-            self.answer.extend(logits.into_iter().map(f32::from_bits));
+            self.answer = bytemuck::cast_vec(logits);
         }
-        self.mirror.replay(&words, strides)?;
+        self.mirror.replay(words, strides)?;
         for (layer, (live, alike)) in self.live.iter_mut().zip(&mut self.alike).enumerate() {
             let heads = self.mirror.cache.layer(Kv(layer as u32));
             *live = heads.iter().map(|head| head.len() as u32).max().unwrap_or(0);

@@ -23,9 +23,11 @@ impl Gpu {
         Error::Shape { op, want, got: format!("a pass of {} rows", self.pass.rows) }
     }
 
-    /// Keys as queries see them.
-    pub(super) fn keys(&self) -> &super::Buffer {
-        if self.positions == Positions::Slot && self.rope.is_some() { &self.room.turned } else { &self.stored[0] }
+    /// Keys as queries see them, and values.
+    pub(super) fn readable(&self, kv: Kv) -> Stored<'_> {
+        let turned = self.positions == Positions::Slot && self.rope.is_some();
+        let stored = self.stored(kv);
+        Stored { k: if turned { &self.room.turned } else { stored.k }, ..stored }
     }
 
     /// Keys that are rotated when they are read are rotated for what follows.
@@ -35,7 +37,7 @@ impl Gpu {
 
     fn looks(&self, kv: Kv) -> Looks<'_> {
         let slots = self.live[kv.0 as usize];
-        Looks { heads: self.heads, q: &self.room.q, k: self.keys(), rows: self.rows(kv), slots }
+        Looks { heads: self.heads, q: &self.room.q, k: self.readable(kv).k, rows: self.rows(kv), slots }
     }
 
     /// The log-sum-exps of some rows, from an attention whose output nobody reads; the layer's own is left alone.
@@ -44,7 +46,7 @@ impl Gpu {
         at_least(&self.device, &mut self.room.unread, u64::from(n) * u64::from(heads.query * heads.dim))?;
         at_least(&self.device, &mut self.room.sums, u64::from(n) * u64::from(heads.query))?;
         self.record(|on, burst| {
-            let stored = Stored { k: on.keys(), v: &on.stored[1], rows: on.rows(kv) };
+            let stored = on.readable(kv);
             let q_first = rows.start * heads.query * heads.dim;
             let prefill = Prefill { heads, q: &on.room.q, q_first, rows: n, stored, span, counts: None, blocks: None };
             prefill.record(burst, &on.room.unread, &on.room.sums)
@@ -89,7 +91,7 @@ impl Gpu {
                 let rows_mass = RowsMass {
                     heads,
                     mass,
-                    stored: Stored { k: on.keys(), v: &on.stored[1], rows: on.rows(kv) },
+                    stored: on.readable(kv),
                     slots: live,
                     q: &on.room.q,
                     q_first: first * heads.query * heads.dim,

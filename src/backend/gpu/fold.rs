@@ -1,10 +1,6 @@
 //! Dropped rows go into kept ones.
 
-use super::{
-    Gpu,
-    kernels::{FoldRows, Stored},
-    mirror::Call,
-};
+use super::{Gpu, kernels::FoldRows, mirror::Call};
 use crate::{
     Result,
     ops::{Fold, Kv, Set},
@@ -20,9 +16,8 @@ impl Gpu {
         let cosines = self.fixed_table(kv, heads.kv, live)?.1;
         let (moved, moves) = self.new_set(heads.kv, 2 * live, u32::MAX)?;
         self.record(|on, burst| {
-            let stored = Stored { k: &on.stored[0], v: &on.stored[1], rows: on.rows(kv) };
             let most = kept.most.min(live);
-            let fold = FoldRows { heads, stored, slots, live, kept, most, near, cosines, moves, how };
+            let fold = FoldRows { heads, stored: on.stored(kv), slots, live, kept, most, near, cosines, moves, how };
             fold.record(burst, &on.memory.words)
         })?;
         let moves = (self.mirror.tracer.detail >= Detail::Sets).then_some(moved);

@@ -190,11 +190,6 @@ impl Memory {
         self.words.words().saturating_sub(self.next.into())
     }
 
-    /// A larger buffer took the place of this one, with the same in it.
-    pub fn moved(&mut self, words: Buffer) {
-        self.words = words;
-    }
-
     fn take(&mut self, words: u64) -> Result<u32> {
         let (at, end) = (self.next, u64::from(self.next) + words);
         if end > self.words.words() {
@@ -233,7 +228,7 @@ impl Memory {
         burst.copy(&self.words, &new.words, &copies)?;
         (new.side, new.columns, new.made) =
             (std::mem::take(&mut self.side), std::mem::take(&mut self.columns), std::mem::take(&mut self.made));
-        *self = new;
+        std::mem::replace(self, new).words.destroy();
         self.begin_pass();
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::{
     backend::account::{Accountant, ReadCount, Reading},
     cache::{Cache, Store},
     ops::{Kv, PlaneGroups, Read, Set},
-    trace::{Detail, Kind, Tracer},
+    trace::{Kind, Tracer},
 };
 
 /// A call whose result is known when the pass has come back.
@@ -97,11 +97,10 @@ impl Mirror {
     }
 
     /// Makes the calls, given the words of each set's lists, then of each table.
-    pub fn replay(&mut self, words: &[Vec<u32>], strides: &[u32]) -> Result<()> {
+    pub fn replay(&mut self, mut words: Vec<Vec<u32>>, strides: &[u32]) -> Result<()> {
         self.lists.clear();
-        let (sets, tables) = words.split_at(self.sets.len().min(words.len()));
-        self.scores = tables.iter().cloned().collect();
-        for (words, stride) in sets.iter().zip(strides) {
+        self.scores = words.split_off(self.sets.len().min(words.len())).into();
+        for (words, stride) in words.iter().zip(strides) {
             let list = |words: &[u32]| words[1..].iter().take(words[0] as usize).copied().collect();
             self.lists.push(words.chunks_exact(*stride as usize).map(list).collect());
         }
@@ -118,9 +117,7 @@ impl Mirror {
         let lists = at.map_or(&[][..], |at| &self.lists[at]);
         match call {
             Call::Append { kv, first, rows } => {
-                if self.tracer.detail >= Detail::Sets {
-                    self.cache.record_append(kv, first, rows, &mut self.tracer);
-                }
+                self.cache.record_append(kv, first, rows, &mut self.tracer);
                 self.cache.append_elsewhere(kv, first, rows);
             }
             Call::Read { kv, read, rows } => {

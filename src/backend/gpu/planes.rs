@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{
     Gpu, Rows,
     device::{Buffer, Device},
-    kernels::{Heads, PlaneBuffers, Quantise, Stored},
+    kernels::{Heads, PlaneBuffers, Quantise},
     mirror::Call,
 };
 use crate::{
@@ -126,19 +126,13 @@ impl Gpu {
         }
         let watched = self.measure_noise || self.mirror.tracer.detail >= Detail::Sets;
         let noise = if watched { Some(self.fixed_table(kv, 1, self.heads.kv * count * 6)?.1) } else { None };
-        let Some(planes) = &self.planes else { return Ok(()) };
-        let quantise = Quantise {
-            heads: self.heads,
-            stored: Stored { k: &self.stored[0], v: &self.stored[1], rows: self.rows(kv) },
-            planes: planes.layer(kv),
-            first,
-            groups: count,
-            noise,
-        };
-        let burst = self.burst.get_or_insert_with(|| self.device.burst());
-        quantise.record(burst, &self.memory.words)?;
+        let groups = self.record(|on, burst| {
+            let Some(planes) = &on.planes else { return Ok(groups) };
+            let (stored, own) = (on.stored(kv), planes.layer(kv));
+            let quantise = Quantise { heads: on.heads, stored, planes: own, first, groups: count, noise };
+            quantise.record(burst, &on.memory.words).map(|()| planes.groups)
+        })?;
         self.quantised[layer] += count * tokens;
-        let groups = planes.groups;
         self.mirror.note(Call::Quantise { kv, groups, rows: count * tokens, noise, measure: self.measure_noise });
         Ok(())
     }

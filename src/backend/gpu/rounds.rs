@@ -2,7 +2,7 @@
 
 use super::{
     Gpu, at_least,
-    kernels::{ByRound, Derive, Divergence, Tagged, Tags},
+    kernels::{ByRound, Derive, Divergence, TagWords, Tagged},
     mirror::Call,
 };
 use crate::{
@@ -12,30 +12,26 @@ use crate::{
 };
 
 impl Gpu {
-    pub(super) fn tag_tokens(&mut self, first: usize, tags: &[Tag]) {
-        let before = Tag { picture: 0, ..self.tags.last().copied().unwrap_or_default() };
-        self.tags.resize((first + tags.len()).max(self.tags.len()), before);
-        self.tags[first..first + tags.len()].copy_from_slice(tags);
-        self.tags_sent = false;
-    }
-
     /// Sends what has changed of the tags.
     fn send_tags(&mut self) -> Result<()> {
         if std::mem::replace(&mut self.tags_sent, true) {
             return Ok(());
         }
-        let words: Vec<u32> = self.tags.iter().map(|tag| u32::from(tag.picture) << 16 | u32::from(tag.round)).collect();
+        let word = |tag: &Tag| u32::from(tag.picture) << 16 | u32::from(tag.round);
+        let words: Vec<u32> = self.tags.known().iter().map(word).collect();
         at_least(&self.device, &mut self.room.tags, words.len() as u64)?;
-        let buffer = self.room.tags.clone();
-        self.burst().write(&buffer, 0, &words)
+        self.record(|on, burst| burst.write(&on.room.tags, 0, &words))
     }
 
     /// The tags on the device.
-    fn tags_there(&self) -> Tags<'_> {
-        let last_round = self.tags.last().map_or(0, |tag| tag.round.into());
+    fn tags_there(&self) -> TagWords<'_> {
         let newest = (self.pass.first + self.pass.rows).saturating_sub(1);
-        let newest = self.tags.get(newest as usize).map_or(last_round, |tag| tag.round.into());
-        Tags { words: &self.room.tags, known: self.tags.len() as u32, last_round, newest }
+        TagWords {
+            words: &self.room.tags,
+            known: self.tags.known().len() as u32,
+            last_round: self.tags.round(u32::MAX).into(),
+            newest: self.tags.round(newest).into(),
+        }
     }
 
     /// One value for the slots of pictures, or of the listed rounds and the newest, and another for all others.

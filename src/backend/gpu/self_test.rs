@@ -114,11 +114,9 @@ fn random(seed: &mut fastrand::Rng, layout: Layout, rows: u32, cols: u32) -> Res
     let size = 1.7 / (cols as f32).sqrt();
     for row in 0..rows as usize {
         match layout {
-            Layout::Half => {
-                matrix.set_half(row, &(0..cols).map(|_| size * (2.0 * seed.f32() - 1.0)).collect::<Vec<_>>());
-            }
-            Layout::Single => {
-                matrix.set_single(row, &(0..cols).map(|_| size * (2.0 * seed.f32() - 1.0)).collect::<Vec<_>>());
+            Layout::Half | Layout::Single => {
+                let values: Vec<f32> = (0..cols).map(|_| size * (2.0 * seed.f32() - 1.0)).collect();
+                if layout == Layout::Half { matrix.set_half(row, &values) } else { matrix.set_single(row, &values) }
             }
             Layout::Q8 => (0..cols as usize / BLOCK).for_each(|block| {
                 matrix.set_q8(row, block, f16::from_f32(size / 128.0), &std::array::from_fn(|_| seed.i8(..)));

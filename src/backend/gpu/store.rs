@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    Buffer, Gpu, PassRows, Rows, STEP, at_least,
-    kernels::{Append, Column, RopeTable, Stored},
+    Buffer, Gpu, PassRows, STEP, at_least,
+    kernels::{Append, Column, RopeTable},
     memory::SlotsAt,
     mirror::Call,
 };
@@ -85,8 +85,7 @@ impl Gpu {
             qkv.extend_from_slice(&v[row * narrow..][..narrow]);
         }
         at_least(&self.device, &mut self.room.qkv, qkv.len() as u64)?;
-        let buffer = self.room.qkv.clone();
-        self.burst().write(&buffer, 0, &qkv)?;
+        self.record(|on, burst| burst.write(&on.room.qkv, 0, &qkv))?;
         self.append(kv, rows, own.is_some())
     }
 
@@ -95,37 +94,39 @@ impl Gpu {
         let (first, total) = (self.pass.first, self.pass.rows);
         self.pass.elsewhere = !stores;
         let layer = kv.0 as usize;
-        let slots = self.memory.slots(kv);
+        let (slots, next) = (self.memory.slots(kv), self.memory.next_count(kv));
         // After the first piece the layer's count is the new one.
-        let before = if rows.start == 0 || !stores { self.live[layer] } else { self.live[layer] - total };
-        let old = if rows.start == 0 || !stores { slots.count } else { self.memory.next_count(kv) };
-        let new = if rows.start == 0 || !stores { self.memory.next_count(kv) } else { slots.count };
+        let (before, old, new) = if rows.start == 0 || !stores {
+            (self.live[layer], slots.count, next)
+        } else {
+            (self.live[layer] - total, next, slots.count)
+        };
         let column = |(at, fresh)| match fresh {
             Fresh::Value(x) => Column::new(at, f32::to_bits(x), false),
             Fresh::Position => Column::new(at, 0, true),
         };
         let columns = self.memory.columns(kv).map(|there| there.map(column));
-        let Rows { first: kv_first, stride } = self.rows(kv);
-        let append = Append {
-            heads: self.heads,
-            qkv: &self.room.qkv,
-            rows: rows.clone(),
-            pass_rows: total,
-            position: first + rows.start,
-            angle: match self.positions {
-                Positions::Text => first + rows.start,
-                Positions::Slot => before + rows.start,
-            },
-            rope: self.rope.as_ref().map(|(_, table)| table),
-            keys_unrotated: self.positions == Positions::Slot,
-            stored: Stored { k: &self.stored[0], v: &self.stored[1], rows: Rows { first: kv_first, stride } },
-            slots: SlotsAt { count: old, ..slots },
-            new_count: new,
-            columns: &columns,
-            stores,
-        };
-        let (memory, q) = (self.memory.words.clone(), self.room.q.clone());
-        append.record(self.burst.get_or_insert_with(|| self.device.burst()), &memory, &q)?;
+        self.record(|on, burst| {
+            let append = Append {
+                heads: on.heads,
+                qkv: &on.room.qkv,
+                rows: rows.clone(),
+                pass_rows: total,
+                position: first + rows.start,
+                angle: match on.positions {
+                    Positions::Text => first + rows.start,
+                    Positions::Slot => before + rows.start,
+                },
+                rope: on.rope.as_ref().map(|(_, table)| table),
+                keys_unrotated: on.positions == Positions::Slot,
+                stored: on.stored(kv),
+                slots: SlotsAt { count: old, ..slots },
+                new_count: new,
+                columns: &columns,
+                stores,
+            };
+            append.record(burst, &on.memory.words, &on.room.q)
+        })?;
         if rows.start == 0 && stores {
             self.memory.turn(kv);
             self.whole[layer] &= self.live[layer] == first;

@@ -91,10 +91,10 @@ impl Gpu {
             burst.submit()?;
         }
         let old = self.memory.words.words();
-        let wanted = (old + words).max(2 * old).min(device::MOST / 4).max(old + words);
-        let larger = self.device.buffer("GPU score tables", wanted)?;
+        // Twice as much, if one buffer can be so large.
+        let larger = self.device.buffer("GPU score tables", (2 * old).min(device::MOST / 4).max(old + words))?;
         self.device.burst().copy(&self.memory.words, &larger, &[(0, 0, old as u32)])?;
-        self.memory.moved(larger);
+        std::mem::replace(&mut self.memory.words, larger).destroy();
         Ok(())
     }
 
@@ -131,8 +131,7 @@ impl Gpu {
         let most = scores.len() as u32 / groups.max(1);
         self.make_room(scores.len() as u64)?;
         let at = self.memory.slot_table(kv, groups, most)?;
-        let words = self.memory.words.clone();
-        self.burst().write(&words, at.at.into(), scores)?;
+        self.record(|on, burst| burst.write(&on.memory.words, at.at.into(), scores))?;
         Ok(self.handles.add_table(Table { kv, at, most, blank: false }))
     }
 }

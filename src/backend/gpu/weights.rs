@@ -31,13 +31,6 @@ pub struct DeviceWeights {
     pub(super) host: Arc<Weights>,
 }
 
-fn matrix(weights: &Weights, w: Weight) -> Result<&Matrix> {
-    match weights.list.get(w.0 as usize) {
-        Some(WeightData::Matrix(matrix)) => Ok(matrix),
-        _ => Err(Error::State("the model has no matrix at this handle")),
-    }
-}
-
 impl DeviceWeights {
     /// Moves a model's weights to a device.
     ///
@@ -47,7 +40,7 @@ impl DeviceWeights {
     pub fn upload(device: &Device, model: &Model, host: &Arc<Weights>) -> Result<DeviceWeights> {
         let mut products = HashMap::new();
         let mut put = |together: &[Weight]| -> Result<usize> {
-            let matrices = together.iter().map(|&w| matrix(host, w)).collect::<Result<Vec<_>>>()?;
+            let matrices = together.iter().map(|&w| host.matrix(w)).collect::<Result<Vec<_>>>()?;
             let alike = |a: &&Matrix, b: &&Matrix| a.layout() == b.layout() && a.rows().is_multiple_of(8);
             let (mut parts, mut first) = (Vec::new(), 0);
             for run in matrices.chunk_by(alike) {
@@ -91,12 +84,12 @@ impl DeviceWeights {
 
     /// The embedding of a token.
     pub(super) fn embedding(&self, table: Weight, id: u32, row: &mut [f32]) -> Result<()> {
-        matrix(&self.host, table)?.row(id as usize, row);
+        self.host.matrix(table)?.row(id as usize, row);
         Ok(())
     }
 
     /// Width of the residual stream.
     pub(super) fn width(&self, table: Weight) -> Result<usize> {
-        Ok(matrix(&self.host, table)?.cols())
+        Ok(self.host.matrix(table)?.cols())
     }
 }

@@ -26,17 +26,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let report = device.report();
     let tested = pollster::block_on(device.self_test());
     if args.json {
-        let all = serde_json::json!({
-            "name": report.name,
-            "api": report.api,
-            "software": report.software,
-            "bindingBytes": report.binding,
-            "invocations": report.invocations,
-            "workgroupBytes": report.workgroup_memory,
-            "half": report.half,
-            "subgroups": report.subgroups,
-            "difference": tested.as_ref().ok(),
-        });
+        let all = serde_json::json!({ "adapter": report, "difference": tested.as_ref().ok() });
         writeln!(out, "{all}")?;
         return tested.map(|_| ()).map_err(Failure::from);
     }
@@ -44,8 +34,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let has = |there| if there { "yes" } else { "no" };
     writeln!(out, "adapter              {} ({})", report.name, report.api)?;
     writeln!(out, "kind                 {kind}")?;
-    writeln!(out, "largest binding      {} MB", report.binding >> 20)?;
-    writeln!(out, "workgroup            {} invocations, {} bytes", report.invocations, report.workgroup_memory)?;
+    writeln!(out, "largest binding      {} MB", report.binding_bytes >> 20)?;
+    writeln!(out, "workgroup            {} invocations, {} bytes", report.invocations, report.workgroup_bytes)?;
     writeln!(out, "16-bit arithmetic    {} (not used)", has(report.half))?;
     writeln!(out, "subgroups            {} (not used)", has(report.subgroups))?;
     let difference = 100.0 * tested?;

@@ -2,13 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 
+use serde::Serialize;
 use wgpu::{Adapter, DeviceType, Features, Limits};
 
 use super::{Buffer, Counters, Device, faults::Faults, pipelines::Pipelines};
 use crate::{Error, Result};
 
 /// What the adapter is and can do; kernels need no more than WebGPU's default limits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(target_arch = "wasm32", derive(tsify::Tsify))]
+#[serde(rename_all = "camelCase")]
 pub struct Report {
     /// As the driver calls it; empty in browsers that do not tell.
     pub name: String,
@@ -17,14 +20,14 @@ pub struct Report {
     /// It computes on the CPU: results are right, times say nothing about graphics cards. A browser need not tell.
     pub software: bool,
     /// Bytes one binding may have on this adapter.
-    pub binding: u64,
+    pub binding_bytes: u64,
     /// Invocations of a workgroup.
     pub invocations: u32,
     /// Bytes of workgroup memory.
-    pub workgroup_memory: u32,
-    /// Has 16-bit float arithmetic.
+    pub workgroup_bytes: u32,
+    /// Has 16-bit float arithmetic; it is not used.
     pub half: bool,
-    /// Has subgroup operations.
+    /// Has subgroup operations; they are not used.
     pub subgroups: bool,
 }
 
@@ -35,9 +38,9 @@ impl Report {
             api: info.backend.to_string(),
             software: info.device_type == DeviceType::Cpu || info.name.contains("SwiftShader"),
             name: info.name,
-            binding: limits.max_storage_buffer_binding_size,
+            binding_bytes: limits.max_storage_buffer_binding_size,
             invocations: limits.max_compute_invocations_per_workgroup,
-            workgroup_memory: limits.max_compute_workgroup_storage_size,
+            workgroup_bytes: limits.max_compute_workgroup_storage_size,
             half: features.contains(Features::SHADER_F16),
             subgroups: features.contains(Features::SUBGROUP),
         }

@@ -98,18 +98,15 @@ impl Pending {
         mapped.map_err(|why| refused(&why))?;
         let Some(staging) = &self.staging else { return Ok(Vec::new()) };
         let view = staging.get_mapped_range(..).map_err(|why| refused(&why))?;
-        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&view[..]);
+        let mut rest = &view[..];
+        let apart = |&length: &usize| {
+            let (own, more) = rest.split_at(4 * length);
+            rest = more;
+            bytemuck::pod_collect_to_vec(own)
+        };
+        let words = self.lengths.iter().map(apart).collect();
         drop(view);
         staging.destroy();
-        let mut rest = &words[..];
-        Ok(self
-            .lengths
-            .iter()
-            .map(|&length| {
-                let (own, more) = rest.split_at(length);
-                rest = more;
-                own.to_vec()
-            })
-            .collect())
+        Ok(words)
     }
 }

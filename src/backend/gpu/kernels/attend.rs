@@ -170,7 +170,13 @@ impl Decode<'_> {
     /// Tiles that [`record`](Decode::record) fills.
     #[must_use]
     pub fn tiles(&self) -> u32 {
-        self.most.div_ceil(TILE)
+        Decode::tiles_of(self.most)
+    }
+
+    /// Those of so many slots; at least one, which says that nothing was read.
+    #[must_use]
+    pub fn tiles_of(slots: u32) -> u32 {
+        slots.div_ceil(TILE).max(1)
     }
 
     /// Records the tiles. `scores` gets the scaled scores of every query head by place in its list, so many numbers

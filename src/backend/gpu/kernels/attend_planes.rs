@@ -79,8 +79,14 @@ impl DecodePlanes<'_> {
     /// Tiles that [`record`](DecodePlanes::record) fills: none spans two key groups.
     #[must_use]
     pub fn tiles(&self) -> u32 {
-        let tokens = self.planes.tokens.max(1);
-        self.slots / tokens * tokens.div_ceil(TILE)
+        DecodePlanes::tiles_of(self.slots, self.planes.tokens)
+    }
+
+    /// Those of so many slots in key groups of `tokens`.
+    #[must_use]
+    pub fn tiles_of(slots: u32, tokens: u32) -> u32 {
+        let tokens = tokens.max(1);
+        slots / tokens * tokens.div_ceil(TILE)
     }
 
     /// Records the tiles. `scores` gets the scaled scores of every query head by slot, so many numbers from one head to

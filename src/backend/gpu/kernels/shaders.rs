@@ -112,11 +112,11 @@ macro_rules! over_memory {
 }
 
 /// Rotation of queries and keys, and appending to the cache.
-pub(crate) const ROPE: Shader = over_memory!("rope", ["rope"], 2, 3, &[], &[&[]]);
+pub(crate) const ROPE: Shader = over_memory!("rope", ["turned", "rope"], 2, 3, &[], &[&[]]);
 /// Rotation of stored keys by their slots.
 pub(crate) const TURN: Shader = Shader {
     name: "turn",
-    parts: &[file!("turn")],
+    parts: &[file!("turned"), file!("turn")],
     constants: &[],
     memory: false,
     inputs: 2,
@@ -131,7 +131,8 @@ pub(crate) const QUANTISE: Shader = over_memory!("quantise", ["quantise"], 0, 5,
 pub(crate) const GATHER: Shader = over_memory!("gather", ["gather"], 2, 2, &[], &[&[]]);
 /// Mass of a decode step, and of several rows.
 pub(crate) const MASS: Shader = over_memory!("mass", ["mass"], 2, 0, &[], &[&[]]);
-pub(crate) const MASS_ROWS: Shader = over_memory!("mass_rows", ["mass_rows"], 3, 0, &["HEAD"], &[&[64], &[128]]);
+pub(crate) const MASS_ROWS: Shader =
+    over_memory!("mass_rows", ["looks", "mass_rows"], 3, 0, &["HEAD"], &[&[64], &[128]]);
 /// The best columns.
 pub(crate) const TOP_K: Shader = over_memory!("top_k", ["ordered", "top_k"], 0, 0, &[], &[&[]]);
 /// Columns of tables, changed or made of others; the constant numbers what is done.
@@ -154,7 +155,7 @@ pub(crate) const BY_ROUND: Shader = over_memory!("by_round", ["numbers", "tags",
 pub(crate) const DIVERGENCE: Shader =
     over_memory!("divergence", ["sums", "precise", "divergence"], 0, 0, &["OP"], &[&[0], &[1]]);
 /// Estimates from queries and keys: of rows, blocks and pages.
-pub(crate) const PROBE: Shader = over_memory!("probe", ["probe"], 3, 0, &["HEAD"], &[&[64], &[128]]);
+pub(crate) const PROBE: Shader = over_memory!("probe", ["looks", "probe"], 3, 0, &["HEAD"], &[&[64], &[128]]);
 pub(crate) const BLOCK_MEANS: Shader = Shader {
     name: "block_means",
     parts: &[file!("block_means")],

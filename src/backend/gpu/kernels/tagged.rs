@@ -13,7 +13,7 @@ use crate::{
 
 /// Tags by original position.
 #[derive(Clone, Copy)]
-pub(crate) struct Tags<'a> {
+pub(crate) struct TagWords<'a> {
     /// A word a position: the round, and in the upper half the picture.
     pub words: &'a Buffer,
     /// How many there are, the round of all behind them, and that of the pass's newest row.
@@ -31,7 +31,7 @@ struct TagsAt {
     unused: u32,
 }
 
-impl Tags<'_> {
+impl TagWords<'_> {
     fn at(&self) -> TagsAt {
         TagsAt { known: self.known, last_round: self.last_round, newest: self.newest, unused: 0 }
     }
@@ -40,7 +40,7 @@ impl Tags<'_> {
 /// Which slots get the value `inside`, the others `outside`.
 #[derive(Clone, Copy)]
 pub(crate) struct Tagged<'a> {
-    pub tags: Tags<'a>,
+    pub tags: TagWords<'a>,
     pub slots: SlotsAt,
     /// Those of these rounds and the newest; `None`: of pictures.
     pub rounds: Option<ListsAt>,
@@ -81,7 +81,7 @@ impl Tagged<'_> {
 /// Sums over the slots of each round before the newest.
 #[derive(Clone, Copy)]
 pub(crate) struct ByRound<'a> {
-    pub tags: Tags<'a>,
+    pub tags: TagWords<'a>,
     pub slots: SlotsAt,
     pub scores: TableAt,
 }
