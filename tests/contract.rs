@@ -9,8 +9,9 @@ mod common;
 use attnscope::{
     cache::Store,
     engine::{Engine, Options},
+    kernels::Precision,
     method::Positions,
-    methods::{self, ParamKind, REGISTRY, Value},
+    methods::{self, ParamKind, REGISTRY, Spec, Value},
     trace::{Detail, Kind, records},
 };
 use common::{
@@ -94,8 +95,13 @@ fn a_budget_as_long_as_the_text_is_full_attention() {
         if positions == Positions::Slot && store == Store::F16 || row.is_among(&NEVER_FULL) {
             return;
         }
-        let mut full = engine(&Variant { row: methods::find("full").unwrap(), given: Vec::new() }, 1, store);
-        let mut other = engine(row, 2 * PROMPT as u32, store);
+        // Activations of 8 bits would measure where a rounding falls, which is another place in every instruction set.
+        let exact = |row: &Variant, tokens| {
+            let spec = Spec::method(row.name, &budgets(row, tokens));
+            model().compose(&spec, None, store, Precision::Exact).unwrap()
+        };
+        let mut full = exact(&Variant { row: methods::find("full").unwrap(), given: Vec::new() }, 1);
+        let mut other = exact(row, 2 * PROMPT as u32);
         let ids = run(&mut full, Detail::Totals, |_, _| ());
         for engine in [&mut full, &mut other] {
             engine.start(&tiny::prompt(PROMPT), Options { max_tokens: STEPS, ..Options::default() }).unwrap();
@@ -107,10 +113,10 @@ fn a_budget_as_long_as_the_text_is_full_attention() {
                 engine.choose(id).unwrap();
                 logits
             });
-            // Another order of summation can move the rounding of an 8-bit activation, and that what follows.
+            // Another order of summation can move the rounding of a key or value to f16, and that what follows.
             let spread = want.iter().fold(0f32, |m, x| m.max(x.abs()));
             for (got, want) in got.iter().zip(&want) {
-                assert!((got - want).abs() <= 1e-2 * spread, "{what}: logit {got}, want {want} of {spread}");
+                assert!((got - want).abs() <= 1e-3 * spread, "{what}: logit {got}, want {want} of {spread}");
             }
         }
     });
