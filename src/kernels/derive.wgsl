@@ -1,6 +1,6 @@
-// A table made of another, column by column; OP says how.
+// A table made of another, column by column; `op` says how.
 //
-// Invocation (column, group of the result).
+// A step.
 
 const SUM: u32 = 0u; // of the groups that share one of the result,
 const MEAN: u32 = 1u; // their mean,
@@ -12,7 +12,7 @@ const NEAR_LARGEST: u32 = 6u; // the largest
 const TILT: u32 = 7u; // column c times exp(number * c)
 const BLOCK: u32 = 8u; // sum of `count` consecutive columns
 
-struct Params {
+struct Derive {
     source: Table,
     result: Table,
     number: f32,
@@ -20,13 +20,11 @@ struct Params {
     newest: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-
 // Of some columns from a word on the sum, or the largest.
-fn joined(at: u32, first: u32, end: u32) -> u32 {
-    var joint = select(0u, 0xff800000u, OP == NEAR_LARGEST);
+fn joined(op: u32, at: u32, first: u32, end: u32) -> u32 {
+    var joint = select(0u, 0xff800000u, op == NEAR_LARGEST);
     for (var i = first; i < end; i++) {
-        if OP == NEAR_LARGEST {
+        if op == NEAR_LARGEST {
             joint = larger(joint, memory[at + i]);
         } else {
             joint = plus(joint, memory[at + i]);
@@ -36,32 +34,32 @@ fn joined(at: u32, first: u32, end: u32) -> u32 {
 }
 
 // The heads of a group as one.
-fn reduced(group: u32, column: u32) -> u32 {
+fn reduced(params: Derive, op: u32, group: u32, column: u32) -> u32 {
     let per = groups_of(params.source) / groups_of(params.result);
     let at = params.source.at + group * per * params.source.stride + column;
     var joint = memory[at];
     for (var i = 1u; i < per; i++) {
         let next = memory[at + i * params.source.stride];
-        if OP == LARGEST {
+        if op == LARGEST {
             joint = larger(joint, next);
         } else {
             joint = plus(joint, next);
         }
     }
-    if OP == MEAN && per > 1u {
+    if op == MEAN && per > 1u {
         return divided(joint, f32(per));
     }
     return joint;
 }
 
-fn derived(group: u32, column: u32) -> u32 {
+fn derived(params: Derive, op: u32, group: u32, column: u32) -> u32 {
     let columns = columns_of(params.source, group);
     let at = params.source.at + group * params.source.stride;
     let recent = columns - min(columns, params.newest);
     let half = params.count / 2u;
-    switch OP {
+    switch op {
         case SUM, MEAN, LARGEST: {
-            return reduced(group, column);
+            return reduced(params, op, group, column);
         }
         case USED: {
             let cut = params.number / f32(columns);
@@ -75,14 +73,14 @@ fn derived(group: u32, column: u32) -> u32 {
             return times(memory[at + column], exponential(params.number * f32(column)));
         }
         case BLOCK: {
-            return joined(at, min(column * params.count, columns), min((column + 1u) * params.count, columns));
+            return joined(op, at, min(column * params.count, columns), min((column + 1u) * params.count, columns));
         }
         default: {
             if column >= recent {
                 return 0u;
             }
-            let near = joined(at, column - min(column, half), min(column + half + 1u, recent));
-            if OP == NEAR_MEAN {
+            let near = joined(op, at, column - min(column, half), min(column + half + 1u, recent));
+            if op == NEAR_MEAN {
                 return divided(near, f32(params.count));
             }
             return near;
@@ -90,11 +88,9 @@ fn derived(group: u32, column: u32) -> u32 {
     }
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let column = id.x;
-    let group = id.y;
-    if column < columns_of(params.result, group) {
-        memory[params.result.at + group * params.result.stride + column] = derived(group, column);
+fn derive(params: Derive, op: u32, group: u32, own: u32) {
+    let to = params.result.at + group * params.result.stride;
+    for (var column = own; column < columns_of(params.result, group); column += LANES) {
+        memory[to + column] = derived(params, op, group, column);
     }
 }

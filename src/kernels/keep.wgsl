@@ -1,4 +1,4 @@
-// Keeps only the listed slots of a layer: their rows, positions and scores move up to the front.
+// Keeps only the listed slots of a layer, or all but a range: their rows, positions and scores move up to the front.
 //
 // Workgroup (eight words of a row, KV head). A row's new place is never behind its old one, so what a step of SLOTS rows
 // overwrites was read in this step or before.
@@ -8,12 +8,14 @@ const SLOTS: u32 = LANES / WORDS;
 
 struct Params {
     slots: Slots, // as they were
-    kept: Lists,
+    kept: Lists, // groups 0: all but those of the range
     columns: vec4<u32>, // of score columns 0 and 1 the word of slot 0 of KV head 0; u32 max: there is none
     kv_first: u32, // row of the cache where KV head 0 begins
     kv_stride: u32,
     words: u32, // of a row
     new_count: u32, // word of the new count of KV head 0
+    low: u32, // the range
+    high: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -23,8 +25,14 @@ struct Params {
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) own: u32) {
     let head = workgroup.y;
+    let is_listed = params.kept.groups > 0u;
     let list = params.kept.at + shared_group(head, params.slots.heads, params.kept.groups) * params.kept.stride;
-    let count = same_word(own, list);
+    var count = same_word(own, select(params.slots.count + head, list, is_listed));
+    let low = min(params.low, count);
+    let gone = min(max(params.high, low), count) - low;
+    if !is_listed {
+        count -= gone;
+    }
     let word = workgroup.x * WORDS + own % WORDS;
     let first = (params.kv_first + head * params.kv_stride) * params.words + word;
     // One column of invocations of one workgroup moves what there is once a slot.
@@ -39,7 +47,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         var scores = vec2<u32>();
         let is_row = to < count && word < params.words;
         if is_row {
-            let source = memory[list + 1u + to];
+            var source = to + select(0u, gone, to >= low);
+            if is_listed {
+                source = memory[list + 1u + to];
+            }
             key = k[first + source * params.words];
             value = v[first + source * params.words];
             if once {

@@ -1,6 +1,6 @@
 // Lists made by a rule: every number below a limit is asked whether it is in, and those that are are listed in order.
 //
-// Workgroup (group of the result).
+// A step.
 
 const EXCEPT: u32 = 0u; // slots but those from `low` to `high`
 const OUTSIDE: u32 = 1u; // slots but those at positions from `low` to `high`
@@ -11,7 +11,7 @@ const EXPAND: u32 = 5u; // slots of listed pages, and the newest
 const CHOOSE: u32 = 6u; // one of two lists, by a score
 const PAIRS: u32 = 7u; // block pairs of vertical and slash lines
 
-struct Params {
+struct Listing {
     slots: Slots,
     first: Lists,
     second: Lists,
@@ -27,33 +27,31 @@ struct Params {
     cut: f32, // of CHOOSE: below it the first list
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-
 // Whether a number is in the list of group `group` of as many as the result has.
-fn contains(lists: Lists, group: u32, number: u32) -> bool {
+fn contains(params: Listing, lists: Lists, group: u32, number: u32) -> bool {
     let at = lists.at + shared_group(group, params.lists.groups, lists.groups) * lists.stride;
     return list_contains(at, number);
 }
 
-fn position_of(group: u32, slot: u32) -> u32 {
+fn position_of(params: Listing, group: u32, slot: u32) -> u32 {
     return memory[params.slots.position + shared_group(group, params.lists.groups, params.slots.heads) * params.slots.stride + slot];
 }
 
-fn is_below(group: u32) -> bool {
+fn is_below(params: Listing, group: u32) -> bool {
     return score(params.scores, shared_group(group, params.lists.groups, groups_of(params.scores)), 0u) < params.cut;
 }
 
-fn is_in(group: u32, number: u32, count: u32) -> bool {
-    switch OP {
+fn is_in(params: Listing, op: u32, group: u32, number: u32, count: u32) -> bool {
+    switch op {
         case EXCEPT: {
             return number < params.low || number >= params.high;
         }
         case OUTSIDE: {
-            let position = position_of(group, number);
+            let position = position_of(params, group, number);
             return position < params.low || position >= params.high;
         }
         case EITHER: {
-            return contains(params.first, group, number) || contains(params.second, group, number);
+            return contains(params, params.first, group, number) || contains(params, params.second, group, number);
         }
         case OF_GROUP: {
             let per = params.first.groups / params.lists.groups;
@@ -65,31 +63,29 @@ fn is_in(group: u32, number: u32, count: u32) -> bool {
             return false;
         }
         case AT_POSITIONS: {
-            return contains(params.first, group, position_of(group, number));
+            return contains(params, params.first, group, position_of(params, group, number));
         }
         case EXPAND: {
-            return number < count - min(params.recent, count) && contains(params.first, group, number / params.size);
+            return number < count - min(params.recent, count) && contains(params, params.first, group, number / params.size);
         }
         case CHOOSE: {
-            if is_below(group) {
-                return contains(params.first, group, number);
+            if is_below(params, group) {
+                return contains(params, params.first, group, number);
             }
-            return contains(params.second, group, number);
+            return contains(params, params.second, group, number);
         }
         default: {
             let row = number / params.blocks;
             let column = number % params.blocks;
             let slash = column + params.blocks - 1u - row;
-            return column <= row && (contains(params.first, group, column) || contains(params.second, group, slash));
+            return column <= row && (contains(params, params.first, group, column) || contains(params, params.second, group, slash));
         }
     }
 }
 
-@compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) own: u32) {
-    let group = workgroup.x;
+fn listing(params: Listing, op: u32, group: u32, own: u32) {
     var count = params.limit;
-    if OP == EXCEPT || OP == OUTSIDE || OP == AT_POSITIONS || OP == EXPAND {
+    if op == EXCEPT || op == OUTSIDE || op == AT_POSITIONS || op == EXPAND {
         count = memory[params.slots.count + shared_group(group, params.lists.groups, params.slots.heads)];
     }
     count = same(own, count);
@@ -97,20 +93,20 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var length = 0u;
     for (var tile = 0u; tile < count; tile += LANES) {
         let number = tile + own;
-        let is_listed = number < count && is_in(group, number, count);
+        let is_listed = number < count && is_in(params, op, group, number, count);
         let place = length + sum_before(own, u32(is_listed));
         length += same(own, scanned[LANES - 1u]);
-        if is_listed && (OP != EXPAND || place < params.most) {
+        if is_listed && (op != EXPAND || place < params.most) {
             memory[list + 1u + place] = number;
         }
     }
-    if OP == AT_POSITIONS && length == 0u && count > 0u {
+    if op == AT_POSITIONS && length == 0u && count > 0u {
         length = 1u;
         if own == 0u {
             memory[list + 1u] = count - 1u;
         }
     }
-    if OP == EXPAND {
+    if op == EXPAND {
         length = min(length, params.most);
         let recent = min(params.recent, count);
         for (var i = own; i < recent; i += LANES) {

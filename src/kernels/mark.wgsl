@@ -1,11 +1,11 @@
 // Tables and lists from lists, number by number.
 //
-// Invocation (column, or place in the list), workgroup row (group).
+// A step.
 
 const MARK: u32 = 0u; // one value for the columns in a list, another for all others
 const POSITIONS: u32 = 1u; // the positions of listed slots
 
-struct Params {
+struct Mark {
     slots: Slots,
     lists: Lists,
     table: Table, // of MARK
@@ -14,27 +14,23 @@ struct Params {
     outside: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let group = id.y;
+fn mark(params: Mark, op: u32, group: u32, own: u32) {
     let list = params.lists.at + group * params.lists.stride;
-    if OP == MARK {
-        if id.x < columns_of(params.table, group) {
-            let value = select(params.outside, params.inside, list_contains(list, id.x));
-            memory[params.table.at + group * params.table.stride + id.x] = value;
+    if op == MARK {
+        for (var column = own; column < columns_of(params.table, group); column += LANES) {
+            let value = select(params.outside, params.inside, list_contains(list, column));
+            memory[params.table.at + group * params.table.stride + column] = value;
         }
         return;
     }
     let count = memory[list];
     let to = params.positions.at + group * params.positions.stride;
-    if id.x == 0u {
+    if own == 0u {
         memory[to] = count;
     }
-    if id.x < count {
-        let head = shared_group(group, params.lists.groups, params.slots.heads);
-        let slot = memory[list + 1u + id.x];
-        memory[to + 1u + id.x] = memory[params.slots.position + head * params.slots.stride + slot];
+    let head = shared_group(group, params.lists.groups, params.slots.heads);
+    for (var i = own; i < count; i += LANES) {
+        let slot = memory[list + 1u + i];
+        memory[to + 1u + i] = memory[params.slots.position + head * params.slots.stride + slot];
     }
 }

@@ -1,10 +1,8 @@
 // The attention mass that a decode step's slots got: exp(score - log-sum-exp), summed over the heads of a group.
 //
-// Workgroup (group of the table). Heads add one after the other, so lists of their own need no atomics.
+// A step. Heads add one after the other, so lists of their own need no atomics.
 
-const LANES: u32 = 256u;
-
-struct Params {
+struct Mass {
     mass: Table,
     lists: Lists, // that the heads read; groups 0: all slots
     heads: u32, // query heads
@@ -14,13 +12,10 @@ struct Params {
     kv_heads: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> scores: array<f32>; // [heads, scores_stride], by place in the list
 @group(0) @binding(3) var<storage, read> lse: array<f32>; // [heads]
 
-@compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) own: u32) {
-    let group = workgroup.x;
+fn mass(params: Mass, op: u32, group: u32, own: u32) {
     let per = params.heads / groups_of(params.mass);
     for (var column = own; column < columns_of(params.mass, group); column += LANES) {
         put_score(params.mass, group, column, 0.0);

@@ -1,18 +1,16 @@
 // The places of columns in an order.
 //
-// Invocation (column), workgroup row (group of the result).
+// A step.
 
 const RANK: u32 = 0u; // among all of a group, by one table, then another, then the column itself
 const BEST: u32 = 1u; // minus the best place in any group's order, among the columns that its list has
 
-struct Params {
+struct Place {
     first: Table, // groups 0: not there
     then: Table,
     lists: Lists, // of BEST, by group of the first table
     places: Table,
 }
-
-@group(0) @binding(0) var<uniform> params: Params;
 
 // An integer that orders as the bits of floats do, minus zero before zero.
 fn total_order(table: Table, group: u32, column: u32) -> u32 {
@@ -20,7 +18,7 @@ fn total_order(table: Table, group: u32, column: u32) -> u32 {
     return select(bits | FIXED, ~bits, (bits & FIXED) != 0u);
 }
 
-fn precedes(group: u32, a: u32, b: u32) -> bool {
+fn precedes(params: Place, group: u32, a: u32, b: u32) -> bool {
     if groups_of(params.first) > 0u {
         let of_a = total_order(params.first, group, a);
         let of_b = total_order(params.first, group, b);
@@ -39,7 +37,7 @@ fn precedes(group: u32, a: u32, b: u32) -> bool {
 }
 
 // The place of a column among those that a list has, the best score first; of equals the lower column.
-fn place_in_list(group: u32, list: u32, column: u32) -> u32 {
+fn place_in_list(params: Place, group: u32, list: u32, column: u32) -> u32 {
     let first = params.first.at + group * params.first.stride;
     let own = rank_of(memory[first + column]);
     var place = 0u;
@@ -51,29 +49,25 @@ fn place_in_list(group: u32, list: u32, column: u32) -> u32 {
     return place;
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let column = id.x;
-    let group = id.y;
+fn place(params: Place, op: u32, group: u32, own: u32) {
     let count = columns_of(params.places, group);
-    if column >= count {
-        return;
-    }
-    if OP == RANK {
-        var place = 0u;
-        for (var other = 0u; other < count; other++) {
-            place += u32(precedes(group, other, column));
+    for (var column = own; column < count; column += LANES) {
+        if op == RANK {
+            var rank = 0u;
+            for (var other = 0u; other < count; other++) {
+                rank += u32(precedes(params, group, other, column));
+            }
+            put_score(params.places, group, column, f32(rank));
+            continue;
         }
-        put_score(params.places, group, column, f32(place));
-        return;
-    }
-    // Places are below 2^24, so they are exact as the scores they become.
-    var best = 0x1000000u;
-    for (var other = 0u; other < groups_of(params.first); other++) {
-        let list = params.lists.at + other * params.lists.stride;
-        if list_contains(list, column) {
-            best = min(best, place_in_list(other, list, column));
+        // Places are below 2^24, so they are exact as the scores they become.
+        var best = 0x1000000u;
+        for (var other = 0u; other < groups_of(params.first); other++) {
+            let list = params.lists.at + other * params.lists.stride;
+            if list_contains(list, column) {
+                best = min(best, place_in_list(params, other, list, column));
+            }
         }
+        put_score(params.places, group, column, -f32(best));
     }
-    put_score(params.places, group, column, -f32(best));
 }

@@ -1,9 +1,9 @@
 // The best columns of every group, ascending: pins first, then by score, of equal scores the lower column; a score of
 // plus infinity is always taken, minus infinity never (kernels/select.rs).
 //
-// Workgroup (group of the result). The k-th largest rank is found digit by digit, then the columns are listed in order.
+// A step. The k-th largest rank is found digit by digit, then the columns are listed in order.
 
-struct Params {
+struct TopK {
     scores: Table,
     counts: Table, // [groups, 1]: how many each group takes; groups 0: `most`
     lists: Lists,
@@ -20,14 +20,12 @@ struct Params {
 const PLAIN: u32 = 1u;
 const FREE: u32 = 2u;
 
-@group(0) @binding(0) var<uniform> params: Params;
-
 var<workgroup> histogram: array<atomic<u32>, 256>;
 var<workgroup> always: atomic<u32>;
 // Of a digit: what was chosen, and how many are wanted of those that begin so.
 var<workgroup> chosen: vec2<u32>;
 
-fn wanted(group: u32) -> u32 {
+fn wanted(params: TopK, group: u32) -> u32 {
     let groups = groups_of(params.counts);
     if groups == 0u {
         return params.most;
@@ -36,12 +34,10 @@ fn wanted(group: u32) -> u32 {
     return min(max(u32(max(count + params.extra, 0)) / params.unit, params.least), params.most);
 }
 
-@compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) own: u32) {
-    let group = workgroup.x;
+fn top_k(params: TopK, op: u32, group: u32, own: u32) {
     let source = shared_group(group, params.lists.groups, groups_of(params.scores));
     let n = same(own, columns_of(params.scores, source));
-    var k = min(same(own, wanted(group)), n);
+    var k = min(same(own, wanted(params, group)), n);
     var sinks = min(params.sinks, k);
     var recent = min(params.recent, k - sinks);
     if params.mode == FREE {
@@ -52,6 +48,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let first = params.scores.at + source * params.scores.stride;
     let end = n - recent;
 
+    // A step before this one may have counted too.
+    if own == 0u {
+        atomicStore(&always, 0u);
+    }
+    workgroupBarrier();
     for (var column = sinks + own; column < end; column += LANES) {
         if params.mode == 0u && memory[first + column] == INFINITY {
             atomicAdd(&always, 1u);

@@ -1,6 +1,6 @@
 //! Every kernel with every sample of its constants is valid WGSL of the baseline and within WebGPU's default limits.
 
-use attnscope::backend::gpu::SHADERS;
+use attnscope::backend::gpu::{Chain, SHADERS, STEPS};
 use wgpu::naga::{
     AddressSpace,
     front::wgsl,
@@ -12,28 +12,44 @@ use wgpu::naga::{
 fn kernels_are_within_the_default_limits() {
     for shader in SHADERS {
         for values in shader.samples {
-            let (name, text) = (shader.name, shader.text(values));
-            let module = match wgsl::parse_str(&text) {
-                Ok(module) => module,
-                Err(why) => panic!("{name} {values:?}: {}", why.emit_to_string(&text)),
-            };
-            // What WebGPU has everywhere: `unpack2x16float`, but neither subgroups nor f16 arithmetic.
-            let baseline = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-            let valid = Validator::new(ValidationFlags::all(), baseline).validate(&module);
-            if let Err(why) = valid {
-                panic!("{name} {values:?}: {}", why.emit_to_string(&text));
-            }
-            let mut layout = Layouter::default();
-            layout.update(module.to_ctx()).unwrap();
-            let spaces = || module.global_variables.iter().map(|(_, variable)| variable);
-            let workgroup = spaces().filter(|v| v.space == AddressSpace::WorkGroup);
-            let bytes: u32 = workgroup.map(|v| layout[v.ty].size.next_multiple_of(16)).sum();
-            assert!(bytes <= 16384, "{name} {values:?}: {bytes} bytes of workgroup memory");
-            let storage = spaces().filter(|v| matches!(v.space, AddressSpace::Storage { .. })).count();
-            assert_eq!(storage, usize::from(shader.memory) + shader.inputs + shader.outputs, "{name}: storage buffers");
-            assert!(storage <= 8, "{name}: {storage} storage buffers");
-            let invocations: u32 = module.entry_points[0].workgroup_size.iter().product();
-            assert!(invocations <= 256, "{name} {values:?}: {invocations} invocations");
+            let buffers = usize::from(shader.memory) + shader.inputs + shader.outputs;
+            check(&format!("{} {values:?}", shader.name), &shader.text(values), buffers);
         }
     }
+}
+
+#[test]
+fn chains_of_steps_are_too() {
+    let all = |ops: fn(u32) -> u32| STEPS.iter().enumerate().map(move |(step, of)| (step, ops(of.ops)));
+    let alone = all(|ops| ops).flat_map(|(step, ops)| (0..ops).map(move |op| Chain(vec![(step, op)])));
+    // Every step behind every other, and behind itself.
+    let long = [Chain(all(|_| 0).collect()), Chain(all(|ops| ops - 1).flat_map(|step| [step; 2]).collect())];
+    for chain in alone.chain(long) {
+        check(&format!("{:?}", chain.0), &chain.text(), if chain.inputs() { 3 } else { 1 });
+    }
+}
+
+/// Checks the text of a kernel with so many storage buffers.
+fn check(name: &str, text: &str, buffers: usize) {
+    let module = match wgsl::parse_str(text) {
+        Ok(module) => module,
+        Err(why) => panic!("{name}: {}", why.emit_to_string(text)),
+    };
+    // What WebGPU has everywhere: `unpack2x16float`, but neither subgroups nor f16 arithmetic.
+    let baseline = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    let valid = Validator::new(ValidationFlags::all(), baseline).validate(&module);
+    if let Err(why) = valid {
+        panic!("{name}: {}", why.emit_to_string(text));
+    }
+    let mut layout = Layouter::default();
+    layout.update(module.to_ctx()).unwrap();
+    let spaces = || module.global_variables.iter().map(|(_, variable)| variable);
+    let workgroup = spaces().filter(|v| v.space == AddressSpace::WorkGroup);
+    let bytes: u32 = workgroup.map(|v| layout[v.ty].size.next_multiple_of(16)).sum();
+    assert!(bytes <= 16384, "{name}: {bytes} bytes of workgroup memory");
+    let storage = spaces().filter(|v| matches!(v.space, AddressSpace::Storage { .. })).count();
+    assert_eq!(storage, buffers, "{name}: storage buffers");
+    assert!(storage <= 8, "{name}: {storage} storage buffers");
+    let invocations: u32 = module.entry_points[0].workgroup_size.iter().product();
+    assert!(invocations <= 256, "{name}: {invocations} invocations");
 }

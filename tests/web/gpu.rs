@@ -4,7 +4,7 @@
 use super::session::{field, model, object};
 use crate::common::tiny;
 use attnscope::{
-    backend::gpu::{Device, SHADERS},
+    backend::gpu::{Chain, Device, SHADERS, STEPS},
     methods::REGISTRY,
     web::{Session, lose_gpu, open_gpu},
 };
@@ -46,19 +46,31 @@ async fn run(session: &mut Session, forced: Option<&[u32]>) -> Result<Vec<u32>, 
 async fn every_shader_compiles() {
     let device = Rc::new(Device::open().await.unwrap());
     let probe = device.buffer("probe", 4).unwrap();
+    // What a browser refuses it says later: when something has come back, at the latest.
+    let settled = async |name: &str| {
+        let mut burst = device.burst();
+        burst.read(&probe, 0..4).unwrap();
+        burst.finish().await.unwrap();
+        breathe().await;
+        device.check().unwrap_or_else(|why| panic!("{name}: {why}"));
+    };
     let mut compiled = 0;
     for shader in SHADERS {
         for sample in shader.samples {
             device.kernel(shader, sample).unwrap();
             compiled += 1;
         }
-        // What a browser refuses it says later: when something has come back, at the latest.
-        let mut burst = device.burst();
-        burst.read(&probe, 0..4).unwrap();
-        burst.finish().await.unwrap();
-        breathe().await;
-        device.check().unwrap_or_else(|why| panic!("{}: {why}", shader.name));
+        settled(shader.name).await;
     }
+    for (step, of) in STEPS.iter().enumerate() {
+        for op in 0..of.ops {
+            device.chain(&Chain(vec![(step, op); 2])).unwrap();
+            compiled += 1;
+        }
+        settled(of.name).await;
+    }
+    device.chain(&Chain((0..STEPS.len()).map(|step| (step, 0)).collect())).unwrap();
+    settled("all steps").await;
     console_log!("{compiled} kernels of {} shaders", SHADERS.len());
 }
 

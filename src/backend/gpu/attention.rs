@@ -54,7 +54,10 @@ impl Gpu {
                 self.step(kv, read, &rows, leave)?;
             }
             Read::Slots(_) if self.pass.rows == 1 => self.step(kv, read, &rows, leave)?,
-            Read::Slots(set) => self.gathered(kv, self.handles.set(set)?, &rows, leave)?,
+            Read::Slots(set) => {
+                let lists = self.listed(set)?.at;
+                self.gathered(kv, lists, &rows, leave)?;
+            }
             Read::All | Read::BottomRight | Read::Window(_) | Read::Blocks { .. } => {
                 self.many(kv, read, &rows, leave)?;
             }
@@ -85,7 +88,7 @@ impl Gpu {
         let (n, heads, slots) = (rows.end - rows.start, self.heads, self.memory.slots(kv));
         let (listed, most) = match read {
             Read::Slots(set) => {
-                let lists = self.handles.set(set)?;
+                let lists = self.listed(set)?.at;
                 (Some(lists), lists.most)
             }
             Read::Window(w) => (None, self.live[kv.0 as usize].min(w)),
@@ -156,7 +159,7 @@ impl Gpu {
                 (Span::causal((live + 1).saturating_sub((self.pass.rows - rows.start) as usize)), None)
             }
             Read::Window(w) => (Span { window: w as usize, ..Span::causal(sees) }, None),
-            Read::Blocks { pairs, size } => (Span::causal(sees), Some((self.handles.set(pairs)?, size))),
+            Read::Blocks { pairs, size } => (Span::causal(sees), Some((self.listed(pairs)?.at, size))),
             _ => (Span::causal(sees), None),
         };
         // Of KV heads that may differ only the device knows how many slots each has.

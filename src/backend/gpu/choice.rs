@@ -94,7 +94,9 @@ impl Gpu {
         // Exact where the host knows how many slots there are: what follows in this pass counts on it.
         let live = self.live[kv.0 as usize];
         let most = live - gone.end.min(live).saturating_sub(gone.start);
-        self.ruled(kv, self.heads.kv, most, live, Rule::Except(gone.start, gone.end))
+        let (set, _) = self.new_set(self.heads.kv, most, live)?;
+        self.handles.defer(set, kv, [gone.start, gone.end]);
+        Ok(set)
     }
 
     pub(super) fn all_outside(&mut self, kv: Kv, gone: &Range<u32>) -> Result<Set> {
@@ -102,7 +104,7 @@ impl Gpu {
     }
 
     pub(super) fn union_by_group(&mut self, set: Set) -> Result<Set> {
-        let (listed, heads) = (self.handles.listed(set)?, self.heads.kv);
+        let (listed, heads) = (self.listed(set)?, self.heads.kv);
         let groups = listed.at.groups;
         if groups < heads || !groups.is_multiple_of(heads) {
             let (want, got) = (format!("a set by query head or by KV head ({heads})"), format!("{groups} groups"));
@@ -113,34 +115,34 @@ impl Gpu {
     }
 
     pub(super) fn either(&mut self, a: Set, b: Set) -> Result<Set> {
-        let (a, b) = (self.handles.listed(a)?, self.handles.listed(b)?);
+        let (a, b) = (self.listed(a)?, self.listed(b)?);
         let groups = common("union", a.at.groups, b.at.groups)?;
         let most = a.at.most.saturating_add(b.at.most);
         self.ruled(Kv(0), groups, most, a.limit.max(b.limit), Rule::Either(a.at, b.at))
     }
 
     pub(super) fn chosen(&mut self, scores: Scores, cut: f32, yes: Set, no: Set) -> Result<Set> {
-        let (yes, no, table) = (self.handles.listed(yes)?, self.handles.listed(no)?, self.filled(scores)?);
+        let (yes, no, table) = (self.listed(yes)?, self.listed(no)?, self.filled(scores)?);
         let groups = common("choose", common("choose", yes.at.groups, no.at.groups)?, table.at.groups())?;
         let (most, limit) = (yes.at.most.max(no.at.most), yes.limit.max(no.limit));
         self.ruled(Kv(0), groups, most, limit, Rule::Choose { scores: table.at, cut, yes: yes.at, no: no.at })
     }
 
     pub(super) fn block_pairs(&mut self, vertical: Set, slash: Set, blocks: u32) -> Result<Set> {
-        let (vertical, slash) = (self.handles.set(vertical)?, self.handles.set(slash)?);
+        let (vertical, slash) = (self.listed(vertical)?.at, self.listed(slash)?.at);
         let groups = common("pairs", vertical.groups, slash.groups)?;
         let limit = blocks.saturating_mul(blocks);
         self.ruled(Kv(0), groups, limit, limit, Rule::Pairs { vertical, slash, blocks })
     }
 
     pub(super) fn expand_pages(&mut self, kv: Kv, pages: Set, how: Expand) -> Result<Set> {
-        let pages = self.handles.set(pages)?;
+        let pages = self.listed(pages)?.at;
         let rule = Rule::Expand { pages, size: how.size, most: how.most, recent: how.recent };
         self.listed_slots(kv, pages.groups, rule)
     }
 
     pub(super) fn positions_of(&mut self, kv: Kv, set: Set) -> Result<Set> {
-        let lists = self.handles.set(set)?;
+        let lists = self.listed(set)?.at;
         self.check_alike("positions", kv, lists.groups)?;
         if self.is_whole(kv) {
             return Ok(set);
@@ -152,7 +154,7 @@ impl Gpu {
     }
 
     pub(super) fn slots_at(&mut self, kv: Kv, positions: Set) -> Result<Set> {
-        let lists = self.handles.set(positions)?;
+        let lists = self.listed(positions)?.at;
         self.check_alike("at_positions", kv, lists.groups)?;
         if self.is_whole(kv) {
             return Ok(positions);
@@ -162,7 +164,7 @@ impl Gpu {
     }
 
     pub(super) fn mark_set(&mut self, kv: Kv, set: Set, inside: f32, outside: f32) -> Result<Scores> {
-        let lists = self.handles.set(set)?;
+        let lists = self.listed(set)?.at;
         let (scores, table) = self.slot_table(kv, lists.groups)?;
         let live = self.live[kv.0 as usize];
         self.record(|on, burst| mark(burst, &on.memory.words, lists, table, live, [inside, outside]))?;

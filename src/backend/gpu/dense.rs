@@ -177,14 +177,17 @@ impl Dense for Gpu {
     }
 
     fn keep(&mut self, kv: Kv, set: Set) -> Result<()> {
-        let kept = self.handles.set(set)?;
-        self.check_kept("keep", kv, kept)?;
+        self.check_kept("keep", kv, self.handles.listed(set)?.at)?;
+        let gone = self.handles.spend(set, kv);
+        self.list_all(kv)?;
+        let kept = if gone.is_some() { self.handles.listed(set)?.at } else { self.listed(set)?.at };
         self.record(|on, burst| {
             let keep = Keep {
                 heads: on.heads,
                 stored: on.stored(kv),
                 slots: on.memory.slots(kv),
                 kept,
+                gone,
                 columns: on.memory.columns(kv).map(|column| column.map(|(at, _)| at)),
                 new_count: on.memory.next_count(kv),
             };
@@ -194,7 +197,10 @@ impl Dense for Gpu {
         let layer = kv.0 as usize;
         self.live[layer] = self.live[layer].min(kept.most);
         self.whole[layer] = false;
-        self.mirror.note(Call::Keep { kv, set });
+        self.mirror.note(match gone {
+            Some(gone) => Call::Drop { kv, gone },
+            None => Call::Keep { kv, set },
+        });
         Ok(())
     }
 
@@ -203,7 +209,8 @@ impl Dense for Gpu {
     }
 
     fn place(&mut self, kv: Kv, near: Set) -> Result<()> {
-        self.check_kept("place", kv, self.handles.set(near)?)?;
+        let near_at = self.listed(near)?.at;
+        self.check_kept("place", kv, near_at)?;
         // One memory: as on the CPU, what a second one would hold and move is only counted.
         self.mirror.note(Call::Place { kv, set: near });
         Ok(())

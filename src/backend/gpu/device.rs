@@ -1,13 +1,14 @@
 //! A device, its buffers and compiled kernels, and bursts of work that wait once.
 //!
 //! The same code runs natively (Vulkan, Metal, Direct3D 12) and in a page. Only WebGPU's default limits are asked for, so
-//! what a software adapter computes in a test is what a graphics card computes. `docs/device.md` says how buffers are laid
+//! what a software adapter computes in a test is what a graphics card computes. `docs/gpu.md` says how buffers are laid
 //! out and how a token is recorded.
 
 mod adapter;
 mod buffer;
 mod burst;
 mod faults;
+mod links;
 mod pending;
 mod pipelines;
 mod wait;

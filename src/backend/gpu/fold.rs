@@ -9,7 +9,7 @@ use crate::{
 
 impl Gpu {
     pub(super) fn fold_rows(&mut self, kv: Kv, set: Set, how: Fold) -> Result<()> {
-        let kept = self.handles.set(set)?;
+        let kept = self.listed(set)?.at;
         self.check_kept("fold", kv, kept)?;
         let (heads, live, slots) = (self.heads, self.live[kv.0 as usize], self.memory.slots(kv));
         let near = self.fixed_table(kv, 2 * heads.kv, live)?.1;

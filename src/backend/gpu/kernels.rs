@@ -15,6 +15,7 @@ mod place;
 mod quantise;
 mod rope;
 mod shaders;
+mod steps;
 mod tagged;
 mod top_k;
 
@@ -24,6 +25,7 @@ pub use attend_rows::{Blocks, Counts, Prefill};
 pub use matmul::{Ending, Norm, Product, Stack};
 pub use rope::{Column, RopeTable};
 pub use shaders::{SHADERS, Shader};
+pub use steps::{Chain, STEPS, Step};
 
 pub(super) use cache::{Gather, Keep, Turn};
 pub(super) use columns::{Change, Derive, KeyNorms};
@@ -35,5 +37,6 @@ pub(super) use mass::{RowsMass, StepMass};
 pub(super) use place::{Competition, best_place, cover, rank};
 pub(super) use quantise::Quantise;
 pub(super) use rope::Append;
+pub(super) use steps::PARAMS;
 pub(super) use tagged::{ByRound, TagWords, Tagged};
 pub(super) use top_k::{Mode, TopK};

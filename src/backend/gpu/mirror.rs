@@ -22,6 +22,8 @@ pub(super) enum Call {
     Read { kv: Kv, read: Read, rows: u32 },
     /// Only a set's slots were kept.
     Keep { kv: Kv, set: Set },
+    /// All slots were kept but those from one number to another.
+    Drop { kv: Kv, gone: [u32; 2] },
     /// Only the slots of a set stayed near.
     Place { kv: Kv, set: Set },
     /// The oldest rows moved into planes; what was lost, if somebody wants to know.
@@ -134,6 +136,12 @@ impl Mirror {
                 let last = lists.len().saturating_sub(1);
                 self.cache.keep(kv, |head| &lists[head.min(last)], &mut self.tracer);
             }
+            Call::Drop { kv, gone: [low, high] } => {
+                let lengths = self.cache.layer(kv).iter().map(|head| head.len() as u32);
+                let kept = |len: u32| (0..low.min(len)).chain(high.min(len)..len).collect();
+                let lists: Vec<Vec<u32>> = lengths.map(kept).collect();
+                self.cache.keep(kv, |head| &lists[head], &mut self.tracer);
+            }
             Call::Place { kv, .. } => {
                 let last = lists.len().saturating_sub(1);
                 self.read.moved += self.cache.place(kv, |head| &lists[head.min(last)], &mut self.tracer);
@@ -181,7 +189,7 @@ impl Gpu {
     pub(super) fn ask_lists(&self, burst: &mut Burst) -> Result<Vec<u32>> {
         let mut strides = Vec::new();
         for set in &self.mirror.sets {
-            let lists = self.handles.set(*set)?;
+            let lists = self.handles.listed(*set)?.at;
             let range: Range<u64> = lists.at.into()..u64::from(lists.at) + u64::from(lists.stride * lists.groups);
             burst.read(&self.memory.words, range)?;
             strides.push(lists.stride);

@@ -36,7 +36,7 @@ impl Gpu {
 
     /// One value for the slots of pictures, or of the listed rounds and the newest, and another for all others.
     pub(super) fn tagged_slots(&mut self, kv: Kv, rounds: Option<Set>, inside: f32, outside: f32) -> Result<Scores> {
-        let rounds = rounds.map(|rounds| self.handles.set(rounds)).transpose()?;
+        let rounds = rounds.map(|rounds| self.listed(rounds).map(|listed| listed.at)).transpose()?;
         self.send_tags()?;
         let (out, at) = self.slot_table(kv, self.heads.kv)?;
         let (slots, most) = (self.memory.slots(kv), self.live[kv.0 as usize]);

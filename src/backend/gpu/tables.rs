@@ -5,6 +5,7 @@ use half::f16;
 
 use super::{
     Gpu, device,
+    kernels::Rule,
     memory::{ListsAt, TableAt},
 };
 use crate::{
@@ -29,6 +30,17 @@ pub(super) struct Listed {
     pub at: ListsAt,
     /// Above every number in it.
     pub limit: u32,
+    made: Made,
+}
+
+/// Whether the lists of a set are in the memory.
+#[derive(Clone, Copy, Debug)]
+enum Made {
+    Yes,
+    /// Not yet: all slots of a layer but those from one number to another, which an edit needs no list for.
+    Except(Kv, [u32; 2]),
+    /// Never: the layer was edited by it.
+    Spent,
 }
 
 /// What handles stand for.
@@ -65,10 +77,6 @@ impl Handles {
         }
     }
 
-    pub fn set(&self, set: Set) -> Result<ListsAt> {
-        self.listed(set).map(|listed| listed.at)
-    }
-
     /// All numbers of a set are below `limit`.
     pub fn bound(&mut self, set: Set, limit: u32) {
         if let Some(listed) = self.sets.get_mut(set.0 as usize) {
@@ -78,6 +86,32 @@ impl Handles {
 
     pub fn listed(&self, set: Set) -> Result<Listed> {
         self.sets.get(set.0 as usize).copied().ok_or(Error::State("a set handle outlived its pass"))
+    }
+
+    /// A set is all slots of a layer but those from one number to another; its lists are made when they are asked for.
+    pub fn defer(&mut self, set: Set, kv: Kv, gone: [u32; 2]) {
+        if let Some(listed) = self.sets.get_mut(set.0 as usize) {
+            listed.made = Made::Except(kv, gone);
+        }
+    }
+
+    /// What a set of a layer leaves out, if there are no lists of it; from now on there never are.
+    pub fn spend(&mut self, set: Set, kv: Kv) -> Option<[u32; 2]> {
+        let listed = self.sets.get_mut(set.0 as usize)?;
+        match listed.made {
+            Made::Except(of, gone) if of == kv => {
+                listed.made = Made::Spent;
+                Some(gone)
+            }
+            _ => None,
+        }
+    }
+
+    /// Sets of a layer that have no lists yet.
+    fn deferred(&self, kv: Kv) -> Vec<Set> {
+        let sets =
+            self.sets.iter().zip(0..).filter(|(listed, _)| matches!(listed.made, Made::Except(of, _) if of == kv));
+        sets.map(|(_, number)| Set(number)).collect()
     }
 }
 
@@ -118,7 +152,28 @@ impl Gpu {
         let most = most.min(limit);
         self.make_room(u64::from(groups) * (u64::from(most) + 1))?;
         let at = self.memory.lists(groups, most)?;
-        Ok((self.handles.add_set(Listed { at, limit }), at))
+        Ok((self.handles.add_set(Listed { at, limit, made: Made::Yes }), at))
+    }
+
+    /// A set whose lists are in the memory.
+    pub(super) fn listed(&mut self, set: Set) -> Result<Listed> {
+        let listed = self.handles.listed(set)?;
+        match listed.made {
+            Made::Yes => {}
+            Made::Except(kv, [low, high]) => {
+                let slots = self.memory.slots(kv);
+                let rule = Rule::Except(low, high);
+                self.record(|on, burst| rule.record(burst, &on.memory.words, slots, listed.limit, listed.at))?;
+                self.handles.sets[set.0 as usize].made = Made::Yes;
+            }
+            Made::Spent => return Err(Error::State("a set handle outlived the slots it names")),
+        }
+        Ok(listed)
+    }
+
+    /// Makes the lists of a layer's sets, before its slots change their numbers.
+    pub(super) fn list_all(&mut self, kv: Kv) -> Result<()> {
+        self.handles.deferred(kv).into_iter().try_for_each(|set| self.listed(set).map(|_| ()))
     }
 }
 
@@ -193,7 +248,7 @@ impl Gpu {
     /// # Errors
     /// As [`scores`](Gpu::scores).
     pub fn lists(&mut self, set: Set) -> Result<Vec<Vec<u32>>> {
-        let lists = self.handles.set(set)?;
+        let lists = self.listed(set)?.at;
         let words = self.look(lists.at, lists.groups * lists.stride)?;
         let of = |words: &[u32]| words[1..][..words[0] as usize].to_vec();
         Ok(words.chunks_exact(lists.stride as usize).map(of).collect())

@@ -15,7 +15,7 @@ pub struct Args {
 /// Runs it.
 pub fn run(args: &Args) -> Result<()> {
     vulkan::ensure()?;
-    // As tests are built: the adapter does the work, and a release build takes minutes.
-    let what = ["run", "--profile", "test", "--features", "gpu", "--example", "gpu", "--", "--rounds"];
+    // As tests are built, so that these have it: the adapter does the work, and a release build takes minutes.
+    let what = ["run", "--profile", "test", "--features", "cli,gpu", "--example", "gpu", "--", "--rounds"];
     sh::run(sh::cargo().args(what).arg(args.rounds.to_string()))
 }

@@ -8,12 +8,12 @@ use std::{ops::Range, rc::Rc};
 use bytemuck::Pod;
 use wgpu::{BindGroupEntry, BindingResource, BufferBinding, ComputePass};
 
-use super::{Buffer, Device, Kernel, Pending};
+use super::{Buffer, Device, Kernel, Pending, links::Links};
 use crate::{Error, Result};
 
 /// Bytes from one dispatch's parameters to the next: the least that a dynamic offset may be a multiple of everywhere.
 pub(super) const SLOT: u64 = 256;
-/// Dispatches that are submitted at once: some ten tokens of thirty layers, or a good part of a long prompt.
+/// Slots that are submitted at once: some ten tokens of thirty layers, or a good part of a long prompt.
 const MOST: u64 = 2048;
 
 /// What was asked of a device.
@@ -40,6 +40,8 @@ pub struct Burst {
     /// Parameters so far, [`SLOT`] bytes a dispatch.
     slots: Vec<u8>,
     dispatches: u64,
+    /// Steps that wait for one more.
+    links: Links,
     reads: Vec<(Buffer, Range<u64>)>,
 }
 
@@ -55,7 +57,16 @@ impl Device {
     pub fn burst(self: &Rc<Device>) -> Burst {
         let (encoder, pass) = record(self);
         let params = self.pipelines.borrow_mut().params(&self.device, SLOT * MOST);
-        Burst { device: Rc::clone(self), encoder, pass, params, slots: Vec::new(), dispatches: 0, reads: Vec::new() }
+        Burst {
+            device: Rc::clone(self),
+            encoder,
+            pass,
+            params,
+            slots: Vec::new(),
+            dispatches: 0,
+            links: Links::default(),
+            reads: Vec::new(),
+        }
     }
 }
 
@@ -79,17 +90,59 @@ impl Burst {
         buffers: &[&Buffer],
         groups: [u32; 3],
     ) -> Result<()> {
-        if buffers.len() != kernel.buffers || groups.iter().any(|&n| n > 65535) || size_of::<P>() as u64 > SLOT {
+        // Steps may wait for their next while others work on other buffers.
+        if buffers.iter().any(|buffer| self.links.binds(buffer)) {
+            self.flush()?;
+        }
+        let mut bytes = bytemuck::bytes_of(params).to_vec();
+        bytes.resize(SLOT as usize, 0);
+        self.put(kernel, &bytes, buffers, groups)
+    }
+
+    /// Records a step over `groups` groups of at most `columns` columns; `inputs` are its scores and log-sum-exps. It joins
+    /// those before it where it can.
+    ///
+    /// # Errors
+    /// As [`dispatch`](Burst::dispatch).
+    pub fn step<P: Pod>(
+        &mut self,
+        step: (usize, u32),
+        params: &P,
+        memory: &Buffer,
+        inputs: &[&Buffer],
+        [groups, columns]: [u32; 2],
+    ) -> Result<()> {
+        if groups == 0 {
+            return Ok(());
+        }
+        if !self.links.takes(memory, inputs, groups, columns) {
+            self.flush()?;
+        }
+        self.links.add(step, bytemuck::bytes_of(params), memory, inputs, [groups, columns]);
+        Ok(())
+    }
+
+    /// Dispatches the steps that wait.
+    fn flush(&mut self) -> Result<()> {
+        let Some(ready) = self.links.take() else { return Ok(()) };
+        let kernel = self.device.chain(&ready.chain)?;
+        let buffers: Vec<&Buffer> = ready.buffers.iter().collect();
+        self.put(&kernel, &ready.params, &buffers, [ready.cells, 1, 1])
+    }
+
+    fn put(&mut self, kernel: &Kernel, params: &[u8], buffers: &[&Buffer], groups: [u32; 3]) -> Result<()> {
+        let size = kernel.slots * SLOT;
+        if buffers.len() != kernel.buffers || groups.iter().any(|&n| n > 65535) || params.len() as u64 != size {
             let want = format!("{} buffers, at most 65535 groups", kernel.buffers);
             return Err(Error::Shape { op: kernel.name, want, got: format!("{} buffers, {groups:?}", buffers.len()) });
         }
         if groups.contains(&0) {
             return Ok(());
         }
-        if self.dispatches == MOST {
+        if self.slots.len() as u64 + size > SLOT * MOST {
             self.submit_some()?;
         }
-        let params_binding = BufferBinding { buffer: &self.params, offset: 0, size: wgpu::BufferSize::new(SLOT) };
+        let params_binding = BufferBinding { buffer: &self.params, offset: 0, size: wgpu::BufferSize::new(size) };
         let resources = buffers.iter().map(|buffer| buffer.raw.as_entire_binding());
         let resources = [BindingResource::Buffer(params_binding)].into_iter().chain(resources);
         let entries: Vec<_> =
@@ -100,8 +153,7 @@ impl Burst {
             entries: &entries,
         });
         let at = self.slots.len();
-        self.slots.extend_from_slice(bytemuck::bytes_of(params));
-        self.slots.resize(at + SLOT as usize, 0);
+        self.slots.extend_from_slice(params);
         self.pass.set_pipeline(&kernel.pipeline);
         self.pass.set_bind_group(0, &group, &[at as u32]);
         self.pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
@@ -127,6 +179,7 @@ impl Burst {
     /// # Errors
     /// As [`Device::write`].
     pub fn write<T: Pod>(&mut self, buffer: &Buffer, first: u64, values: &[T]) -> Result<()> {
+        self.flush()?;
         if self.dispatches > 0 {
             self.submit_some()?;
         }
@@ -138,6 +191,7 @@ impl Burst {
     /// # Errors
     /// [`Error::Gpu`] when the device is lost or refused something.
     pub fn copy(mut self, from: &Buffer, to: &Buffer, ranges: &[(u32, u32, u32)]) -> Result<()> {
+        self.flush()?;
         let (mut encoder, pass) = record(&self.device);
         drop(std::mem::replace(&mut self.pass, pass));
         std::mem::swap(&mut encoder, &mut self.encoder);
@@ -176,6 +230,7 @@ impl Burst {
     /// # Errors
     /// [`Error::Gpu`] when the device is lost or refused something, [`Error::Memory`].
     pub fn submit(mut self) -> Result<Pending> {
+        self.flush()?;
         let (mut encoder, pass) = record(&self.device);
         // The copies must come after the pass has ended, in its own encoder.
         drop(std::mem::replace(&mut self.pass, pass));

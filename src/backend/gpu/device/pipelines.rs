@@ -5,13 +5,18 @@ use std::{collections::HashMap, rc::Rc};
 use wgpu::{BindGroupLayoutEntry, BindingType, BufferBindingType, BufferUsages, ShaderStages};
 
 use super::{Device, burst::SLOT};
-use crate::{Result, backend::gpu::Shader};
+use crate::{
+    Result,
+    backend::gpu::{Chain, Shader},
+};
 
 /// A compiled shader.
 pub struct Kernel {
     pub(crate) name: &'static str,
     pub(crate) pipeline: wgpu::ComputePipeline,
     pub(crate) layout: wgpu::BindGroupLayout,
+    /// Slots of parameters.
+    pub(super) slots: u64,
     /// Buffers it binds besides its parameters.
     pub(crate) buffers: usize,
 }
@@ -20,6 +25,7 @@ pub struct Kernel {
 #[derive(Default)]
 pub(crate) struct Pipelines {
     made: HashMap<(&'static str, Vec<u32>), Rc<Kernel>>,
+    chains: HashMap<Chain, Rc<Kernel>>,
     params: Option<wgpu::Buffer>,
 }
 
@@ -48,25 +54,41 @@ impl Device {
         if let Some(kernel) = self.pipelines.borrow().made.get(&key) {
             return Ok(Rc::clone(kernel));
         }
-        let kernel = Rc::new(self.compile(shader, constants));
+        let buffers = [usize::from(shader.memory), shader.inputs, shader.outputs];
+        let kernel = Rc::new(self.compile(shader.name, shader.text(constants), 1, buffers));
         self.faults.check()?;
         self.pipelines.borrow_mut().made.insert(key, Rc::clone(&kernel));
         Ok(kernel)
     }
 
-    fn compile(&self, shader: &'static Shader, constants: &[u32]) -> Kernel {
-        let label = Some(shader.name);
+    /// The kernel of a chain.
+    ///
+    /// # Errors
+    /// As [`kernel`](Device::kernel).
+    pub fn chain(&self, chain: &Chain) -> Result<Rc<Kernel>> {
+        if let Some(kernel) = self.pipelines.borrow().chains.get(chain) {
+            return Ok(Rc::clone(kernel));
+        }
+        let inputs = if chain.inputs() { 2 } else { 0 };
+        let kernel = Rc::new(self.compile("chain", chain.text(), chain.0.len() as u64, [1, inputs, 0]));
+        self.faults.check()?;
+        self.pipelines.borrow_mut().chains.insert(chain.clone(), Rc::clone(&kernel));
+        Ok(kernel)
+    }
+
+    /// Compiles what has so many slots of parameters, and buffers: the shared memory, those it reads, those it writes.
+    fn compile(&self, name: &'static str, text: String, slots: u64, [memory, inputs, outputs]: [usize; 3]) -> Kernel {
+        let label = Some(name);
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label,
-            source: wgpu::ShaderSource::Wgsl(shader.text(constants).into()),
+            source: wgpu::ShaderSource::Wgsl(text.into()),
         });
-        let uniform = (BufferBindingType::Uniform, true, wgpu::BufferSize::new(SLOT));
-        let inputs = (BufferBindingType::Storage { read_only: true }, false, None);
-        let outputs = (BufferBindingType::Storage { read_only: false }, false, None);
-        let kinds = std::iter::once(uniform)
-            .chain(std::iter::repeat_n(outputs, usize::from(shader.memory)))
-            .chain(std::iter::repeat_n(inputs, shader.inputs))
-            .chain(std::iter::repeat_n(outputs, shader.outputs));
+        let read = (BufferBindingType::Storage { read_only: true }, false, None);
+        let written = (BufferBindingType::Storage { read_only: false }, false, None);
+        let kinds = std::iter::once((BufferBindingType::Uniform, true, wgpu::BufferSize::new(slots * SLOT)))
+            .chain(std::iter::repeat_n(written, memory))
+            .chain(std::iter::repeat_n(read, inputs))
+            .chain(std::iter::repeat_n(written, outputs));
         let entries: Vec<_> = kinds
             .zip(0..)
             .map(|((ty, has_dynamic_offset, min_binding_size), binding)| BindGroupLayoutEntry {
@@ -91,11 +113,6 @@ impl Device {
             compilation_options: wgpu::PipelineCompilationOptions::default(),
             cache: None,
         });
-        Kernel {
-            name: shader.name,
-            pipeline,
-            layout,
-            buffers: usize::from(shader.memory) + shader.inputs + shader.outputs,
-        }
+        Kernel { name, pipeline, layout, slots, buffers: memory + inputs + outputs }
     }
 }

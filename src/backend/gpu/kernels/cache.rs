@@ -21,6 +21,8 @@ pub(crate) struct Keep<'a> {
     pub stored: Stored<'a>,
     pub slots: SlotsAt,
     pub kept: ListsAt,
+    /// In place of lists: all are kept but the slots from one number to another.
+    pub gone: Option<[u32; 2]>,
     /// Words of the score columns' slot 0 of KV head 0.
     pub columns: [Option<u32>; 2],
     /// Word of the new count of KV head 0.
@@ -36,6 +38,7 @@ struct KeepParams {
     kv: [u32; 2],
     words: u32,
     new_count: u32,
+    gone: [u32; 2],
 }
 
 impl Keep<'_> {
@@ -45,11 +48,12 @@ impl Keep<'_> {
         let [a, b] = self.columns.map(|column| column.unwrap_or(u32::MAX));
         let params = KeepParams {
             slots: self.slots,
-            kept: self.kept,
+            kept: if self.gone.is_some() { ListsAt::zeroed() } else { self.kept },
             columns: [a, b, u32::MAX, u32::MAX],
             kv: [self.stored.rows.first, self.stored.rows.stride],
             words,
             new_count: self.new_count,
+            gone: self.gone.unwrap_or_default(),
         };
         let kernel = burst.device().kernel(&KEEP, &[])?;
         let groups = [words.div_ceil(8), self.heads.kv, 1];

@@ -4,7 +4,8 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{
     Heads, Rows,
-    shaders::{CHANGE, DERIVE, KEY_NORMS},
+    shaders::KEY_NORMS,
+    steps::{CHANGE, DERIVE},
 };
 use crate::{
     Result,
@@ -14,9 +15,6 @@ use crate::{
     },
     ops::{Fresh, Pooling, Reduce},
 };
-
-/// Columns of a workgroup.
-const LANES: u32 = 64;
 
 /// What becomes of a table by KV head.
 #[derive(Clone, Copy)]
@@ -49,8 +47,7 @@ impl Change {
             Change::Halve => (4, changed, 0.0),
         };
         let params = ChangeParams { changed, source, slots, value: value.to_bits() };
-        let kernel = burst.device().kernel(&CHANGE, &[op])?;
-        burst.dispatch(&kernel, &params, &[memory], [most.div_ceil(LANES), changed.groups(), 1])
+        burst.step((CHANGE, op), &params, memory, &[], [changed.groups(), most])
     }
 }
 
@@ -94,8 +91,7 @@ impl Derive {
             Derive::Block(size) => (8, 0.0, size, 0),
         };
         let params = DeriveParams { source, result, number, count, newest };
-        let kernel = burst.device().kernel(&DERIVE, &[op])?;
-        burst.dispatch(&kernel, &params, &[memory], [most.div_ceil(LANES), result.groups(), 1])
+        burst.step((DERIVE, op), &params, memory, &[], [result.groups(), most])
     }
 }
 
@@ -121,6 +117,6 @@ impl KeyNorms<'_> {
     pub fn record(&self, burst: &mut Burst, memory: &Buffer, norms: TableAt) -> Result<()> {
         let params = NormsParams { norms, kv: [self.rows.first, self.rows.stride], words: self.heads.dim / 2 };
         let kernel = burst.device().kernel(&KEY_NORMS, &[])?;
-        burst.dispatch(&kernel, &params, &[memory, self.k], [self.slots.div_ceil(LANES), self.heads.kv, 1])
+        burst.dispatch(&kernel, &params, &[memory, self.k], [self.slots.div_ceil(64), self.heads.kv, 1])
     }
 }

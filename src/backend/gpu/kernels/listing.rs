@@ -2,7 +2,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::shaders::{LISTED, LISTING, MARK};
+use super::{
+    shaders::LISTED,
+    steps::{LISTING, MARK},
+};
 use crate::{
     Result,
     backend::gpu::{
@@ -88,8 +91,7 @@ impl Rule {
                 7
             }
         };
-        let kernel = burst.device().kernel(&LISTING, &[op])?;
-        burst.dispatch(&kernel, &params, &[memory], [lists.groups, 1, 1])
+        burst.step((LISTING, op), &params, memory, &[], [lists.groups, limit])
     }
 }
 
@@ -150,8 +152,7 @@ pub(crate) fn mark(
 ) -> Result<()> {
     let params =
         MarkParams { lists, table, inside: inside.to_bits(), outside: outside.to_bits(), ..MarkParams::zeroed() };
-    let kernel = burst.device().kernel(&MARK, &[0])?;
-    burst.dispatch(&kernel, &params, &[memory], [columns.div_ceil(64), lists.groups, 1])
+    burst.step((MARK, 0), &params, memory, &[], [lists.groups, columns])
 }
 
 /// Records the positions of listed slots.
@@ -163,6 +164,5 @@ pub(crate) fn positions(
     positions: ListsAt,
 ) -> Result<()> {
     let params = MarkParams { slots, lists, positions, ..MarkParams::zeroed() };
-    let kernel = burst.device().kernel(&MARK, &[1])?;
-    burst.dispatch(&kernel, &params, &[memory], [lists.most.div_ceil(64).max(1), lists.groups, 1])
+    burst.step((MARK, 1), &params, memory, &[], [lists.groups, lists.most])
 }

@@ -2,10 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{
-    Heads, Stored,
-    shaders::{MASS, MASS_ROWS},
-};
+use super::{Heads, Stored, shaders::MASS_ROWS, steps::MASS};
 use crate::{
     Result,
     backend::gpu::{
@@ -53,8 +50,8 @@ impl StepMass<'_> {
             slots: self.slots.count,
             kv_heads: self.heads.kv,
         };
-        let kernel = burst.device().kernel(&MASS, &[])?;
-        burst.dispatch(&kernel, &params, &[memory, self.scores, self.lse], [self.mass.groups(), 1, 1])
+        let inputs = [self.scores, self.lse];
+        burst.step((MASS, 0), &params, memory, &inputs, [self.mass.groups(), self.stride])
     }
 }
 

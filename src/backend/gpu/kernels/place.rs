@@ -2,7 +2,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::shaders::{COVER, PLACE, SPREAD};
+use super::{
+    shaders::{COVER, SPREAD},
+    steps::PLACE,
+};
 use crate::{
     Result,
     backend::gpu::{
@@ -31,8 +34,7 @@ pub(crate) fn rank(
 ) -> Result<()> {
     let [first, then] = keys.map(|key| key.unwrap_or_else(TableAt::zeroed));
     let params = PlaceParams { first, then, places, ..PlaceParams::zeroed() };
-    let kernel = burst.device().kernel(&PLACE, &[0])?;
-    burst.dispatch(&kernel, &params, &[memory], [columns.div_ceil(64), places.groups(), 1])
+    burst.step((PLACE, 0), &params, memory, &[], [places.groups(), columns])
 }
 
 /// Records minus the best place of every column, of at most `columns`, in any group's order of those it lists.
@@ -45,8 +47,7 @@ pub(crate) fn best_place(
     columns: u32,
 ) -> Result<()> {
     let params = PlaceParams { first: scores, lists, places, ..PlaceParams::zeroed() };
-    let kernel = burst.device().kernel(&PLACE, &[1])?;
-    burst.dispatch(&kernel, &params, &[memory], [columns.div_ceil(64), 1, 1])
+    burst.step((PLACE, 1), &params, memory, &[], [1, columns])
 }
 
 #[repr(C)]

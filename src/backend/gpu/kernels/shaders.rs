@@ -34,6 +34,7 @@ macro_rules! file {
         include_str!(concat!("../../../kernels/", $name, ".wgsl"))
     };
 }
+pub(super) use file;
 
 /// Split-K decode over all slots, a list of slots or a list of blocks.
 pub(crate) const ATTEND_LISTED: Shader = Shader {
@@ -129,23 +130,9 @@ pub(crate) const KEEP: Shader = over_memory!("keep", ["ordered", "keep"], 0, 2, 
 pub(crate) const QUANTISE: Shader = over_memory!("quantise", ["quantise"], 0, 5, &["HEAD"], &[&[64], &[128], &[16]]);
 /// Listed rows side by side.
 pub(crate) const GATHER: Shader = over_memory!("gather", ["gather"], 2, 2, &[], &[&[]]);
-/// Mass of a decode step, and of several rows.
-pub(crate) const MASS: Shader = over_memory!("mass", ["mass"], 2, 0, &[], &[&[]]);
+/// Mass of several rows.
 pub(crate) const MASS_ROWS: Shader =
     over_memory!("mass_rows", ["looks", "mass_rows"], 3, 0, &["HEAD"], &[&[64], &[128]]);
-/// The best columns.
-pub(crate) const TOP_K: Shader = over_memory!("top_k", ["ordered", "top_k"], 0, 0, &[], &[&[]]);
-/// Columns of tables, changed or made of others; the constant numbers what is done.
-pub(crate) const CHANGE: Shader =
-    over_memory!("change", ["numbers", "change"], 0, 0, &["OP"], &[&[0], &[1], &[2], &[3], &[4]]);
-pub(crate) const DERIVE: Shader = over_memory!(
-    "derive",
-    ["numbers", "precise", "derive"],
-    0,
-    0,
-    &["OP"],
-    &[&[0], &[1], &[2], &[3], &[4], &[5], &[6], &[7], &[8]]
-);
 /// Norms of the keys.
 pub(crate) const KEY_NORMS: Shader = over_memory!("key_norms", ["key_norms"], 1, 0, &[], &[&[]]);
 /// Slots by what is known of their tokens: of pictures, or of rounds.
@@ -173,13 +160,9 @@ pub(crate) const NEAREST: Shader =
 pub(crate) const FOLD_MOVES: Shader = over_memory!("fold_moves", ["ordered", "sums", "fold_moves"], 0, 0, &[], &[&[]]);
 pub(crate) const FOLD: Shader = over_memory!("fold", ["ordered", "fold"], 0, 2, &["HOW"], &[&[0], &[1], &[2], &[3]]);
 
-/// Lists by a rule, and what is made of lists number by number.
-pub(crate) const LISTING: Shader =
-    over_memory!("listing", ["ordered", "listing"], 0, 0, &["OP"], &[&[0], &[1], &[2], &[3], &[4], &[5], &[6], &[7]]);
+/// Numbers of the host as a list.
 pub(crate) const LISTED: Shader = over_memory!("listed", ["listed"], 0, 0, &[], &[&[]]);
-pub(crate) const MARK: Shader = over_memory!("mark", ["mark"], 0, 0, &["OP"], &[&[0], &[1]]);
-/// Places in an order, how many columns cover a share, places that groups compete for.
-pub(crate) const PLACE: Shader = over_memory!("place", ["place"], 0, 0, &["OP"], &[&[0], &[1]]);
+/// How many columns cover a share, and places that groups compete for.
 pub(crate) const COVER: Shader = over_memory!("cover", ["ordered", "cover"], 0, 0, &[], &[&[]]);
 pub(crate) const SPREAD: Shader = over_memory!("spread", ["ordered", "spread"], 0, 0, &["OP"], &[&[0], &[1]]);
 
@@ -196,17 +179,10 @@ pub const SHADERS: &[&Shader] = &[
     &KEEP,
     &GATHER,
     &QUANTISE,
-    &MASS,
     &MASS_ROWS,
-    &TOP_K,
-    &LISTING,
     &LISTED,
-    &MARK,
-    &PLACE,
     &COVER,
     &SPREAD,
-    &CHANGE,
-    &DERIVE,
     &KEY_NORMS,
     &TAGGED,
     &BY_ROUND,

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::shaders::TOP_K;
+use super::steps::TOP_K;
 use crate::{
     Result,
     backend::gpu::{
@@ -70,7 +70,6 @@ impl TopK {
             most: self.most,
             mode: self.mode as u32,
         };
-        let kernel = burst.device().kernel(&TOP_K, &[])?;
-        burst.dispatch(&kernel, &params, &[memory], [lists.groups, 1, 1])
+        burst.step((TOP_K, 0), &params, memory, &[], [lists.groups, lists.most])
     }
 }

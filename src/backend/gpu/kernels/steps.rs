@@ -1,0 +1,95 @@
+//! Steps: what one workgroup does for one group of a table. Steps that follow each other become one dispatch, a *chain*,
+//! whose workgroups have a *cell* each: the groups of every step that need nothing of other cells.
+
+use super::shaders::file;
+
+/// A function of a file in `src/kernels`, called with its parameters, what it does, a group, and the invocation.
+pub struct Step {
+    /// The function, and the file without its end.
+    pub name: &'static str,
+    /// The struct of its parameters.
+    params: &'static str,
+    text: &'static str,
+    /// How many things it can do.
+    pub ops: u32,
+    /// Whether it reads the scores and log-sum-exps of a decode step.
+    pub inputs: bool,
+}
+
+macro_rules! step {
+    ($name:literal, $params:literal, $ops:literal, $inputs:literal) => {
+        Step { name: $name, params: $params, text: file!($name), ops: $ops, inputs: $inputs }
+    };
+}
+
+/// Mass of a decode step.
+pub(crate) const MASS: usize = 0;
+/// Columns of tables, changed or made of others.
+pub(crate) const CHANGE: usize = 1;
+pub(crate) const DERIVE: usize = 2;
+/// Places in an order.
+pub(crate) const PLACE: usize = 3;
+/// The best columns.
+pub(crate) const TOP_K: usize = 4;
+/// Lists by a rule, and what is made of lists number by number.
+pub(crate) const LISTING: usize = 5;
+pub(crate) const MARK: usize = 6;
+
+/// All steps.
+pub const STEPS: [Step; 7] = [
+    step!("mass", "Mass", 1, true),
+    step!("change", "Change", 5, false),
+    step!("derive", "Derive", 9, false),
+    step!("place", "Place", 2, false),
+    step!("top_k", "TopK", 1, false),
+    step!("listing", "Listing", 8, false),
+    step!("mark", "Mark", 2, false),
+];
+
+/// What every step may use.
+const SHARED: [&str; 4] = [file!("memory"), file!("ordered"), file!("numbers"), file!("precise")];
+/// Bytes of a step's parameters; behind them its groups in a cell.
+pub(crate) const PARAMS: usize = 240;
+
+/// Steps that are one dispatch: each with what it does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Chain(pub Vec<(usize, u32)>);
+
+impl Chain {
+    /// Whether a step reads the scores and log-sum-exps of a decode step.
+    #[must_use]
+    pub fn inputs(&self) -> bool {
+        self.0.iter().any(|(step, _)| STEPS[*step].inputs)
+    }
+
+    /// The whole WGSL: the files of the steps, and a kernel that calls one after the other.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let (mut params, mut calls) = (String::new(), String::new());
+        for (i, (step, op)) in self.0.iter().enumerate() {
+            let Step { name, params: own, .. } = STEPS[*step];
+            params += &format!("    @align(16) @size({PARAMS}) step{i}: {own},\n    @size(16) groups{i}: u32,\n");
+            calls += &format!(
+                "    for (var i = 0u; i < chain.groups{i}; i++) {{
+        {name}(chain.step{i}, {op}u, workgroup.x * chain.groups{i} + i, own);
+        storageBarrier();
+        workgroupBarrier();
+    }}\n"
+            );
+        }
+        let files = STEPS.iter().enumerate().filter(|(i, _)| self.0.iter().any(|(step, _)| step == i));
+        SHARED.into_iter().chain(files.map(|(_, step)| step.text)).collect::<String>()
+            + &format!(
+                "
+struct Chain {{
+{params}}}
+
+@group(0) @binding(0) var<uniform> chain: Chain;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) own: u32) {{
+{calls}}}
+"
+            )
+    }
+}
