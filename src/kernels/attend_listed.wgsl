@@ -97,7 +97,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             scores[(head + g) * params.scores_stride + params.skipped + index] = score[g];
         }
     }
-    tile_softmax(own, score);
+    tile_softmax(own, score, 1.0, 0.0);
 
     let part = own / WORDS;
     if part < PARTS {
@@ -110,5 +110,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             tile_add(weights[i], halves(packed.xy), halves(packed.zw));
         }
     }
+    tile_share(own);
     tile_write(own, tile, next);
 }

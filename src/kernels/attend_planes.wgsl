@@ -35,13 +35,32 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>; // [rows, heads, tiles, HEAD + 2]
 @group(0) @binding(6) var<storage, read_write> scores: array<f32>; // [heads, scores_stride], by slot
 
-// What the zeros of the key group add to every score, in as many sums as a tile has slots.
+// What the zeros of the key group add to every score, in as many sums as a tile has slots. Weights are the same without, so
+// only what leaves the tile needs it.
 var<workgroup> zeros: array<vec4<f32>, TILE>;
 
+// The sum of `count` of them.
+fn zero_score(count: u32) -> vec4<f32> {
+    var sum = zeros[0];
+    for (var i = 1u; i < count; i++) {
+        sum += zeros[i];
+    }
+    return sum;
+}
+
+// Eight codes, those of channel c of each four times 16^c: so one shift serves all, and UNIT takes the powers out again,
+// which are exact.
+const MASKS: vec4<u32> = vec4<u32>(0xfu, 0xf0u, 0xf00u, 0xf000u);
+const UNIT: vec4<f32> = vec4<f32>(1.0, 0.0625, 0.00390625, 0.000244140625);
+
 fn nibbles(word: u32) -> array<vec4<f32>, 2> {
-    let low = (vec4<u32>(word) >> vec4<u32>(0u, 4u, 8u, 12u)) & vec4<u32>(15u);
-    let high = (vec4<u32>(word) >> vec4<u32>(16u, 20u, 24u, 28u)) & vec4<u32>(15u);
+    let low = vec4<i32>(vec4<u32>(word) & MASKS);
+    let high = vec4<i32>(vec4<u32>(word >> 16u) & MASKS);
     return array<vec4<f32>, 2>(vec4<f32>(low), vec4<f32>(high));
+}
+
+fn in_units(sum: mat4x4<f32>, zero: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(sum[0] + zero, sum[1] * UNIT.y + zero, sum[2] * UNIT.z + zero, sum[3] * UNIT.w + zero);
 }
 
 fn key_codes(at: u32) -> array<vec4<f32>, 2> {
@@ -94,7 +113,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             heads[g] = q[params.q_first + (head + g) * HEAD + i] * params.scale;
         }
         let own_grid = grid(key_grids + i);
-        query[i / 4u][i % 4u] = heads * own_grid.x;
+        query[i / 4u][i % 4u] = heads * own_grid.x * UNIT[i % 4u];
         zero += heads * own_grid.y;
     }
     zeros[own] = zero;
@@ -102,29 +121,55 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var score = vec4<f32>(NONE);
     if own < count {
         score = vec4<f32>();
-        for (var i = 0u; i < min(TILE, HEAD); i++) {
-            score += zeros[i];
-        }
         for (var word = 0u; word < WORDS; word++) {
             let key = key_codes((codes + first + own) * WORDS + word);
             score += query[2u * word] * key[0] + query[2u * word + 1u] * key[1];
         }
-        for (var g = 0u; g < GROUP && params.scores_stride > 0u; g++) {
-            scores[(head + g) * params.scores_stride + first + own] = score[g];
+        if params.scores_stride > 0u {
+            let kept = score + zero_score(TILE);
+            for (var g = 0u; g < GROUP; g++) {
+                scores[(head + g) * params.scores_stride + first + own] = kept[g];
+            }
         }
     }
-    tile_softmax(own, score);
-
     let part = own / WORDS;
     let word = own % WORDS;
-    let value_grids = params.value_grid_first + kv * params.value_grid_stride;
     let per_slot = HEAD / params.channels;
-    if part < PARTS {
+    let value_grids = params.value_grid_first + kv * params.value_grid_stride + first * per_slot;
+    // One grid a slot goes with its weight, and a code is multiplied once.
+    var slot_grid = vec2<f32>(1.0, 0.0);
+    if per_slot == 1u && own < count {
+        slot_grid = grid(value_grids + own);
+    }
+    tile_softmax(own, score, slot_grid.x, slot_grid.y);
+
+    if part < PARTS && per_slot == 1u {
         for (var i = part; i < count; i += PARTS) {
             let value = value_codes((codes + first + i) * WORDS + word);
-            let own_grid = grid(value_grids + (first + i) * per_slot + 8u * word / params.channels);
-            tile_add(weights[i], value[0] * own_grid.x + own_grid.y, value[1] * own_grid.x + own_grid.y);
+            tile_add(weights[i], value[0], value[1]);
         }
+    }
+    var zero_sum = vec4<f32>();
+    if part < PARTS && per_slot > 1u {
+        let own_grids = value_grids + 8u * word / params.channels;
+        for (var i = part; i < count; i += PARTS) {
+            let value = value_codes((codes + first + i) * WORDS + word);
+            let own_grid = grid(own_grids + i * per_slot);
+            tile_add(weights[i] * own_grid.x, value[0], value[1]);
+            zero_sum += weights[i] * own_grid.y;
+        }
+    }
+    low = in_units(low, zero_sum);
+    high = in_units(high, zero_sum);
+    if own < WORDS {
+        // Nobody else reads these any more.
+        for (var i = own + WORDS; i < TILE; i += WORDS) {
+            zeros[own] += zeros[i];
+        }
+    }
+    tile_share(own);
+    if own < GROUP {
+        top += zero_score(WORDS);
     }
     tile_write(own, tile, next);
 }

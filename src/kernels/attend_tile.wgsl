@@ -13,25 +13,36 @@ const PARTS: u32 = TILE / WORDS;
 
 var<workgroup> query: array<mat4x4<f32>, HEAD / 4u>; // a column a channel, a row a query head
 var<workgroup> weights: array<vec4<f32>, TILE>;
+var<workgroup> tops: array<vec4<f32>, WORDS>;
 var<workgroup> sums: array<mat4x4<f32>, 2u * TILE>; // [PARTS, HEAD / 4], as `query`
-var<workgroup> totals: array<vec4<f32>, PARTS>;
+// Of each slot its weight, and what it adds to every channel; then sums of these.
+var<workgroup> shares: array<mat2x4<f32>, TILE>;
 
 var<private> top: vec4<f32>;
-var<private> total: vec4<f32>;
 var<private> low: mat4x4<f32>; // sums of the first four channels, as `query`
 var<private> high: mat4x4<f32>;
 
-// Turns the scores in `weights`, NONE where no slot is seen, into weights.
-fn tile_softmax(own: u32, score: vec4<f32>) {
+// Makes a slot's scores, NONE where it is not seen, its weights. A number of it that is to be weighted is
+// `step` times what tile_add gets, plus `zero`.
+fn tile_softmax(own: u32, score: vec4<f32>, step: f32, zero: f32) {
     weights[own] = score;
     workgroupBarrier();
-    top = vec4<f32>(NONE);
-    for (var i = 0u; i < TILE; i += 4u) {
-        let pair = max(weights[i], weights[i + 1u]);
-        top = max(top, max(pair, max(weights[i + 2u], weights[i + 3u])));
+    // In two steps: every invocation needs the largest, and reading all scores would cost as much as the keys.
+    var best = vec4<f32>(NONE);
+    for (var i = own % WORDS; i < TILE; i += WORDS) {
+        best = max(best, weights[i]);
+    }
+    if own < WORDS {
+        tops[own] = best;
     }
     workgroupBarrier();
-    weights[own] = select(vec4<f32>(), exp(score - top), score > vec4<f32>(NONE));
+    top = tops[0];
+    for (var i = 1u; i < WORDS; i++) {
+        top = max(top, tops[i]);
+    }
+    let weight = select(vec4<f32>(), exp(score - top), score > vec4<f32>(NONE));
+    weights[own] = weight * step;
+    shares[own] = mat2x4<f32>(weight, weight * zero);
     workgroupBarrier();
 }
 
@@ -39,24 +50,37 @@ fn tile_softmax(own: u32, score: vec4<f32>) {
 fn tile_add(weight: vec4<f32>, first: vec4<f32>, second: vec4<f32>) {
     low += mat4x4<f32>(first.x * weight, first.y * weight, first.z * weight, first.w * weight);
     high += mat4x4<f32>(second.x * weight, second.y * weight, second.z * weight, second.w * weight);
-    total += weight;
+}
+
+// Lets the others see what this invocation added up.
+fn tile_share(own: u32) {
+    if own / WORDS < PARTS {
+        sums[2u * own] = low;
+        sums[2u * own + 1u] = high;
+    }
+    if own < WORDS {
+        var sum = shares[own];
+        for (var i = own + WORDS; i < TILE; i += WORDS) {
+            sum += shares[i];
+        }
+        shares[own] = sum;
+    }
+    workgroupBarrier();
 }
 
 // Adds the parts up, and writes of each query head [HEAD values, sum, largest score]; head 0 at `at`, the others `next`
 // numbers apart.
 fn tile_write(own: u32, at: u32, next: u32) {
-    let part = own / WORDS;
-    if part < PARTS {
-        sums[2u * own] = low;
-        sums[2u * own + 1u] = high;
-        if own % WORDS == 0u {
-            totals[part] = total;
-        }
+    if own >= max(HEAD / 4u, GROUP) {
+        return;
     }
-    workgroupBarrier();
+    var share = shares[0];
+    for (var i = 1u; i < WORDS; i++) {
+        share += shares[i];
+    }
     for (var i = own; i < HEAD / 4u; i += TILE) {
-        var sum = sums[i];
-        for (var p = 1u; p < PARTS; p++) {
+        var sum = mat4x4<f32>(share[1], share[1], share[1], share[1]);
+        for (var p = 0u; p < PARTS; p++) {
             sum += sums[p * (HEAD / 4u) + i];
         }
         let heads = transpose(sum);
@@ -67,11 +91,7 @@ fn tile_write(own: u32, at: u32, next: u32) {
         }
     }
     if own < GROUP {
-        var sum = 0.0;
-        for (var p = 0u; p < PARTS; p++) {
-            sum += totals[p][own];
-        }
-        partials[at + own * next + HEAD] = sum;
+        partials[at + own * next + HEAD] = share[0][own];
         partials[at + own * next + HEAD + 1u] = top[own];
     }
 }
