@@ -6,6 +6,7 @@ use super::Loaded;
 use crate::{
     Error, Result,
     backend::gpu::{Device, DeviceWeights, Gpu},
+    cache::Store,
     engine::Engine,
     method::Method,
     methods::Spec,
@@ -55,7 +56,8 @@ impl Loaded {
             return Err(Error::Unsupported { what: "on a GPU", got, supported });
         }
         let shape = (&self.model.config).into();
-        let gpu = Gpu::new(Rc::clone(&on.device), shape, Some(Rc::clone(&on.weights)), method.retain.positions())?;
+        let (weights, positions) = (Some(Rc::clone(&on.weights)), method.retain.positions());
+        let gpu = Gpu::new(Rc::clone(&on.device), shape, weights, positions, Store::F16)?;
         Ok(Engine::new(self.model.clone(), Box::new(gpu), method, context))
     }
 }

@@ -48,7 +48,7 @@ impl Both {
         let shape = Shape { layers: 2, query_heads: query, kv_heads: kv, head_dim: dim, rope, eps: 1e-5 };
         let weights = Arc::new(Weights::default());
         let cpu = Cpu::new(shape.clone(), weights, positions, Store::F16).unwrap();
-        let gpu = Gpu::new(Rc::clone(device), shape, None, positions).unwrap();
+        let gpu = Gpu::new(Rc::clone(device), shape, None, positions, Store::F16).unwrap();
         let seed = fastrand::Rng::with_seed(5);
         Both { cpu, gpu, seed, query, kv, dim, slots: vec![0; kv], position: 0 }
     }

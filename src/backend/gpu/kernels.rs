@@ -15,15 +15,17 @@ mod place;
 mod quantise;
 mod rope;
 mod shaders;
+mod stored;
 mod tagged;
 mod top_k;
 
-pub use attend::{Decode, DecodeRead, Heads, Lists, Merge, Partials, Rows, Stored};
+pub use attend::{Decode, DecodeRead, Heads, Lists, Merge, Partials};
 pub use attend_planes::{DecodePlanes, PlaneBuffers};
 pub use attend_rows::{Blocks, Counts, Prefill};
 pub use matmul::{Ending, Norm, Product, Stack};
 pub use rope::{Column, RopeTable};
 pub use shaders::{SHADERS, Shader};
+pub use stored::{Rows, Stored};
 
 pub(super) use cache::{Gather, Keep, Turn};
 pub(super) use columns::{Change, Derive, KeyNorms};
@@ -35,5 +37,6 @@ pub(super) use mass::{RowsMass, StepMass};
 pub(super) use place::{Competition, best_place, cover, rank};
 pub(super) use quantise::Quantise;
 pub(super) use rope::Append;
+pub(super) use stored::row_words;
 pub(super) use tagged::{ByRound, TagWords, Tagged};
 pub(super) use top_k::{Mode, TopK};

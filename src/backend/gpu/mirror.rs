@@ -8,7 +8,7 @@ use super::{Gpu, device::Burst, memory::TableAt};
 use crate::{
     Result,
     backend::account::{Accountant, ReadCount, Reading},
-    cache::{Cache, Store},
+    cache::Cache,
     ops::{Kv, PlaneGroups, Read, Set},
     trace::{Kind, Tracer},
 };
@@ -61,9 +61,9 @@ fn set_of(call: &Call) -> Option<Set> {
 }
 
 impl Mirror {
-    pub fn new(layers: usize, kv_heads: usize, query_heads: usize, head_dim: usize) -> Mirror {
+    pub fn new(cache: Cache, query_heads: usize) -> Mirror {
         Mirror {
-            cache: Cache::new(layers, kv_heads, head_dim, Store::Device),
+            cache,
             tracer: Tracer::default(),
             read: ReadCount::default(),
             query_heads,

@@ -5,10 +5,12 @@ use half::f16;
 
 use super::{
     Gpu, device,
+    kernels::row_words,
     memory::{ListsAt, TableAt},
 };
 use crate::{
     Error, Result,
+    cache::Store,
     ops::{Kv, Scores, Set},
 };
 
@@ -136,6 +138,16 @@ impl Gpu {
     }
 }
 
+/// The numbers that words of rows are.
+#[cfg(not(target_arch = "wasm32"))]
+fn numbers(store: Store, words: &[u32]) -> Vec<f32> {
+    if store == Store::F32 {
+        return words.iter().copied().map(f32::from_bits).collect();
+    }
+    let halves = |word: &u32| [*word as u16, (word >> 16) as u16].map(|bits| f16::from_bits(bits).to_f32());
+    words.iter().flat_map(halves).collect()
+}
+
 /// For tests and comparisons: what is on the device in the middle of a pass. Waits, so only natively.
 #[cfg(not(target_arch = "wasm32"))]
 impl Gpu {
@@ -175,7 +187,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::Gpu`].
     pub fn stored_rows(&mut self, kv: Kv, head: u32) -> Result<[Vec<f32>; 2]> {
-        let (rows, words) = (self.rows(kv), u64::from(self.heads.dim / 2));
+        let (rows, words) = (self.rows(kv), u64::from(row_words(self.store, self.heads.dim)));
         let first = u64::from(rows.first + head * rows.stride) * words;
         let live = u64::from(self.live[kv.0 as usize]) * words;
         let mut burst = self.burst.take().unwrap_or_else(|| self.device.burst());
@@ -183,8 +195,7 @@ impl Gpu {
             burst.read(stored, first..first + live)?;
         }
         let words = burst.submit()?.take()?.ok_or(Error::State("natively a burst is waited for"))?;
-        let halves = |word: &u32| [*word as u16, (word >> 16) as u16].map(|bits| f16::from_bits(bits).to_f32());
-        let mut both = words.iter().map(|words| words.iter().flat_map(halves).collect());
+        let mut both = words.iter().map(|words| numbers(self.store, words));
         Ok(std::array::from_fn(|_| both.next().unwrap_or_default()))
     }
 
