@@ -18,6 +18,8 @@ mod shadow;
 mod spread;
 mod tables;
 mod unmasked;
+#[cfg(feature = "gpu")]
+mod view;
 mod weights;
 
 pub use weights::{WeightData, Weights};

@@ -13,7 +13,9 @@ mod device;
 mod estimates;
 mod fold;
 mod kernels;
+mod look;
 mod memory;
+mod merge;
 mod mirror;
 mod ops;
 mod planes;
@@ -25,6 +27,7 @@ mod weights;
 
 pub use device::{Buffer, Burst, Counters, Device, Kernel, Pending, Report};
 pub use kernels::*;
+pub(super) use look::Place;
 pub use weights::DeviceWeights;
 
 use std::rc::Rc;
@@ -66,6 +69,8 @@ pub struct Gpu {
     live: Vec<u32>,
     /// Slots of a layer in two planes, the oldest of every KV head.
     quantised: Vec<u32>,
+    /// Products are with narrower copies of matrices, where there are any.
+    narrow: bool,
     /// Whether what is quantised is compared with what it was.
     measure_noise: bool,
     /// Whether the KV heads of a layer have as many slots each.
@@ -91,6 +96,8 @@ struct PassRows {
     elsewhere: bool,
     /// First row that has attended in the layer at hand.
     attended: Option<u32>,
+    /// Rows of the newest attention.
+    newest: u32,
     /// Numbers of the answer.
     answer: u64,
     /// Widths of the residual stream and of the MLP's hidden rows.
@@ -204,6 +211,7 @@ impl Gpu {
             store,
             live: vec![0; shape.layers],
             quantised: vec![0; shape.layers],
+            narrow: false,
             measure_noise: false,
             planes: None,
             alike: vec![true; shape.layers],
@@ -228,6 +236,26 @@ impl Gpu {
     #[must_use]
     pub fn cache(&self) -> &Cache {
         &self.mirror.cache
+    }
+
+    /// Layers.
+    pub(super) fn layers(&self) -> usize {
+        self.shape.layers
+    }
+
+    /// Query heads.
+    pub(super) fn query_heads(&self) -> usize {
+        self.shape.query_heads
+    }
+
+    /// Whether keys are rotated when they are read, and then rounded to f16.
+    pub(super) fn rounds_turned_keys(&self) -> bool {
+        self.positions == Positions::Slot && self.rope.is_some() && self.store == Store::F16
+    }
+
+    /// How rows are stored.
+    pub(super) fn store_of_rows(&self) -> Store {
+        self.store
     }
 
     /// The device.

@@ -101,3 +101,26 @@ pub fn report(line: &str) {
     let mut out = std::io::stdout();
     std::io::Write::write_all(&mut out, format!("{line}\n").as_bytes()).unwrap();
 }
+
+/// What a future gives that never waits: natively none does.
+pub fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut cx) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => unreachable!("natively nothing is waited for"),
+    }
+}
+
+/// A device, unless this machine has none.
+#[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
+pub fn gpu(test: &str) -> Option<std::rc::Rc<attnscope::backend::gpu::Device>> {
+    match attnscope::backend::gpu::Device::open_now() {
+        Ok(gpu) => Some(std::rc::Rc::new(gpu)),
+        Err(why) => {
+            let required = std::env::var("ATTNSCOPE_GPU").is_ok_and(|value| value == "required");
+            assert!(!required, "gpu: not run, and ATTNSCOPE_GPU=required: {why}");
+            eprintln!("gpu: not run: {test}: {why}");
+            None
+        }
+    }
+}

@@ -62,6 +62,7 @@ impl Gpu {
             Read::Coarse => Gpu::missing("many rows that read one plane")?,
             Read::Rounded(_) => Gpu::missing("rounded reads")?,
         }
+        self.pass.newest = n;
         let first = *self.pass.attended.get_or_insert(rows.start);
         if rows.end == self.pass.rows {
             self.pass.attended = None;

@@ -10,7 +10,7 @@ use crate::{
     backend::account::{Accountant, ReadCount, Reading},
     cache::Cache,
     ops::{Kv, PlaneGroups, Read, Set},
-    trace::{Kind, Tracer},
+    trace::{ALL_HEADS, Detail, Kind, Tracer},
 };
 
 /// A call whose result is known when the pass has come back.
@@ -30,6 +30,8 @@ pub(super) enum Call {
     Note { kv: Kv, what: u8, table: TableAt },
     /// Dropped rows went into kept ones; by KV head pairs of slots, for the trace.
     Fold { kv: Kv, moves: Option<Set> },
+    /// The hosts' attentions were merged, each of so many bytes.
+    Exchange { kv: Kv, hosts: u32, bytes: u32 },
     /// Bounds of pages were read.
     Bounds { kv: Kv, page: u32, recent: u32 },
 }
@@ -154,6 +156,12 @@ impl Mirror {
                 }
                 // Forgets the bounds of its pages.
                 (0..self.cache.layer(kv).len()).for_each(|head| _ = self.cache.head_mut(kv, head));
+            }
+            Call::Exchange { kv, hosts, bytes } => {
+                if self.tracer.detail >= Detail::Sets {
+                    let (count, received) = (hosts.min(255) as u8, bytes * hosts.saturating_sub(1));
+                    self.tracer.record(Kind::Exchange, kv.0, ALL_HEADS.into(), count, bytes, received);
+                }
             }
             Call::Bounds { kv, page, recent } => {
                 // They are counted as a host keeps and reads them; here they are taken from the keys.
