@@ -63,12 +63,21 @@ fn every_folder_on_the_gpu() {
     let on = On::Paired(device);
     for (name, runner, cases) in folders() {
         match runner {
-            Runner::Operations(_) => {
+            Runner::Operations(_) | Runner::Model(_) => {
                 run(&on, runner, &cases);
-                report(&format!("golden {name}, CPU and GPU: {} cases", cases.len()));
+                report(&format!("golden {name} on the GPU: {} cases", cases.len()));
             }
             Runner::Arithmetic(_) => report(&format!("golden {name}: runs no operation of a back end")),
-            Runner::Model(_) => report(&format!("golden {name}: not on the GPU, it is the real model")),
         }
+    }
+}
+
+/// A browser runs one case of each.
+#[test]
+fn every_folder_is_in_the_list_for_a_browser() {
+    let list = fs::read_to_string("tests/web/paired.rs").unwrap();
+    for (name, runner, _) in folders() {
+        let is_listed = list.contains(&format!("\"{name}\" / "));
+        assert_eq!(is_listed, matches!(runner, Runner::Operations(_)), "{name}");
     }
 }

@@ -324,8 +324,20 @@ impl Paired {
         let on = self.on(scores)?;
         let place = self.gpu.table_place(on[GPU])?;
         let want = self.cpu.table_rows(on[CPU])?;
-        let part = place.map(|place| Part::floats(["group", "column"], place, want, tolerance));
-        self.check(part.into_iter().collect(), check::Keeps::Table(scores), on)
+        let mut parts = Vec::new();
+        if let Some((place, groups)) = place {
+            self.same_groups(groups, want.len())?;
+            parts.push(Part::floats(["group", "column"], place, want, tolerance));
+        }
+        self.check(parts, check::Keeps::Table(scores), on)
+    }
+
+    fn same_groups(&mut self, got: usize, want: usize) -> Result<()> {
+        if got == want {
+            return Ok(());
+        }
+        let differ = Err(self.differ(format!("{got} groups, the CPU {want}")));
+        self.hold(differ)
     }
 
     /// An operation that makes a table.
@@ -364,18 +376,15 @@ impl Paired {
         let on = self.call(op, kv, what)?;
         let (place, groups) = self.gpu.set_place(on[GPU])?;
         let want = self.cpu.set_lists(on[CPU])?.to_vec();
-        if want.len() != groups {
-            let differ = Err(self.differ(format!("{groups} groups, the CPU {}", want.len())));
-            return self.hold(differ);
-        }
+        self.same_groups(groups, want.len())?;
         self.check_parts(vec![Part::lists(place, want)])?;
         self.sets.push(on);
         Ok(Set(self.sets.len() as u32 - 1))
     }
 
-    /// The tolerance of what depends on keys that are rotated when they are read.
-    fn of_keys(&self, tolerance: Tolerance) -> Tolerance {
-        if self.gpu.rounds_turned_keys() { tolerance::TURNED } else { tolerance }
+    /// The tolerance of weights of a softmax over a layer's keys.
+    fn weights(&self) -> Tolerance {
+        if self.gpu.rounds_turned_keys() { tolerance::TURNED_WEIGHTS } else { tolerance::WEIGHTS }
     }
 
     /// Slots, positions and counts of a layer, by KV head.

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "every test binary uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails panics")]
 
+#[cfg(feature = "gpu")]
+pub mod every_op;
 pub mod recorded;
 pub mod replay;
 pub mod rows;
@@ -108,6 +110,19 @@ pub fn now<T>(future: impl Future<Output = T>) -> T {
     match std::pin::pin!(future).poll(&mut cx) {
         std::task::Poll::Ready(value) => value,
         std::task::Poll::Pending => unreachable!("natively nothing is waited for"),
+    }
+}
+
+/// Lets what is on its way arrive: natively it is waited for, in a page the event loop gets its turn.
+pub async fn breathe() {
+    #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
+    {
+        use wasm_bindgen::{JsCast, JsValue};
+        let promise = js_sys::Promise::new(&mut |resolve, _| {
+            let later = js_sys::Reflect::get(&js_sys::global(), &"setTimeout".into()).unwrap();
+            later.unchecked_ref::<js_sys::Function>().call2(&JsValue::NULL, &resolve, &0.into()).unwrap();
+        });
+        wasm_bindgen_futures::JsFuture::from(promise).await.unwrap();
     }
 }
 

@@ -1,7 +1,8 @@
 //! Attention layers without a model: given queries, keys and values go through a back end and the very layer code the
 //! engine runs, keys and values in f32.
 
-use super::on::{Bed, On, breathe};
+use super::on::{Bed, On};
+use crate::common::breathe;
 use attnscope::{
     backend::Shape,
     engine::{self, LayerRun},

@@ -4,6 +4,8 @@ use attnscope::{
     Result,
     backend::{Cpu, Shape, Weights},
     cache::{Cache, Store},
+    engine::Engine,
+    loader::Loaded,
     method::Positions,
     model::Model,
     ops::{Dense, Kv, Scores, Set},
@@ -17,6 +19,8 @@ use attnscope::{
         gpu::{Device, DeviceWeights, Gpu},
     },
     kernels::Precision,
+    loader::OnDevice,
+    methods::Spec,
 };
 #[cfg(feature = "gpu")]
 use std::rc::Rc;
@@ -112,7 +116,20 @@ impl On {
         }
     }
 
-    /// The same with a model.
+    /// An engine with the real model, whose rows are f16, and how many of `tokens` it is to make.
+    pub fn real_model(&self, loaded: &Loaded, tokens: usize) -> (Engine, usize) {
+        match self {
+            On::Cpu => (loaded.engine("full", &[], None, Store::F16).unwrap(), tokens),
+            #[cfg(feature = "gpu")]
+            On::Paired(device) => {
+                // Its own logits are compared, so it runs alone.
+                let on = OnDevice::new(device, loaded).unwrap();
+                (loaded.compose_on(&on, &Spec::method("full", &[]), None).unwrap(), tokens.min(4))
+            }
+        }
+    }
+
+    /// An empty back end with rows in f32, with a model.
     pub fn with_model(&self, model: &Model, weights: Weights) -> Box<dyn Dense> {
         let (shape, weights) = (Shape::from(&model.config), Arc::new(weights));
         let cpu = Cpu::new(shape.clone(), Arc::clone(&weights), Positions::Text, Store::F32).unwrap();
@@ -127,10 +144,4 @@ impl On {
             }
         }
     }
-}
-
-/// Lets what is on its way arrive: natively it is waited for, in a page the event loop gets its turn.
-pub async fn breathe() {
-    #[cfg(target_arch = "wasm32")]
-    crate::common::breathe().await;
 }

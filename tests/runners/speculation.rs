@@ -2,7 +2,8 @@
 //! rounds (guesses, accepted, length, rows in planes, flushes); once with the same weights for guesses, once with 4-bit
 //! feed-forward matrices.
 
-use super::{Case, given, number, on::breathe, word};
+use super::{Case, given, number, word};
+use crate::common::breathe;
 use attnscope::{
     backend::{WeightData, Weights},
     engine::{Engine, Options, Progress},

@@ -47,11 +47,11 @@ impl Gpu {
         Place { buffer: buffer.clone(), first: first.into(), stride: stride.into(), store: Store::F32 }
     }
 
-    /// A table by group; `None` while nothing was written to it.
-    pub(in crate::backend) fn table_place(&self, scores: Scores) -> Result<Option<Place>> {
+    /// A table by group, and how many there are; `None` while nothing was written to it.
+    pub(in crate::backend) fn table_place(&self, scores: Scores) -> Result<Option<(Place, usize)>> {
         let table = self.handles.table(scores)?;
         let place = Gpu::place(&self.memory.words, table.at.at, table.at.stride);
-        Ok((!table.blank).then_some(place))
+        Ok((!table.blank).then_some((place, table.at.groups() as usize)))
     }
 
     /// Lists of a set by group, each its count and its numbers; how many groups there are.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{
     CPU, GPU, Paired,
     check::{Keeps, Part},
-    tolerance::{EXACT, FOLDED, OUTPUT, PRODUCT, Tolerance, WEIGHTS},
+    tolerance::{EXACT, OUTPUT, PRODUCT, TURNED_OUTPUT, Tolerance},
 };
 use crate::{
     Result,
@@ -24,7 +24,7 @@ impl Paired {
 
     /// Attention of `n` rows left an output, and mass in some tables.
     fn check_output(&mut self, n: usize, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
-        let tolerance = self.of_keys(OUTPUT);
+        let tolerance = if self.gpu.rounds_turned_keys() { TURNED_OUTPUT } else { OUTPUT };
         let [output, sums] = self.gpu.output_places();
         let (want, lse) = (self.cpu.output(), self.cpu.log_sums());
         let parts = vec![
@@ -32,7 +32,7 @@ impl Paired {
             Part::rows(["row of log-sum-exps", "head"], sums, lse, lse.len() / n.max(1), tolerance),
         ];
         self.check(parts, Keeps::Output, [Scores(0); 2])?;
-        let tolerance = self.of_keys(WEIGHTS);
+        let tolerance = self.weights();
         leave.iter().flatten().try_for_each(|(_, table)| self.check_table(*table, tolerance))
     }
 
@@ -173,7 +173,8 @@ impl Dense for Paired {
     fn place(&mut self, kv: Kv, near: Set) -> Result<()> {
         // What moves is counted, and compared when the pass is over.
         let near = self.set(near)?;
-        self.call("place", Some(kv), |on, i| on.place(kv, near[i])).map(|_| ())
+        self.call("place", Some(kv), |on, i| on.place(kv, near[i]))?;
+        self.check_parts(Vec::new())
     }
 
     fn cut(&mut self, kv: Kv, first: u32) -> Result<()> {
@@ -206,6 +207,6 @@ impl Dense for Paired {
     fn fold(&mut self, kv: Kv, set: Set, how: Fold) -> Result<()> {
         let set = self.set(set)?;
         self.call("fold", Some(kv), |on, i| on.fold(kv, set[i], how))?;
-        self.check_rows(kv, FOLDED)
+        self.check_folded(kv)
     }
 }

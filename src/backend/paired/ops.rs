@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     Paired,
-    tolerance::{ENTROPY, EXACT, EXPONENTIAL, PAGES, ROUNDED, SUM, WEIGHTS},
+    tolerance::{ENTROPY, EXACT, EXPONENTIAL, PAGES, ROUNDED, SUM},
 };
 use crate::{
     Result,
@@ -80,7 +80,7 @@ impl Ops for Paired {
         self.new_table("mark", Some(kv), EXACT, |on, i| on.mark(kv, from[i], inside, outside))
     }
     fn unmasked_mass(&mut self, kv: Kv, causal: u32) -> Result<Scores> {
-        let tolerance = self.of_keys(WEIGHTS);
+        let tolerance = self.weights();
         self.new_table("unmasked_mass", Some(kv), tolerance, |on, _| on.unmasked_mass(kv, causal))
     }
     fn pictures(&mut self, kv: Kv, inside: f32, outside: f32) -> Result<Scores> {
@@ -101,7 +101,8 @@ impl Ops for Paired {
     fn note(&mut self, what: u8, scores: Scores) -> Result<()> {
         // Compared with the trace of the pass.
         let from = self.on(scores)?;
-        self.call("note", None, |on, i| on.note(what, from[i])).map(|_| ())
+        self.call("note", None, |on, i| on.note(what, from[i]))?;
+        self.check_parts(Vec::new())
     }
     fn has_pictures(&self, from: u32) -> bool {
         self.cpu.has_pictures(from)
@@ -109,7 +110,7 @@ impl Ops for Paired {
     fn probe(&mut self, kv: Kv, rows: u32) -> Result<[Scores; 2]> {
         let [cpu, gpu] = self.call("probe", Some(kv), |on, _| on.probe(kv, rows))?;
         let made = [0, 1].map(|i| self.add_table([cpu[i], gpu[i]]));
-        let tolerance = self.of_keys(WEIGHTS);
+        let tolerance = self.weights();
         made.iter().try_for_each(|table| self.check_table(*table, tolerance))?;
         Ok(made)
     }
@@ -118,7 +119,7 @@ impl Ops for Paired {
         self.new_table("by_block", None, EXACT, |on, i| on.by_block(from[i], size))
     }
     fn block_scores(&mut self, kv: Kv, size: u32, queries: Pooled) -> Result<Scores> {
-        let tolerance = self.of_keys(WEIGHTS);
+        let tolerance = self.weights();
         self.new_table("block_scores", Some(kv), tolerance, |on, _| on.block_scores(kv, size, queries))
     }
     fn js_distance(&mut self, a: Scores, b: Scores) -> Result<Scores> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{
     Paired,
     check::Part,
-    tolerance::{EXACT, ROUNDED, Tolerance},
+    tolerance::{FOLDED, FOLDED_F16, ROUNDED, Tolerance},
 };
 use crate::{Result, cache::Store, ops::Kv};
 
@@ -15,15 +15,16 @@ impl Paired {
         let places = self.gpu.row_places(kv, head as u32, slots.start as u32);
         let want = self.cpu.stored(kv, head, slots.clone());
         let width = want[0].len() / slots.len().max(1);
-        let tolerance = match self.gpu.store_of_rows() {
-            Store::F16 if tolerance != EXACT => tolerance.as_f16(),
-            _ => tolerance,
-        };
         let mut called = ["slot of a key", "slot of a value"].into_iter();
         let [keys, values] = places;
         [(keys, &want[0]), (values, &want[1])].map(|(place, want)| {
             Part::rows([called.next().unwrap_or_default(), "channel"], place, want, width, tolerance)
         })
+    }
+
+    /// The tolerance of numbers that are stored as rows.
+    fn as_stored(&self, tolerance: Tolerance) -> Tolerance {
+        if self.gpu.store_of_rows() == Store::F16 { tolerance.as_f16() } else { tolerance }
     }
 
     fn heads_of(&self, kv: Kv) -> Range<usize> {
@@ -40,7 +41,7 @@ impl Paired {
         if stores {
             for head in self.heads_of(kv) {
                 let live = self.cpu.cache().layer(kv)[head].len();
-                parts.extend(self.row_parts(kv, head, live - n..live, tolerance));
+                parts.extend(self.row_parts(kv, head, live - n..live, self.as_stored(tolerance)));
             }
             // The device counts all rows of the pass with the first.
             if rows.end == self.rows {
@@ -48,6 +49,12 @@ impl Paired {
             }
         }
         self.check_parts(parts)
+    }
+
+    /// Rows went into others.
+    pub(super) fn check_folded(&mut self, kv: Kv) -> Result<()> {
+        let tolerance = if self.gpu.store_of_rows() == Store::F16 { FOLDED_F16 } else { FOLDED };
+        self.check_rows(kv, tolerance)
     }
 
     /// All rows of a layer are where they are to be.
@@ -73,11 +80,11 @@ impl Paired {
             let steps = planes.parts().map(|plane| plane.grids().map(|grid| grid.step).fold(0.0, f32::max));
             let step = steps[0].max(steps[1]) / 16.0;
             let within = Tolerance { of: 0.0, least: 1.01 * step, scaled: false };
-            parts.extend(self.row_parts(kv, head, 0..planes.rows, within));
+            parts.extend(self.row_parts(kv, head, 0..planes.rows, self.as_stored(within)));
             for (place, plane) in places.grids.into_iter().zip(planes.parts()) {
                 let want: Vec<f32> = plane.grids().flat_map(|grid| [grid.step, grid.zero]).collect();
                 // Least and largest numbers are exact; a step is divided by 15.
-                let tolerance = if self.gpu.store_of_rows() == Store::F16 { ROUNDED.as_f16() } else { ROUNDED };
+                let tolerance = self.as_stored(ROUNDED);
                 parts.push(Part::rows(["grid", "step and zero"], place, &want, 2, tolerance));
             }
             for (place, plane) in places.codes.into_iter().zip(planes.parts()) {

@@ -13,7 +13,9 @@
 //! | queries, keys and values as they come | 0 | 5e-7 of the largest | rotation: a product more or less fused |
 //! | products with weights | 0 | 2e-5 of the largest | a sum of up to some thousand products in another order |
 //! | stored as f16 | 1/1024 | 6e-8 more | WGSL may round either way |
-//! | keys that are rotated when they are read, as f16 | 3e-3 | 3e-3 of the largest | the rotated key is rounded to f16 on the device and not on the CPU |
+//! | over keys that are rotated when they are read, as f16: weights | 3e-3 | 1e-8 | the rotated key is rounded to f16 on the device and not on the CPU: 2^-11 of products of 64 numbers of size 3 |
+//! | the same, output and log-sum-exp | 0 | 3e-3 of the largest | the same |
+//! | `fold`: rows that others went into | 0 | 1e-6 of the largest | weights are cosines; as f16 the rounding alone |
 //! | quantised rows | 0 | a step of the lower plane, of 1/240 of the range | a tie may turn |
 
 /// Most by which a number may differ: `of` it, and `least` besides, the latter in shares of the largest number of the
@@ -56,10 +58,14 @@ pub const OUTPUT: Tolerance = scaled(1e-6, 4e-6);
 pub const ROTATED: Tolerance = scaled(0.0, 5e-7);
 /// Products with weights.
 pub const PRODUCT: Tolerance = scaled(0.0, 2e-5);
-/// Keys that are rotated when they are read, rounded to f16.
-pub const TURNED: Tolerance = scaled(3e-3, 3e-3);
+/// Output over keys that are rotated when they are read, rounded to f16.
+pub const TURNED_OUTPUT: Tolerance = scaled(0.0, 3e-3);
+/// Weights of a softmax over such keys.
+pub const TURNED_WEIGHTS: Tolerance = relative(3e-3, 1e-8);
 /// Rows that others went into.
 pub const FOLDED: Tolerance = scaled(0.0, 1e-6);
+/// The same stored as f16.
+pub const FOLDED_F16: Tolerance = relative(1.0 / 1024.0, 6e-8);
 
 impl Tolerance {
     /// The same for numbers that are then stored as f16.
