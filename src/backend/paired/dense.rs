@@ -149,6 +149,7 @@ impl Dense for Paired {
     }
 
     fn reset(&mut self, rows: u32) -> Result<()> {
+        self.failed = None;
         self.checks.clear();
         self.records.clear();
         self.new_pass(0);
