@@ -5,5 +5,10 @@ mod checks;
 mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+#[cfg(feature = "gpu")]
+pub mod paired;
+
+#[cfg(feature = "gpu")]
+pub use paired::Paired;
 
 pub use cpu::{Cpu, Shape, WeightData, Weights};

@@ -135,7 +135,7 @@ impl Cache {
     fn store(&self) -> Store {
         match self.heads.first() {
             Some(Head { k: Rows::F32(_), .. }) => Store::F32,
-            Some(Head { k: Rows::Device(_), .. }) => Store::Device,
+            Some(Head { k: Rows::Device(_, bytes), .. }) => Store::Device(*bytes),
             _ => Store::F16,
         }
     }
@@ -244,7 +244,7 @@ impl Cache {
     /// Bytes of a head's quantised rows, or of what a `coarse` read takes of them.
     #[must_use]
     pub fn plane_bytes(&self, head: &Head, coarse: bool) -> u64 {
-        let number = if self.store() == Store::F32 { 4 } else { 2 };
+        let number = head.k.number_bytes();
         let [upper, lower] = head.planes.as_ref().map_or([0; 2], |planes| planes.bytes(number));
         if coarse { upper } else { upper + lower }
     }

@@ -127,9 +127,25 @@ pub enum Error {
         /// What happened.
         why: String,
     },
+    /// Two back ends that run in lock-step do not agree.
+    #[error("{op} (call {call} of the pass{}): {what}", of_layer(*.layer))]
+    Differ {
+        /// The operation.
+        op: &'static str,
+        /// Its number among the calls of the pass, from 1.
+        call: u32,
+        /// The layer, where it has one.
+        layer: Option<u32>,
+        /// Where, and both numbers.
+        what: String,
+    },
     /// A call that does not fit the session's state.
     #[error("{0}")]
     State(&'static str),
+}
+
+fn of_layer(layer: Option<u32>) -> String {
+    layer.map_or_else(String::new, |layer| format!(", layer {layer}"))
 }
 
 /// Crate result.
@@ -156,6 +172,7 @@ impl Error {
             Error::Template(_) => "template",
             Error::Host { .. } => "host",
             Error::Gpu { .. } => "gpu",
+            Error::Differ { .. } => "differ",
             Error::State(_) => "state",
         }
     }

@@ -141,6 +141,11 @@ impl Tracer {
         }
     }
 
+    /// Appends records that another collected.
+    pub fn append(&mut self, records: &[u8]) {
+        self.bytes.extend_from_slice(records);
+    }
+
     /// Hands out all records since the last call.
     pub fn take<T>(&mut self, with: impl FnOnce(&[u8]) -> T) -> T {
         let out = with(&self.bytes);

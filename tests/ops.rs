@@ -16,7 +16,7 @@ use attnscope::{
     ops::{Dense, Fold, Fresh, Group, Kv, Ops, Pins, PlaneGroups, Pooling, Reduce, Spread, Tag},
     trace::Detail,
 };
-use runners::{Layers, given, number, word};
+use runners::{Layers, On, given, number, word};
 use std::sync::Arc;
 
 const KV: Kv = Kv(0);
@@ -235,13 +235,13 @@ fn a_normalised_merge_is_its_formula() {
 /// Prompt and steps of random rows through `look_m`; kept positions of the first head after every pass.
 fn look_m(params: &[(String, Value)], picture: std::ops::Range<usize>, prompt: usize, steps: usize) -> Vec<Vec<u32>> {
     let method = methods::build("look_m", params, &methods::Shape { layers: 1 }).unwrap();
-    let mut run = Layers::new(method, 1, HEADS[0], HEADS[1], DIM, None);
-    run.cpu.tracer().detail = Detail::Totals;
-    run.cpu.tag(picture.start as u32, &vec![Tag { picture: 1, round: 0 }; picture.len()]);
+    let mut run = Layers::new(&On::Cpu, method, 1, HEADS[0], HEADS[1], DIM, None);
+    run.on.tracer().detail = Detail::Totals;
+    run.on.tag(picture.start as u32, &vec![Tag { picture: 1, round: 0 }; picture.len()]);
     let pass = |run: &mut Layers, first: usize, rows: usize| {
-        run.begin(first as u32, rows as u32);
+        common::now(run.begin(first as u32, rows as u32));
         let some = |heads: usize, seed: u64| numbers(rows * heads * DIM, seed + first as u64);
-        run.layer(0, first as u32, &some(HEADS[0], 1), &some(HEADS[1], 2), &some(HEADS[1], 3));
+        common::now(run.layer(0, first as u32, &some(HEADS[0], 1), &some(HEADS[1], 2), &some(HEADS[1], 3)));
         run.positions(0, 0).to_vec()
     };
     let mut kept = vec![pass(&mut run, 0, prompt)];

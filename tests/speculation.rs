@@ -197,7 +197,7 @@ fn accepted_and_drawn_tokens_are_distributed_as_the_targets() {
     let mut told_apart = 0;
     for path in ["c1", "c2", "c3"].map(|case| format!("tests/golden/quantspec_accept/{case}.safetensors")) {
         let bytes = fs::read(&path).unwrap();
-        let case = runners::Case::read(path.as_ref(), &bytes);
+        let case = runners::Case::read(path.as_ref(), &bytes, &runners::On::Cpu);
         let [rounds, guesses, vocabulary] = case.shape("q")[..] else { panic!("{path}: q") };
         let (q, p) = (case.floats("q"), case.floats("p"));
         let mut random = fastrand::Rng::with_seed(17);

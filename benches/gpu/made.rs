@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use attnscope::{
     backend::gpu::{Buffer, Device, Heads, Lists, PlaneBuffers, Rows, Stored},
+    cache::Store,
     kernels::encode,
 };
 
@@ -63,7 +64,7 @@ impl Made {
     }
 
     pub fn stored(&self) -> Stored<'_> {
-        Stored { k: &self.k, v: &self.v, rows: Rows { first: 0, stride: SLOTS } }
+        Stored { k: &self.k, v: &self.v, rows: Rows { first: 0, stride: SLOTS }, store: Store::F16 }
     }
 
     pub fn planes(&self) -> PlaneBuffers<'_> {
@@ -74,6 +75,7 @@ impl Made {
             rows: Rows { first: 0, stride: SLOTS },
             lower: HEADS.kv * SLOTS * HEADS.dim / 8,
             grids: &self.grids,
+            store: Store::F16,
             key_grids: Rows { first: 0, stride: key_grids },
             value_grids: Rows { first: HEADS.kv * key_grids, stride: SLOTS },
             tokens: TOKENS,

@@ -2,6 +2,7 @@
 export const ENGINE_CODES = [
   'combination',
   'context',
+  'differ',
   'empty_prompt',
   'file',
   'gpu',

@@ -18,6 +18,8 @@ mod shadow;
 mod spread;
 mod tables;
 mod unmasked;
+#[cfg(feature = "gpu")]
+mod view;
 mod weights;
 
 pub use weights::{WeightData, Weights};
@@ -132,7 +134,7 @@ impl Cpu {
     /// # Errors
     /// [`Error::Shape`] when the RoPE configuration does not fit the head; [`Error::State`] for [`Store::Device`].
     pub fn new(shape: Shape, weights: Arc<Weights>, positions: Positions, store: Store) -> Result<Cpu> {
-        if store == Store::Device {
+        if matches!(store, Store::Device(_)) {
             return Err(Error::State("the CPU stores its rows itself"));
         }
         let rope = |r: &RopeConfig| Rope::new(r.dim as usize, &r.frequencies(), 0, r.style);

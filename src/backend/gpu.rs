@@ -13,7 +13,9 @@ mod device;
 mod estimates;
 mod fold;
 mod kernels;
+mod look;
 mod memory;
+mod merge;
 mod mirror;
 mod ops;
 mod planes;
@@ -25,6 +27,7 @@ mod weights;
 
 pub use device::{Buffer, Burst, Counters, Device, Kernel, Pending, Report};
 pub use kernels::*;
+pub(super) use look::Place;
 pub use weights::DeviceWeights;
 
 use std::rc::Rc;
@@ -32,11 +35,12 @@ use std::rc::Rc;
 use super::Shape;
 use crate::{
     Error, Result,
-    cache::Cache,
+    cache::{Cache, Store},
     kernels::Rope,
     method::Positions,
     ops::{Kv, Tags},
 };
+use kernels::row_words;
 use memory::Memory;
 use mirror::Mirror;
 use planes::PlaneStore;
@@ -53,8 +57,9 @@ pub struct Gpu {
     weights: Option<Rc<DeviceWeights>>,
     positions: Positions,
     rope: Option<(Rope, RopeTable)>,
-    /// Keys and values of all layers, `[layer, KV head, capacity, head_dim]` of f16.
+    /// Keys and values of all layers, `[layer, KV head, capacity, head_dim]`, and how they are stored.
     stored: [Buffer; 2],
+    store: Store,
     /// Rows in two planes, where a method quantises.
     planes: Option<PlaneStore>,
     memory: Memory,
@@ -64,6 +69,8 @@ pub struct Gpu {
     live: Vec<u32>,
     /// Slots of a layer in two planes, the oldest of every KV head.
     quantised: Vec<u32>,
+    /// Products are with narrower copies of matrices, where there are any.
+    narrow: bool,
     /// Whether what is quantised is compared with what it was.
     measure_noise: bool,
     /// Whether the KV heads of a layer have as many slots each.
@@ -89,6 +96,8 @@ struct PassRows {
     elsewhere: bool,
     /// First row that has attended in the layer at hand.
     attended: Option<u32>,
+    /// Rows of the newest attention.
+    newest: u32,
     /// Numbers of the answer.
     answer: u64,
     /// Widths of the residual stream and of the MLP's hidden rows.
@@ -168,30 +177,41 @@ impl Gpu {
     ///
     /// # Errors
     /// [`Error::Shape`] when the RoPE configuration does not fit the head or a head is none the kernels take,
-    /// [`Error::Memory`], [`Error::Gpu`].
+    /// [`Error::State`] for [`Store::Device`], [`Error::Memory`], [`Error::Gpu`].
     pub fn new(
         device: Rc<Device>,
         shape: Shape,
         weights: Option<Rc<DeviceWeights>>,
         positions: Positions,
+        store: Store,
     ) -> Result<Gpu> {
+        let number = match store {
+            Store::F16 => 2,
+            Store::F32 => 4,
+            Store::Device(_) => return Err(Error::State("rows in a device's memory are f16 or f32")),
+        };
         let [query, kv, dim] = [shape.query_heads, shape.kv_heads, shape.head_dim].map(|n| n as u32);
         let heads = Heads { query, kv, dim };
-        heads.check("gpu", 16, 128)?;
+        heads.check("gpu", 8, 128)?;
         let layers = shape.layers as u32;
         let rope =
             shape.rope.as_ref().map(|r| Rope::new(r.dim as usize, &r.frequencies(), 256, r.style)).transpose()?;
         let rope = rope.map(|rope| RopeTable::upload(&device, &rope).map(|table| (rope, table))).transpose()?;
         let mut memory = Memory::new(&device, layers, kv, query, STEP)?;
         memory.begin_pass();
-        let rows = u64::from(layers * kv * STEP) * u64::from(dim / 2);
+        let rows = u64::from(layers * kv * STEP) * u64::from(row_words(store, dim));
         Ok(Gpu {
             stored: [device.buffer("KV cache", rows)?, device.buffer("KV cache", rows)?],
             memory,
             handles: Handles::default(),
-            mirror: Mirror::new(shape.layers, shape.kv_heads, shape.query_heads, shape.head_dim),
+            mirror: Mirror::new(
+                Cache::new(shape.layers, shape.kv_heads, shape.head_dim, Store::Device(number)),
+                shape.query_heads,
+            ),
+            store,
             live: vec![0; shape.layers],
             quantised: vec![0; shape.layers],
+            narrow: false,
             measure_noise: false,
             planes: None,
             alike: vec![true; shape.layers],
@@ -216,6 +236,26 @@ impl Gpu {
     #[must_use]
     pub fn cache(&self) -> &Cache {
         &self.mirror.cache
+    }
+
+    /// Layers.
+    pub(super) fn layers(&self) -> usize {
+        self.shape.layers
+    }
+
+    /// Query heads.
+    pub(super) fn query_heads(&self) -> usize {
+        self.shape.query_heads
+    }
+
+    /// Whether keys are rotated when they are read, and then rounded to f16.
+    pub(super) fn rounds_turned_keys(&self) -> bool {
+        self.positions == Positions::Slot && self.rope.is_some() && self.store == Store::F16
+    }
+
+    /// How rows are stored.
+    pub(super) fn store_of_rows(&self) -> Store {
+        self.store
     }
 
     /// The device.
@@ -244,7 +284,7 @@ impl Gpu {
 
     /// Keys and values of a layer, as they are stored.
     fn stored(&self, kv: Kv) -> Stored<'_> {
-        Stored { k: &self.stored[0], v: &self.stored[1], rows: self.rows(kv) }
+        Stored { k: &self.stored[0], v: &self.stored[1], rows: self.rows(kv), store: self.store }
     }
 
     /// The least slots of a KV head before the pass's row `row`.

@@ -11,8 +11,8 @@ pub enum Store {
     F16,
     /// 4 bytes a number, for exact comparisons.
     F32,
-    /// Nowhere here: f16 in a device's memory. Only positions are known.
-    Device,
+    /// Nowhere here: numbers of so many bytes in a device's memory. Only positions are known.
+    Device(usize),
 }
 
 /// Rows of one KV head, `[slots, head_dim]`.
@@ -22,8 +22,8 @@ pub enum Rows {
     F16(Vec<u16>),
     /// f32.
     F32(Vec<f32>),
-    /// f16 in a device's memory: here only how many.
-    Device(Vec<()>),
+    /// In a device's memory, so many bytes a number: here only how many.
+    Device(Vec<()>, usize),
 }
 
 /// Runs the same code on either kind of rows.
@@ -32,7 +32,7 @@ macro_rules! each {
         match $rows {
             Rows::F16($v) => $e,
             Rows::F32($v) => $e,
-            Rows::Device($v) => $e,
+            Rows::Device($v, _) => $e,
         }
     };
 }
@@ -44,13 +44,14 @@ impl Rows {
         match store {
             Store::F16 => Rows::F16(Vec::new()),
             Store::F32 => Rows::F32(Vec::new()),
-            Store::Device => Rows::Device(Vec::new()),
+            Store::Device(bytes) => Rows::Device(Vec::new(), bytes),
         }
     }
     pub(super) fn number_bytes(&self) -> usize {
         match self {
-            Rows::F16(_) | Rows::Device(_) => size_of::<f16>(),
+            Rows::F16(_) => size_of::<f16>(),
             Rows::F32(_) => size_of::<f32>(),
+            Rows::Device(_, bytes) => *bytes,
         }
     }
     pub(super) fn reserve_total(&mut self, numbers: usize) -> Result<()> {
@@ -62,12 +63,12 @@ impl Rows {
         match self {
             Rows::F16(v) => v.extend(row.iter().map(|&x| f16::from_f32(x).to_bits())),
             Rows::F32(v) => v.extend_from_slice(row),
-            Rows::Device(_) => self.push_unknown(row.len()),
+            Rows::Device(..) => self.push_unknown(row.len()),
         }
     }
     /// A row whose numbers a device has.
     pub(super) fn push_unknown(&mut self, width: usize) {
-        if let Rows::Device(v) = self {
+        if let Rows::Device(v, _) = self {
             v.resize(v.len() + width, ());
         }
     }
@@ -95,7 +96,7 @@ impl Rows {
     pub(super) fn capacity_bytes(&self) -> usize {
         match self {
             // Its owner knows.
-            Rows::Device(_) => 0,
+            Rows::Device(..) => 0,
             stored => each!(stored, v => v.capacity()) * self.number_bytes(),
         }
     }
@@ -109,7 +110,7 @@ impl Rows {
         match self {
             Rows::F16(v) => u16::fetch(&v[first..first + out.len()], out),
             Rows::F32(v) => f32::fetch(&v[first..first + out.len()], out),
-            Rows::Device(_) => out.fill(f32::NAN),
+            Rows::Device(..) => out.fill(f32::NAN),
         }
     }
     /// Becomes the listed rows of another.
@@ -134,7 +135,7 @@ impl Rows {
         match self {
             Rows::F16(v) => v[range].iter_mut().zip(row).for_each(|(x, &y)| *x = f16::from_f32(y).to_bits()),
             Rows::F32(v) => v[range].copy_from_slice(row),
-            Rows::Device(_) => {}
+            Rows::Device(..) => {}
         }
     }
     /// Row `slot` as f32.
@@ -144,7 +145,7 @@ impl Rows {
         match self {
             Rows::F16(v) => v[range].iter().map(|&b| f16::from_bits(b).to_f32()).collect(),
             Rows::F32(v) => v[range].to_vec(),
-            Rows::Device(v) => vec![f32::NAN; v[range].len()],
+            Rows::Device(v, _) => vec![f32::NAN; v[range].len()],
         }
     }
 }

@@ -28,8 +28,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<f32>; // [rows, heads, HEAD]
-@group(0) @binding(2) var<storage, read> k: array<vec4<u32>>; // [cache rows, HEAD] of f16
-@group(0) @binding(3) var<storage, read> v: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> k: array<Eight>; // [cache rows, WORDS]
+@group(0) @binding(3) var<storage, read> v: array<Eight>;
 @group(0) @binding(4) var<storage, read> lists: array<u32>;
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>; // [rows, heads, tiles, HEAD + 2]
 @group(0) @binding(6) var<storage, read_write> scores: array<f32>; // [heads, scores_stride], by place in the list, of ALL by slot
@@ -41,10 +41,6 @@ fn slot_of(list: u32, index: u32) -> u32 {
         return lists[list + 1u + index / params.size] * params.size + index % params.size;
     }
     return params.skipped + index;
-}
-
-fn halves(word: vec2<u32>) -> vec4<f32> {
-    return vec4<f32>(unpack2x16float(word.x), unpack2x16float(word.y));
 }
 
 @compute @workgroup_size(TILE)
@@ -89,8 +85,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if READ != BLOCKS || slot < params.live {
             score = vec4<f32>();
             for (var word = 0u; word < WORDS; word++) {
-                let packed = k[(kv + slot) * WORDS + word];
-                score += query[2u * word] * halves(packed.xy) + query[2u * word + 1u] * halves(packed.zw);
+                let stored = k[(kv + slot) * WORDS + word];
+                score += query[2u * word] * first_four(stored) + query[2u * word + 1u] * last_four(stored);
             }
         }
         for (var g = 0u; g < GROUP && params.scores_stride > 0u; g++) {
@@ -106,8 +102,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             if READ == BLOCKS && slot >= params.live {
                 break;
             }
-            let packed = v[(kv + slot) * WORDS + own % WORDS];
-            tile_add(weights[i], halves(packed.xy), halves(packed.zw));
+            let stored = v[(kv + slot) * WORDS + own % WORDS];
+            tile_add(weights[i], first_four(stored), last_four(stored));
         }
     }
     tile_share(own);

@@ -15,9 +15,9 @@ struct Params {
     tokens: u32, // of a key group
     tiles_per_group: u32,
     channels: u32, // of a value group, a multiple of 8
-    key_grid_first: u32, // word of `grids`: [key groups, HEAD] of KV head 0
+    key_grid_first: u32, // place in `grids`: [key groups, HEAD] of KV head 0
     key_grid_stride: u32,
-    value_grid_first: u32, // word of `grids`: [slots, HEAD / channels] of KV head 0
+    value_grid_first: u32, // place in `grids`: [slots, HEAD / channels] of KV head 0
     value_grid_stride: u32,
     first_tile: u32,
     tiles: u32,
@@ -31,7 +31,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> q: array<f32>; // [rows, heads, HEAD]
 @group(0) @binding(2) var<storage, read> k: array<u32>; // eight codes a word, [rows, WORDS]: upper plane, then lower
 @group(0) @binding(3) var<storage, read> v: array<u32>;
-@group(0) @binding(4) var<storage, read> grids: array<u32>; // step and zero as f16
+@group(0) @binding(4) var<storage, read> grids: array<Pair>; // step and zero
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>; // [rows, heads, tiles, HEAD + 2]
 @group(0) @binding(6) var<storage, read_write> scores: array<f32>; // [heads, scores_stride], by slot
 
@@ -85,7 +85,7 @@ fn value_codes(at: u32) -> array<vec4<f32>, 2> {
 
 // Step of a code, and what code 0 stands for.
 fn grid(at: u32) -> vec2<f32> {
-    let stored = unpack2x16float(grids[at]);
+    let stored = loaded(grids[at]);
     if BOTH == 1u {
         return vec2<f32>(stored.x / 16.0, stored.y - 0.5 * stored.x);
     }

@@ -18,7 +18,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec2<f32>>; // [rows, heads, words]
-@group(0) @binding(2) var<storage, read> k: array<u32>; // [cache rows, words] of two f16
+@group(0) @binding(2) var<storage, read> k: array<Pair>; // [cache rows, words]
 @group(0) @binding(3) var<storage, read_write> means: array<vec2<f32>>; // [KV heads, blocks, words], [heads, ...]
 
 @compute @workgroup_size(64)
@@ -34,7 +34,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let share = 1.0 / f32(end - block * params.size);
         let first = params.kv_first + id.y * params.kv_stride;
         for (var slot = block * params.size; slot < end; slot++) {
-            mean += unpack2x16float(k[(first + slot) * params.words + word]) * share;
+            mean += loaded(k[(first + slot) * params.words + word]) * share;
         }
         means[(id.y * params.blocks + block) * params.words + word] = mean;
         return;

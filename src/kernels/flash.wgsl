@@ -8,7 +8,7 @@ const NONE: f32 = -3.0e38; // stands for minus infinity
 const KEYS: u32 = QUERIES;
 const LANES: u32 = 16u;
 const INVOCATIONS: u32 = QUERIES / 4u * LANES;
-const WORDS: u32 = HEAD / 8u; // vec4<u32> of a row of f16
+const WORDS: u32 = HEAD / 8u; // of a row, eight channels each
 const QUADS: u32 = HEAD / 4u;
 const OWN_QUADS: u32 = (QUADS + LANES - 1u) / LANES;
 
@@ -35,11 +35,11 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<f32>; // [rows, heads, HEAD]
-@group(0) @binding(2) var<storage, read> k: array<vec4<u32>>; // [cache rows, HEAD] of f16
-@group(0) @binding(3) var<storage, read> v: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> k: array<Eight>; // [cache rows, WORDS]
+@group(0) @binding(3) var<storage, read> v: array<Eight>;
 
 var<workgroup> queries: array<mat4x4<f32>, QUERIES / 4u * QUADS>; // a column a channel, a row a query
-var<workgroup> stored: array<vec4<u32>, KEYS * WORDS>; // keys, then values
+var<workgroup> stored: array<Eight, KEYS * WORDS>; // keys, then values
 var<workgroup> weights: array<vec4<f32>, KEYS * QUERIES / 4u>; // [KEYS, QUERIES]
 
 var<private> top: vec4<f32>;
@@ -67,24 +67,22 @@ fn load_queries(own: u32, first_row: u32, end_row: u32, first_head: u32) {
 fn load_rows(own: u32, values: bool, kv: u32, first: u32, end: u32) {
     for (var i = own; i < KEYS * WORDS; i += INVOCATIONS) {
         let slot = first + i / WORDS;
-        var packed = vec4<u32>();
+        var eight: Eight;
         if slot < end {
             let at = (kv + slot) * WORDS + i % WORDS;
             if values {
-                packed = v[at];
+                eight = v[at];
             } else {
-                packed = k[at];
+                eight = k[at];
             }
         }
-        stored[i] = packed;
+        stored[i] = eight;
     }
 }
 
 // Four channels of a row in `stored`.
 fn quad(row: u32, c: u32) -> vec4<f32> {
-    let packed = stored[row * WORDS + c / 2u];
-    let word = select(packed.xy, packed.zw, (c & 1u) == 1u);
-    return vec4<f32>(unpack2x16float(word.x), unpack2x16float(word.y));
+    return four(stored[row * WORDS + c / 2u], (c & 1u) == 1u);
 }
 
 // Attends to the slots first..end, at most KEYS, of which the own four queries see those in begins..ends.

@@ -15,21 +15,21 @@ struct Params {
     heads: u32, // KV heads
     kv_first: u32, // row of the cache where KV head 0 begins
     kv_stride: u32,
-    words: u32, // of a row
+    pairs: u32, // of a row
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> k: array<u32>; // [cache rows, words] of two f16
-@group(0) @binding(3) var<storage, read_write> v: array<u32>;
+@group(0) @binding(2) var<storage, read_write> k: array<Pair>; // [cache rows, pairs]
+@group(0) @binding(3) var<storage, read_write> v: array<Pair>;
 
 // A bit a move of the tile at hand: it goes into this row.
 var<workgroup> hits: array<atomic<u32>, LANES / 32u>;
 
 fn two_channels(is_value: bool, at: u32) -> vec2<f32> {
     if is_value {
-        return unpack2x16float(v[at]);
+        return loaded(v[at]);
     }
-    return unpack2x16float(k[at]);
+    return loaded(k[at]);
 }
 
 @compute @workgroup_size(LANES)
@@ -42,10 +42,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let to = memory[kept + 1u + workgroup.x];
     let list = params.moves.at + head * params.moves.stride;
     let n = same_word(own, list) / 2u;
-    let has_channels = own < 2u * params.words;
-    let is_value = own >= params.words;
+    let has_channels = own < 2u * params.pairs;
+    let is_value = own >= params.pairs;
     let rows = params.kv_first + head * params.kv_stride;
-    let at = (rows + to) * params.words + own % params.words;
+    let at = (rows + to) * params.pairs + own % params.pairs;
     var old = vec2<f32>();
     if has_channels {
         old = two_channels(is_value, at);
@@ -68,7 +68,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 let i = tile + 32u * word + firstTrailingBit(bits);
                 bits &= bits - 1u;
                 let row = rows + memory[list + 1u + 2u * i];
-                let x = two_channels(is_value, row * params.words + own % params.words);
+                let x = two_channels(is_value, row * params.pairs + own % params.pairs);
                 var weight = 1.0;
                 var counts = 1.0;
                 if HOW == WEIGHTED {
@@ -89,11 +89,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         workgroupBarrier();
     }
     if has_channels && is_changed {
-        let packed = pack2x16float(sum / total);
+        let stored = to_store(sum / total);
         if is_value {
-            v[at] = packed;
+            v[at] = stored;
         } else {
-            k[at] = packed;
+            k[at] = stored;
         }
     }
 }

@@ -1,14 +1,14 @@
 // What kernels share that weigh stored keys by rows of queries whose log-sum-exps are known.
 
 @group(0) @binding(2) var<storage, read> q: array<f32>; // [rows, heads, HEAD]
-@group(0) @binding(3) var<storage, read> k: array<u32>; // [cache rows, HEAD / 2] of two f16
+@group(0) @binding(3) var<storage, read> k: array<Pair>; // [cache rows, HEAD / 2]
 @group(0) @binding(4) var<storage, read> lse: array<f32>; // [rows, heads]
 
 var<private> key: array<vec2<f32>, HEAD / 2u>;
 
 fn read_key(row: u32) {
     for (var i = 0u; i < HEAD / 2u; i++) {
-        key[i] = unpack2x16float(k[row * (HEAD / 2u) + i]);
+        key[i] = loaded(k[row * (HEAD / 2u) + i]);
     }
 }
 

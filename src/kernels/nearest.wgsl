@@ -16,7 +16,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read> k: array<u32>; // [cache rows, PAIRS] of two f16
+@group(0) @binding(2) var<storage, read> k: array<Pair>; // [cache rows, PAIRS]
 
 var<workgroup> keys: array<vec2<f32>, KEYS * PAIRS>;
 
@@ -24,7 +24,7 @@ var<workgroup> keys: array<vec2<f32>, KEYS * PAIRS>;
 fn inverse_norm(row: u32) -> f32 {
     var sum = vec2<f32>();
     for (var i = 0u; i < PAIRS; i++) {
-        let pair = unpack2x16float(k[row * PAIRS + i]);
+        let pair = loaded(k[row * PAIRS + i]);
         sum += pair * pair;
     }
     let norm = sqrt(sum.x + sum.y);
@@ -47,7 +47,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if is_gone {
         let scale = inverse_norm(first + slot);
         for (var i = 0u; i < PAIRS; i++) {
-            key[i] = unpack2x16float(k[(first + slot) * PAIRS + i]) * scale;
+            key[i] = loaded(k[(first + slot) * PAIRS + i]) * scale;
         }
     }
     var best = NONE;
@@ -58,7 +58,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let row = first + memory[list + 1u + tile + i];
             let scale = inverse_norm(row);
             for (var pair = 0u; pair < PAIRS; pair++) {
-                keys[i * PAIRS + pair] = unpack2x16float(k[row * PAIRS + pair]) * scale;
+                keys[i * PAIRS + pair] = loaded(k[row * PAIRS + pair]) * scale;
             }
         }
         workgroupBarrier();

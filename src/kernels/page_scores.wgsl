@@ -19,7 +19,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<vec2<f32>>; // [heads, words]
-@group(0) @binding(3) var<storage, read> k: array<u32>; // [cache rows, words] of two f16
+@group(0) @binding(3) var<storage, read> k: array<Pair>; // [cache rows, words]
 
 var<workgroup> products: array<f32, LANES>;
 
@@ -35,7 +35,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var least = vec2<f32>();
     var most = vec2<f32>();
     for (var slot = begin; slot < end; slot++) {
-        let pair = unpack2x16float(k[(params.kv_first + head * params.kv_stride + slot) * params.words + word]);
+        let pair = loaded(k[(params.kv_first + head * params.kv_stride + slot) * params.words + word]);
         least = select(min(least, pair), pair, slot == begin);
         most = select(max(most, pair), pair, slot == begin);
     }

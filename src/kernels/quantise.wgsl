@@ -17,7 +17,7 @@ struct Params {
     code_first: u32, // row of the planes where KV head 0 begins
     code_stride: u32,
     lower: u32, // words from an upper code to its lower one
-    key_grid_first: u32, // word of KV head 0's first grid in `grids`
+    key_grid_first: u32, // KV head 0's first grid in `grids`
     key_grid_stride: u32,
     value_grid_first: u32,
     value_grid_stride: u32,
@@ -25,38 +25,24 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> k: array<u32>; // [cache rows, HEAD / 2] of two f16
-@group(0) @binding(3) var<storage, read_write> v: array<u32>;
+@group(0) @binding(2) var<storage, read_write> k: array<Pair>; // [cache rows, HEAD / 2]
+@group(0) @binding(3) var<storage, read_write> v: array<Pair>;
 @group(0) @binding(4) var<storage, read_write> key_codes: array<u32>; // [rows of the planes, HEAD / 8], upper, then lower
 @group(0) @binding(5) var<storage, read_write> value_codes: array<u32>;
-@group(0) @binding(6) var<storage, read_write> grids: array<u32>; // step and zero as f16
+@group(0) @binding(6) var<storage, read_write> grids: array<Pair>; // step and zero
 
 var<workgroup> parts: array<vec3<f32>, LANES>;
 
-// The nearest f16, of ties the even one: what WGSL's own conversion need not be.
-fn half_bits(value: f32) -> u32 {
-    let bits = bitcast<u32>(value);
-    let sign = (bits >> 16u) & 0x8000u;
-    let size = bits & 0x7fffffffu;
-    if size >= 0x47800000u {
-        return sign | 0x7c00u;
-    }
-    if size < 0x38800000u {
-        return sign | u32(round(abs(value) * 16777216.0));
-    }
-    return sign | ((size + 0xfffu + ((size >> 13u) & 1u) - 0x38000000u) >> 13u);
-}
-
-fn grid_of(least: f32, most: f32) -> u32 {
-    return half_bits((most - least) / 15.0) | (half_bits(least) << 16u);
+fn grid_of(least: f32, most: f32) -> Pair {
+    return to_store_nearest(vec2<f32>((most - least) / 15.0, least));
 }
 
 fn key(row: u32, c: u32) -> f32 {
-    return unpack2x16float(k[row * (HEAD / 2u) + c / 2u])[c % 2u];
+    return loaded(k[row * (HEAD / 2u) + c / 2u])[c % 2u];
 }
 
 fn value(row: u32, c: u32) -> f32 {
-    return unpack2x16float(v[row * (HEAD / 2u) + c / 2u])[c % 2u];
+    return loaded(v[row * (HEAD / 2u) + c / 2u])[c % 2u];
 }
 
 // Upper and lower code, the lower one plus 8, and what both say.
@@ -131,7 +117,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     storageBarrier();
     workgroupBarrier();
 
-    // Eight channels of a row at a time: a word of codes of each plane, four words of the row.
+    // Eight channels of a row at a time: a word of codes of each plane, four pairs of the row.
     let words = HEAD / 8u;
     let codes = (params.code_first + head * params.code_stride + slot) * words;
     var key_noise = vec3<f32>();
@@ -146,8 +132,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             for (var odd = 0u; odd < 2u; odd++) {
                 let c = first + 2u * pair + odd;
                 let shift = 4u * (2u * pair + odd);
-                let key_grid = unpack2x16float(grids[key_grids + c]);
-                let value_grid = unpack2x16float(grids[value_grids + token * per_row + c / params.channels]);
+                let key_grid = loaded(grids[key_grids + c]);
+                let value_grid = loaded(grids[value_grids + token * per_row + c / params.channels]);
                 let exact = vec2<f32>(key(row + token, c), value(row + token, c));
                 let coded_key = code(exact.x, key_grid);
                 let coded_value = code(exact.y, value_grid);
@@ -159,8 +145,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 stored[2u + odd] = coded_value.stored;
             }
             let at = (row + token) * (HEAD / 2u) + first / 2u + pair;
-            k[at] = half_bits(stored.x) | (half_bits(stored.y) << 16u);
-            v[at] = half_bits(stored.z) | (half_bits(stored.w) << 16u);
+            k[at] = to_store_nearest(stored.xy);
+            v[at] = to_store_nearest(stored.zw);
         }
         key_codes[codes + i] = uppers.x;
         value_codes[codes + i] = uppers.y;

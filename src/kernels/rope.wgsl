@@ -1,4 +1,4 @@
-// Rotates a pass's queries and keys (RoPE, arXiv 2104.09864), appends its keys and values to the cache as f16, and counts
+// Rotates a pass's queries and keys (RoPE, arXiv 2104.09864), appends its keys and values to the cache, and counts
 // them: position, and what new slots start with in score columns.
 //
 // An invocation has a pair of channels of one head of one row: of the query heads, then of the keys, then of the values.
@@ -36,8 +36,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read> qkv: array<f32>; // [rows, (heads + 2 * kv_heads) * dim]
 @group(0) @binding(3) var<storage, read> table: array<vec2<f32>>; // [positions, rotated / 2] of cosine and sine
 @group(0) @binding(4) var<storage, read_write> q: array<f32>; // [rows of the pass, heads, dim]
-@group(0) @binding(5) var<storage, read_write> k: array<u32>; // [cache rows, dim / 2] of two f16
-@group(0) @binding(6) var<storage, read_write> v: array<u32>;
+@group(0) @binding(5) var<storage, read_write> k: array<Pair>; // [cache rows, dim / 2]
+@group(0) @binding(6) var<storage, read_write> v: array<Pair>;
 
 // Channel c of a head, rotated.
 fn turned(at: u32, row: u32, c: u32) -> f32 {
@@ -77,13 +77,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let to = (params.kv_first + kv * params.kv_stride + slot) * pairs + pair;
     var pair_of = vec2<f32>(qkv[at + 2u * pair], qkv[at + 2u * pair + 1u]);
     if head >= params.heads + kv_heads {
-        v[to] = pack2x16float(pair_of);
+        v[to] = to_store(pair_of);
         return;
     }
     if params.keys_unrotated == 0u {
         pair_of = vec2<f32>(turned(at, row, 2u * pair), turned(at, row, 2u * pair + 1u));
     }
-    k[to] = pack2x16float(pair_of);
+    k[to] = to_store(pair_of);
     if pair > 0u {
         return;
     }

@@ -12,12 +12,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> k: array<u32>; // [cache rows, dim / 2] of two f16
+@group(0) @binding(1) var<storage, read> k: array<Pair>; // [cache rows, dim / 2]
 @group(0) @binding(2) var<storage, read> table: array<vec2<f32>>; // [slots, rotated / 2] of cosine and sine
-@group(0) @binding(3) var<storage, read_write> turned: array<u32>; // as k
+@group(0) @binding(3) var<storage, read_write> turned: array<Pair>; // as k
 
 fn channel(row: u32, c: u32) -> f32 {
-    return unpack2x16float(k[row + c / 2u])[c % 2u];
+    return loaded(k[row + c / 2u])[c % 2u];
 }
 
 fn rotated(row: u32, slot: u32, c: u32) -> f32 {
@@ -38,5 +38,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let row = (params.kv_first + id.y * params.kv_stride + slot) * pairs;
-    turned[row + c / 2u] = pack2x16float(vec2<f32>(rotated(row, slot, c), rotated(row, slot, c + 1u)));
+    turned[row + c / 2u] = to_store(vec2<f32>(rotated(row, slot, c), rotated(row, slot, c + 1u)));
 }

@@ -112,18 +112,22 @@ impl Loaded {
         precision: Precision,
     ) -> Result<Engine> {
         let context = self.context(context)?;
-        if method.schedule.narrow_guesses() {
-            let layers = self.model.layers.iter();
-            if !self.weights.narrow(layers.flat_map(|layer| [layer.gate, layer.up, layer.down]))? {
-                return Err(Error::Param {
-                    name: "draft_weights".into(),
-                    got: "int4_ffn".into(),
-                    allowed: "same: the feed-forward matrices of this file have 4 bits already".into(),
-                });
-            }
-        }
+        self.narrow_for(&method)?;
         let cpu = self.cpu(method.retain.positions(), store, precision)?;
         Ok(Engine::new(self.model.clone(), Box::new(cpu), method, context))
+    }
+
+    /// Makes the narrower copies that a method guesses with.
+    pub(super) fn narrow_for(&self, method: &Method) -> Result<()> {
+        let matrices = self.model.layers.iter().flat_map(|layer| [layer.gate, layer.up, layer.down]);
+        if !method.schedule.narrow_guesses() || self.weights.narrow(matrices)? {
+            return Ok(());
+        }
+        Err(Error::Param {
+            name: "draft_weights".into(),
+            got: "int4_ffn".into(),
+            allowed: "same: the feed-forward matrices of this file have 4 bits already".into(),
+        })
     }
 
     /// A CPU back end of this model, for an engine to [move to](Engine::move_to).

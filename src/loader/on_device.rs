@@ -4,9 +4,15 @@ use std::rc::Rc;
 
 use super::Loaded;
 use crate::{
-    Error, Result,
-    backend::gpu::{Device, DeviceWeights, Gpu},
+    Result,
+    backend::{
+        Paired,
+        gpu::{Device, DeviceWeights, Gpu},
+        paired::Agreed,
+    },
+    cache::Store,
     engine::Engine,
+    kernels::Precision,
     method::Method,
     methods::Spec,
 };
@@ -50,12 +56,28 @@ impl Loaded {
     /// The same, [`Error::Memory`], [`Error::Gpu`].
     pub fn engine_on(&self, on: &OnDevice, method: Method, context: Option<u32>) -> Result<Engine> {
         let context = self.context(context)?;
-        if method.schedule.narrow_guesses() {
-            let (got, supported) = ("draft_weights = int4_ffn".to_owned(), "same".to_owned());
-            return Err(Error::Unsupported { what: "on a GPU", got, supported });
-        }
-        let shape = (&self.model.config).into();
-        let gpu = Gpu::new(Rc::clone(&on.device), shape, Some(Rc::clone(&on.weights)), method.retain.positions())?;
+        let gpu = self.gpu(on, &method)?;
         Ok(Engine::new(self.model.clone(), Box::new(gpu), method, context))
+    }
+
+    fn gpu(&self, on: &OnDevice, method: &Method) -> Result<Gpu> {
+        self.narrow_for(method)?;
+        let (weights, positions) = (Some(Rc::clone(&on.weights)), method.retain.positions());
+        Gpu::new(Rc::clone(&on.device), (&self.model.config).into(), weights, positions, Store::F16)
+    }
+
+    /// As [`compose_on`](Loaded::compose_on), on the CPU and the GPU in lock-step: the first operation on which they do not
+    /// agree ends the run. Besides the engine what agreed so far, which grows as it runs.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn compose_paired(&self, on: &OnDevice, spec: &Spec, context: Option<u32>) -> Result<(Engine, Agreed)> {
+        let method = self.profile.build(spec, &self.shape())?;
+        let context = self.context(context)?;
+        let gpu = self.gpu(on, &method)?;
+        let cpu = self.cpu(method.retain.positions(), Store::F16, Precision::Exact)?;
+        let paired = Paired::new(cpu, gpu);
+        let agreed = paired.agreed().clone();
+        Ok((Engine::new(self.model.clone(), Box::new(paired), method, context), agreed))
     }
 }

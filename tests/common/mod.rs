@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "every test binary uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails panics")]
 
+#[cfg(feature = "gpu")]
+pub mod every_op;
 pub mod recorded;
 pub mod replay;
 pub mod rows;
@@ -100,4 +102,40 @@ pub fn model_metadata() -> Metadata {
 pub fn report(line: &str) {
     let mut out = std::io::stdout();
     std::io::Write::write_all(&mut out, format!("{line}\n").as_bytes()).unwrap();
+}
+
+/// What a future gives that never waits: natively none does.
+pub fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut cx) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => unreachable!("natively nothing is waited for"),
+    }
+}
+
+/// Lets what is on its way arrive: natively it is waited for, in a page the event loop gets its turn.
+pub async fn breathe() {
+    #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
+    {
+        use wasm_bindgen::{JsCast, JsValue};
+        let promise = js_sys::Promise::new(&mut |resolve, _| {
+            let later = js_sys::Reflect::get(&js_sys::global(), &"setTimeout".into()).unwrap();
+            later.unchecked_ref::<js_sys::Function>().call2(&JsValue::NULL, &resolve, &0.into()).unwrap();
+        });
+        wasm_bindgen_futures::JsFuture::from(promise).await.unwrap();
+    }
+}
+
+/// A device, unless this machine has none.
+#[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
+pub fn gpu(test: &str) -> Option<std::rc::Rc<attnscope::backend::gpu::Device>> {
+    match attnscope::backend::gpu::Device::open_now() {
+        Ok(gpu) => Some(std::rc::Rc::new(gpu)),
+        Err(why) => {
+            let required = std::env::var("ATTNSCOPE_GPU").is_ok_and(|value| value == "required");
+            assert!(!required, "gpu: not run, and ATTNSCOPE_GPU=required: {why}");
+            eprintln!("gpu: not run: {test}: {why}");
+            None
+        }
+    }
 }

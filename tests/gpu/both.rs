@@ -1,17 +1,19 @@
-//! Both back ends with the same rows, and what the tests of operations ask of them.
+//! Both back ends in lock-step with the same rows, and what the tests of operations ask of them. Whatever a call leaves is
+//! compared by [`Paired`] itself, within the tolerances of `backend/paired/tolerance.rs`; a difference fails the call.
 
 use std::{rc::Rc, sync::Arc};
 
 use attnscope::{
+    Error, Result,
     backend::{
-        Cpu, Shape, Weights,
+        Cpu, Paired, Shape, Weights,
         gpu::{Device, Gpu},
     },
     cache::Store,
     kernels::RopeStyle,
     method::Positions,
     model::RopeConfig,
-    ops::{Dense, Kv, Ops, Pins, Scores, Set},
+    ops::{Dense, Kv, Mass, Ops, Pins, Read, Scores, Set},
 };
 
 /// The layer that is tested, not the first.
@@ -19,8 +21,7 @@ pub const KV: Kv = Kv(1);
 
 /// Both back ends with the same rows.
 pub struct Both {
-    pub cpu: Cpu,
-    pub gpu: Gpu,
+    pub on: Paired,
     pub seed: fastrand::Rng,
     pub query: usize,
     pub kv: usize,
@@ -48,9 +49,9 @@ impl Both {
         let shape = Shape { layers: 2, query_heads: query, kv_heads: kv, head_dim: dim, rope, eps: 1e-5 };
         let weights = Arc::new(Weights::default());
         let cpu = Cpu::new(shape.clone(), weights, positions, Store::F16).unwrap();
-        let gpu = Gpu::new(Rc::clone(device), shape, None, positions).unwrap();
+        let gpu = Gpu::new(Rc::clone(device), shape, None, positions, Store::F16).unwrap();
         let seed = fastrand::Rng::with_seed(5);
-        Both { cpu, gpu, seed, query, kv, dim, slots: vec![0; kv], position: 0 }
+        Both { on: Paired::new(cpu, gpu), seed, query, kv, dim, slots: vec![0; kv], position: 0 }
     }
 
     /// With so many slots by KV head, the newest `rows` of them of the running pass.
@@ -72,25 +73,23 @@ impl Both {
     /// Begins a pass and stores its rows.
     pub fn pass(&mut self, rows: usize) {
         let n = rows as u32;
-        self.cpu.begin(self.position, n);
-        self.gpu.begin(self.position, n).unwrap();
+        self.on.begin(self.position, n).unwrap();
         let mut random = |numbers: usize| (0..numbers).map(|_| 2.0 * self.seed.f32() - 1.0).collect::<Vec<f32>>();
         let q: Vec<f32> = random(rows * self.query * self.dim).iter().map(|x| 3.0 * x).collect();
         let (mut k, v) = (random(rows * self.kv * self.dim), random(rows * self.kv * self.dim));
-        self.gpu.store(KV, &q, Some((&k, &v)), 0..n).unwrap();
-        self.cpu.store(KV, &q, Some((&mut k, &v)), 0..n).unwrap();
+        self.on.store(KV, &q, Some((&mut k, &v)), 0..n).unwrap();
         self.slots.iter_mut().for_each(|slots| *slots += rows);
         self.position += n;
     }
 
     /// Ends the pass, so that the host knows all counts.
     pub fn finish(&mut self) {
-        self.gpu.submit().unwrap();
-        while !self.gpu.arrived().unwrap() {}
+        self.on.submit().unwrap();
+        while !self.on.arrived().unwrap() {}
     }
 
-    /// Sets of random slots, so many by KV head.
-    pub fn choose(&mut self, counts: &[usize]) -> [Set; 2] {
+    /// A set of random slots, so many by KV head.
+    pub fn choose(&mut self, counts: &[usize]) -> Set {
         let mut seed = self.seed.fork();
         let slots = self.slots.clone();
         self.listed(|head| {
@@ -101,8 +100,8 @@ impl Both {
         })
     }
 
-    /// Sets of these numbers by KV head, without those that are no slots.
-    pub fn listed(&mut self, mut numbers: impl FnMut(usize) -> Vec<usize>) -> [Set; 2] {
+    /// A set of these numbers by KV head, without those that are no slots.
+    pub fn listed(&mut self, mut numbers: impl FnMut(usize) -> Vec<usize>) -> Set {
         let most = self.most();
         let mut chosen = vec![f32::NEG_INFINITY; self.kv * most];
         for head in 0..self.kv {
@@ -110,14 +109,13 @@ impl Both {
             there.for_each(|number| chosen[head * most + number] = f32::INFINITY);
         }
         let scores = self.given(self.kv, &chosen);
-        let none = Pins::default();
-        [self.cpu.top_k(scores[0], 0, none).unwrap(), self.gpu.top_k(scores[1], 0, none).unwrap()]
+        self.on.top_k(scores, 0, Pins::default()).unwrap()
     }
 
-    fn drop_to(&mut self, counts: &[usize]) {
-        let [on_cpu, on_gpu] = self.choose(counts);
-        self.cpu.keep(KV, on_cpu).unwrap();
-        self.gpu.keep(KV, on_gpu).unwrap();
+    /// Keeps random slots, so many by KV head.
+    pub fn drop_to(&mut self, counts: &[usize]) {
+        let kept = self.choose(counts);
+        self.on.keep(KV, kept).unwrap();
         self.slots = counts.to_vec();
     }
 
@@ -125,18 +123,13 @@ impl Both {
         self.slots.iter().copied().max().unwrap()
     }
 
-    /// Columns of a group.
-    pub fn columns(&self, group: usize, groups: usize) -> usize {
-        self.slots[group * self.kv / groups]
-    }
-
-    /// Tables of given numbers over the slots.
-    pub fn given(&mut self, groups: usize, scores: &[f32]) -> [Scores; 2] {
-        [self.cpu.given(KV, groups, scores), self.gpu.given(KV, groups as u32, scores).unwrap()]
+    /// A table of given numbers over the slots.
+    pub fn given(&mut self, groups: usize, scores: &[f32]) -> Scores {
+        self.on.given(KV, groups, scores).unwrap()
     }
 
     /// Of random numbers from 0 to 1, some of them equal.
-    pub fn random(&mut self, groups: usize) -> [Scores; 2] {
+    pub fn random(&mut self, groups: usize) -> Scores {
         let numbers = groups * self.most();
         let scores: Vec<f32> =
             (0..numbers).map(|_| if self.seed.u8(0..4) > 0 { self.seed.f32() } else { 0.25 }).collect();
@@ -144,7 +137,7 @@ impl Both {
     }
 
     /// The same with infinities, zeros and negative numbers.
-    pub fn extreme(&mut self, groups: usize) -> [Scores; 2] {
+    pub fn extreme(&mut self, groups: usize) -> Scores {
         let numbers = groups * self.most();
         let pick = |seed: &mut fastrand::Rng| match seed.u8(0..10) {
             0 => f32::INFINITY,
@@ -159,59 +152,30 @@ impl Both {
     }
 
     /// The best `k` by random scores of `groups` groups.
-    pub fn best(&mut self, groups: usize, k: u32) -> [Set; 2] {
+    pub fn best(&mut self, groups: usize, k: u32) -> Set {
         let scores = self.random(groups);
-        self.run(|ops, on| ops.top_k(scores[on], k, Pins::default()))
+        self.run(|ops| ops.top_k(scores, k, Pins::default()))
     }
 
-    /// Sets agree exactly, for every query head.
-    pub fn check_sets(&mut self, what: &str, sets: [Set; 2]) {
-        let lists = self.gpu.lists(sets[1]).unwrap();
-        for head in 0..self.query {
-            let own = &lists[head * lists.len() / self.query];
-            assert_eq!(self.cpu.slots(sets[0], head).unwrap(), own, "{what}, slots {:?}, head {head}", self.slots);
-        }
+    /// Does something on both, which must agree.
+    pub fn run<T>(&mut self, what: impl FnOnce(&mut dyn Dense) -> Result<T>) -> T {
+        what(&mut self.on).unwrap_or_else(|why| panic!("slots {:?}, {} query heads: {why}", self.slots, self.query))
     }
 
-    /// Does the same on both; the second argument is 0 on the CPU.
-    pub fn run<T>(&mut self, what: impl Fn(&mut dyn Ops, usize) -> attnscope::Result<T>) -> [T; 2] {
-        [what(&mut self.cpu, 0).unwrap(), what(&mut self.gpu, 1).unwrap()]
+    /// Both must refuse it as a wrong shape.
+    pub fn refuses<T>(&mut self, what: impl FnOnce(&mut dyn Dense) -> Result<T>) {
+        let shape = |result: Result<T>| matches!(result, Err(Error::Shape { .. }));
+        assert!(shape(what(&mut self.on)), "slots {:?}, {} query heads", self.slots, self.query);
     }
 
-    /// Tables agree in every column, up to `tolerance` of a number.
-    pub fn check(&mut self, what: &str, tables: [Scores; 2], tolerance: f32) {
-        self.check_near(what, tables, tolerance, 0.0);
+    /// Attends to all slots or to some, leaving mass in a table.
+    pub fn attend(&mut self, read: Read, rows: std::ops::Range<u32>, leave: Option<(Mass, Scores)>) {
+        self.run(|ops| ops.attend(KV, read, rows, &[leave, None]));
     }
 
-    /// The same up to `tolerance` of a number and `least` in all.
-    pub fn check_near(&mut self, what: &str, tables: [Scores; 2], tolerance: f32, least: f32) {
-        let got = self.gpu.scores(tables[1]).unwrap();
-        let mut worst = 0.0_f32;
-        for (group, got) in got.iter().enumerate() {
-            let want = &self.cpu.scores(tables[0], group).unwrap();
-            assert!(got.len() <= want.len(), "{what}: {} columns, want {}", got.len(), want.len());
-            for (column, (got, want)) in got.iter().zip(*want).enumerate() {
-                let off = (got - want).abs();
-                let is_same = got == want || off <= tolerance * want.abs() + least;
-                assert!(is_same, "{what}: group {group}, column {column}: {got:e}, want {want:e}");
-                if got != want {
-                    worst = worst.max(off / want.abs().max(least / tolerance.max(f32::MIN_POSITIVE)));
-                }
-            }
-        }
-        if worst > 0.0 {
-            eprintln!("{what}: off by at most {worst:e}");
-        }
-        assert!(self.cpu.scores(tables[0], got.len()).is_err(), "{what}: groups");
-    }
-
-    /// The same of a table over the slots: each group has as many columns as its KV head has slots.
-    pub fn check_slots(&mut self, what: &str, tables: [Scores; 2], tolerance: f32) {
-        let got = self.gpu.scores(tables[1]).unwrap();
-        for (group, row) in got.iter().enumerate() {
-            assert_eq!(row.len(), self.columns(group, got.len()), "{what}: columns of group {group}");
-        }
-        self.check(what, tables, tolerance);
+    /// A table that nothing was written to yet.
+    pub fn open(&mut self, leave: Mass) -> Scores {
+        self.run(|ops| ops.open(KV, leave))
     }
 }
 

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use attnscope::{
     backend::gpu::{Buffer, Device, Heads, Lists, Rows, Stored},
+    cache::Store,
     kernels::{AttendScratch, Keys, Queries, encode},
 };
 
@@ -73,7 +74,7 @@ impl Made {
     }
 
     pub fn stored(&self) -> Stored<'_> {
-        Stored { k: &self.device.k, v: &self.device.v, rows: self.device.rows }
+        Stored { k: &self.device.k, v: &self.device.v, rows: self.device.rows, store: Store::F16 }
     }
 
     /// What the CPU computes, KV head by KV head: outputs and log-sum-exps of all rows, the latter only where the kernel

@@ -15,27 +15,13 @@ mod decode;
 mod engine;
 mod made;
 mod matmul;
+mod paired;
 mod planes;
 mod prefill;
 mod scores;
 mod shaders;
 
-use std::rc::Rc;
-
-use attnscope::backend::gpu::Device;
-
-/// A device, unless this machine has none.
-fn gpu(test: &str) -> Option<Rc<Device>> {
-    match pollster::block_on(Device::open()) {
-        Ok(gpu) => Some(Rc::new(gpu)),
-        Err(why) => {
-            let required = std::env::var("ATTNSCOPE_GPU").is_ok_and(|value| value == "required");
-            assert!(!required, "gpu: not run, and ATTNSCOPE_GPU=required: {why}");
-            eprintln!("gpu: not run: {test}: {why}");
-            None
-        }
-    }
-}
+use common::gpu;
 
 /// Largest difference of two lists of the same length.
 fn difference(got: &[f32], want: &[f32]) -> f32 {

@@ -97,6 +97,7 @@ fn planes_and_their_tail() {
                     rows: Rows { first: 0, stride: slots as u32 },
                     lower: device.lower,
                     grids: &device.grids,
+                    store: Store::F16,
                     key_grids: device.key_grids,
                     value_grids: device.value_grids,
                     tokens,

@@ -43,7 +43,7 @@ impl Select for Watched {
     }
 }
 
-pub fn run(case: &Case) {
+pub async fn run(case: &Case<'_>) {
     // Shares are stored as f32 and meant as short decimals.
     let params: Vec<f64> = case.floats("params").iter().map(|&x| (f64::from(x) * 1e6).round() / 1e6).collect();
     let [n, heads, kv_heads, dim, block, gamma, tau, min_budget, max_budget, interleave] = params[..] else {
@@ -62,9 +62,11 @@ pub fn run(case: &Case) {
     let method = methods::build("flex_prefill", &given, &methods::Shape { layers: 1 }).unwrap();
     let seen = Rc::new(RefCell::new(None));
     let watched = Watched { select: method.select, block: block as u32, gamma: gamma as f32, seen: seen.clone() };
-    let mut run = Layers::new(Method { select: Box::new(watched), ..Method::full() }, 1, heads, kv_heads, dim, None);
-    run.begin(0, n as u32);
-    let out = run.layer(0, 0, &case.floats("q"), &case.floats("k"), &case.floats("v"));
+    let mut run =
+        Layers::new(&case.on, Method { select: Box::new(watched), ..Method::full() }, 1, heads, kv_heads, dim, None);
+    run.begin(0, n as u32).await;
+    let out = run.layer(0, 0, &case.floats("q"), &case.floats("k"), &case.floats("v")).await;
+    run.finish().await;
 
     let Some(Seen { read: Read::Blocks { pairs, size }, probe, cover, estimate, pooled, distance }) = *seen.borrow()
     else {
@@ -72,7 +74,7 @@ pub fn run(case: &Case) {
     };
     assert_eq!(f64::from(size), block);
     let all = |scores: Scores| -> Vec<f32> {
-        (0..heads).flat_map(|head| run.cpu.scores(scores, head).unwrap().to_vec()).collect()
+        (0..heads).flat_map(|head| run.on.scores(scores, head).unwrap().to_vec()).collect()
     };
     case.close("vertical", &all(probe[0]), &case.floats("vertical"), 2e-6);
     case.close("slash", &all(probe[1]), &case.floats("slash"), 2e-6);
@@ -86,7 +88,7 @@ pub fn run(case: &Case) {
     let mask = case.floats("block_mask");
     for (head, mask) in mask.chunks_exact(mask.len() / heads).enumerate() {
         let want: Vec<u32> = (0..mask.len() as u32).filter(|&pair| mask[pair as usize] == 1.0).collect();
-        assert_eq!(run.cpu.slots(pairs, head).unwrap(), want, "{} block_mask, head {head}", case.name);
+        assert_eq!(run.on.slots(pairs, head).unwrap(), want, "{} block_mask, head {head}", case.name);
     }
     case.close("out", &out, &case.floats("out"), 5e-6);
 }

@@ -11,7 +11,7 @@ use attnscope::{
 };
 use std::{cell::Cell, rc::Rc};
 
-pub fn pyramid_budget(case: &Case) {
+pub async fn pyramid_budget(case: &Case<'_>) {
     let [layers, rows, window] = ["L", "N", "window_size"].map(|k| case.param::<usize>(k));
     let kept = (rows as f64 * (1.0 - case.param::<f64>("compression_ratio"))).round() as usize;
     let params = given([
@@ -21,18 +21,19 @@ pub fn pyramid_budget(case: &Case) {
         ("compat", word("kvpress")),
     ]);
     let method = methods::build("pyramid_kv", &params, &Shape { layers: layers as u32 }).unwrap();
-    let mut run = Layers::new(method, layers, 1, 1, 2, None);
-    run.begin(0, rows as u32);
-    let any: Vec<f32> = (0..2 * rows).map(|i| (i as f32).sin()).collect();
+    let mut run = Layers::new(&case.on, method, layers, 1, 1, 8, None);
+    run.begin(0, rows as u32).await;
+    let any: Vec<f32> = (0..8 * rows).map(|i| (i as f32).sin()).collect();
     for (layer, &want) in case.ints("budget").iter().enumerate() {
-        run.layer(layer as u32, 0, &any, &any, &any);
+        run.layer(layer as u32, 0, &any, &any, &any).await;
         assert_eq!(run.positions(layer as u32, 0).len() as i32, want, "{} budget {layer}", case.name);
     }
+    run.finish().await;
 }
 
 /// Runs a method, compares what it keeps and, up to the newest `pinned` slots, the scores.
-fn check(
-    case: &Case,
+async fn check(
+    case: &Case<'_>,
     which: &str,
     method: Method,
     pinned: usize,
@@ -43,20 +44,21 @@ fn check(
     let seen = Rc::new(Cell::new(None));
     let tell = seen.clone();
     let look = move |cx: &mut LayerCx, mass| tell.set(scores(cx, mass));
-    let run = prompt.run(Method { retain: Box::new(Watched { retain: method.retain, look }), ..Method::full() }, 1);
+    let run =
+        prompt.run(Method { retain: Box::new(Watched { retain: method.retain, look }), ..Method::full() }, 1).await;
     let (kept, want) = (case.ints(&format!("kept_{which}")), case.floats(&format!("score_{which}")));
     let stored = kept.len() / prompt.kv_heads;
     for head in 0..prompt.kv_heads {
         case.same(&format!("kept_{which} head {head}"), run.positions(0, head), &kept[head * stored..][..stored]);
         let Some(scores) = seen.get() else { continue };
         // A table of one group holds for every head.
-        let got = run.cpu.scores(scores, head).or_else(|_| run.cpu.scores(scores, 0)).unwrap();
+        let got = run.on.scores(scores, head).or_else(|_| run.on.scores(scores, 0)).unwrap();
         let got: Vec<f32> = got[..prompt.rows - pinned].iter().map(|x| x * factor).collect();
         case.close(&format!("score_{which} head {head}"), &got, &want[head * prompt.rows..][..got.len()], 2e-6);
     }
 }
 
-pub fn scores(case: &Case) {
+pub async fn scores(case: &Case<'_>) {
     let [window, kernel, sinks] = ["window", "kernel", "n_sink"].map(|k| case.param::<usize>(k));
     let rows: usize = case.param("N");
     let budget = (rows as f64 * (1.0 - case.param::<f64>("ratio"))) as usize;
@@ -75,26 +77,29 @@ pub fn scores(case: &Case) {
     // kvpress takes the mean over the window's rows, SnapKV's own code their sum.
     check(case, "snapkv", build("snap_kv", observed.clone()), window, 1.0 / window as f32, move |cx, mass| {
         Some(rule.scores(cx, mass.unwrap()).unwrap())
-    });
-    rotated(case, build("snap_kv", [observed, given([("shift_positions", Value::Flag(true))])].concat()));
+    })
+    .await;
+    rotated(case, build("snap_kv", [observed, given([("shift_positions", Value::Flag(true))])].concat())).await;
 
     check(case, "observed", build("observed_attention", only_budget()), 0, 1.0, |cx, mass| {
         Some(ObservedAttention { budget: 0, recent: 0 }.scores(cx, mass.unwrap()).unwrap())
-    });
+    })
+    .await;
     let tova = [only_budget(), given([("prompt_only", Value::Flag(true))])].concat();
     check(case, "tova", build("tova", tova), 1, 1.0, |cx, mass| {
         Some(cx.ops.regroup(mass.unwrap(), Group::All, Reduce::Mean).unwrap())
-    });
+    })
+    .await;
     let norm = [only_budget(), given([("first_layer", number(0))])].concat();
-    check(case, "knorm", build("l2_norm", norm), 0, 1.0, |cx, _| Some(cx.ops.key_norms(cx.kv).unwrap()));
+    check(case, "knorm", build("l2_norm", norm), 0, 1.0, |cx, _| Some(cx.ops.key_norms(cx.kv).unwrap())).await;
     let streaming =
         given([("sinks", number(sinks)), ("recent", number(budget - sinks)), ("shift_positions", Value::Flag(false))]);
-    check(case, "streaming", build("streaming_llm", streaming), 0, 1.0, |_, _| None);
+    check(case, "streaming", build("streaming_llm", streaming), 0, 1.0, |_, _| None).await;
 }
 
 /// `KeyRerotationPress`: with `shift_positions` keys and queries are stored as they were before their rotation; the same
 /// are kept, and rotated to their slots the keys are the golden ones.
-fn rotated(case: &Case, method: Method) {
+async fn rotated(case: &Case<'_>, method: Method) {
     let (dim, frequencies) = (case.param::<usize>("D"), case.floats("inv_freq"));
     let [heads, kv_heads, rows] = ["Hq", "Hkv", "N"].map(|k| case.param::<usize>(k));
     let config = RopeConfig {
@@ -111,13 +116,14 @@ fn rotated(case: &Case, method: Method) {
         x.chunks_exact_mut(heads * dim).enumerate().for_each(|(row, x)| back.rotate(x, dim, row));
         x
     };
-    let mut run = Layers::new(method, 1, heads, kv_heads, dim, Some(config.clone()));
-    run.begin(0, rows as u32);
+    let mut run = Layers::new(&case.on, method, 1, heads, kv_heads, dim, Some(config.clone()));
+    run.begin(0, rows as u32).await;
     let v = by_row(&case.floats("v"), kv_heads, rows, dim);
-    run.layer(0, 0, &unrotated("q", heads), &unrotated("k", kv_heads), &v);
+    run.layer(0, 0, &unrotated("q", heads), &unrotated("k", kv_heads), &v).await;
+    run.finish().await;
     let rope = Rope::new(dim, &config.frequencies(), rows, RopeStyle::Halves).unwrap();
     let (k, v, kept) = (case.floats("rerot_k_snapkv"), case.floats("rerot_v_snapkv"), case.ints("kept_snapkv"));
-    for (h, head) in run.cpu.cache().layer(Kv(0)).iter().enumerate() {
+    for (h, head) in run.on.cache().layer(Kv(0)).iter().enumerate() {
         case.same("kept_snapkv by slot", &head.position, &kept[h * head.len()..][..head.len()]);
         for slot in 0..head.len() {
             let at = (h * head.len() + slot) * dim;

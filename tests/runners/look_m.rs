@@ -6,7 +6,7 @@ use attnscope::{
     kernels::nearest,
     method::{Edit, LayerCx, Method, Retain, Site},
     methods::{self, Value},
-    ops::{Dense, Group, Kv, Mass, Reduce, Scores, Tag},
+    ops::{Group, Kv, Mass, Reduce, Scores, Tag},
     trace::{Kind, records},
 };
 use std::{cell::Cell, rc::Rc};
@@ -61,18 +61,19 @@ impl Prompt {
         Prompt { heads, kv_heads, rows, dim, k: case.floats("k_in"), v: case.floats("v_in"), sums, tags }
     }
 
-    fn run(&self, params: &[(String, Value)]) -> Outcome {
+    async fn run(&self, case: &Case<'_>, params: &[(String, Value)]) -> Outcome {
         let method = methods::build("look_m", params, &methods::Shape { layers: 1 }).unwrap();
         let sums = Rc::new(Cell::new(None));
         let fed = Method { retain: Box::new(Fed { retain: method.retain, sums: sums.clone() }), ..Method::full() };
-        let mut run = Layers::new(fed, 1, self.heads, self.kv_heads, self.dim, None);
-        run.cpu.tag(0, &self.tags);
-        run.begin(0, self.rows as u32);
-        sums.set(Some(run.cpu.given(Kv(0), self.heads, &self.sums)));
+        let mut run = Layers::new(&case.on, fed, 1, self.heads, self.kv_heads, self.dim, None);
+        run.on.tag(0, &self.tags);
+        run.begin(0, self.rows as u32).await;
+        sums.set(Some(run.on.given(Kv(0), self.heads, &self.sums)));
         let [k, v] = [&self.k, &self.v].map(|x| by_row(x, self.kv_heads, self.rows, self.dim));
-        run.layer(0, 0, &vec![0.0; self.rows * self.heads * self.dim], &k, &v);
+        run.layer(0, 0, &vec![0.0; self.rows * self.heads * self.dim], &k, &v).await;
+        run.finish().await;
         let (mut folds, mut gone) = (vec![Vec::new(); self.kv_heads], vec![Vec::new(); self.kv_heads]);
-        run.cpu.tracer().take(|block| {
+        run.on.tracer().take(|block| {
             for r in records(block) {
                 if r.kind == Kind::Fold as u8 {
                     folds[r.head as usize].push((r.a, r.b));
@@ -93,7 +94,7 @@ impl Prompt {
             let positions = out.run.positions(0, head);
             case.same(&format!("kept_idx head {head}"), positions, &kept[head * stored..][..stored]);
             case.same(&format!("evicted_idx head {head}"), &out.gone[head], &evicted[head * dropped..][..dropped]);
-            let cached = &out.run.cpu.cache().layer(Kv(0))[head];
+            let cached = &out.run.on.cache().layer(Kv(0))[head];
             for ((what, want), rows) in [(&k, &cached.k), (&v, &cached.v)] {
                 let got: Vec<f32> = (0..stored).flat_map(|slot| rows.row(slot, self.dim)).collect();
                 let n = stored * self.dim;
@@ -144,7 +145,7 @@ fn budget(case: &Case) -> Vec<(String, Value)> {
 }
 
 /// The mode is the file's name without its case.
-pub fn published(case: &Case) {
+pub async fn published(case: &Case<'_>) {
     let mode = case.stem.rsplit_once('_').unwrap().0;
     let (text_prior, merge) = match mode {
         "h2o" => (false, "none"),
@@ -158,7 +159,7 @@ pub fn published(case: &Case) {
     let rest =
         given([("text_prior", Value::Flag(text_prior)), ("merge", word(merge)), ("compat", word("published_code"))]);
     let prompt = Prompt::of(case);
-    let out = prompt.run(&[budget(case), rest].concat());
+    let out = prompt.run(case, &[budget(case), rest].concat()).await;
     prompt.compare(case, &out, ["k_out", "v_out"]);
     assert_eq!(case.has("merge_filter"), merge != "none", "{}", case.name);
     if merge != "none" {
@@ -166,7 +167,7 @@ pub fn published(case: &Case) {
     }
 }
 
-pub fn paper(case: &Case) {
+pub async fn paper(case: &Case<'_>) {
     let prompt = Prompt::of(case);
     let modes = [
         ("none", ["text_prior.k", "text_prior.v"]),
@@ -175,11 +176,11 @@ pub fn paper(case: &Case) {
         ("weighted", ["text_weighted.k", "text_weighted.v"]),
     ];
     for (merge, rows) in modes {
-        let out = prompt.run(&[budget(case), given([("merge", word(merge))])].concat());
+        let out = prompt.run(case, &[budget(case), given([("merge", word(merge))])].concat()).await;
         prompt.compare(case, &out, rows);
         let scores = case.floats("scores");
         for head in 0..prompt.kv_heads {
-            let got = out.run.cpu.scores(out.sums, head).unwrap();
+            let got = out.run.on.scores(out.sums, head).unwrap();
             case.close(&format!("scores head {head}"), got, &scores[head * prompt.rows..][..prompt.rows], 1e-4);
             let all = if merge == "none" { 0 } else { out.gone[head].len() };
             assert_eq!(out.folds[head].len(), all, "{} every dropped row is merged", case.name);

@@ -6,6 +6,7 @@ mod kvpress;
 mod layers;
 mod look_m;
 mod metrics;
+mod on;
 mod policy;
 mod prompt;
 mod quant_spec;
@@ -19,6 +20,7 @@ mod streaming_llm;
 mod tidal_decode;
 
 pub use layers::Layers;
+pub use on::On;
 
 use attnscope::{
     method::{Edit, LayerCx, Positions, Retain, Site},
@@ -26,43 +28,63 @@ use attnscope::{
     ops::{Mass, Scores},
 };
 use safetensors::SafeTensors;
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path, pin::Pin};
 
 /// Runs one case; panics with the difference.
-pub type Runner = fn(&Case);
+pub type Run = for<'a> fn(&'a Case<'a>) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// A folder's runner.
+#[derive(Clone, Copy)]
+pub enum Runner {
+    /// It runs operations of a back end.
+    Operations(Run),
+    /// It runs none: pure arithmetic of the library.
+    Arithmetic(fn(&Case)),
+    /// It runs the real model's file.
+    Model(fn(&Case)),
+}
+
+/// Operations of a back end.
+macro_rules! on_backend {
+    (|$case:ident| $run:expr) => {
+        Runner::Operations(|$case| Box::pin($run))
+    };
+}
 
 /// The runner of a folder.
 pub fn find(folder: &str) -> Option<Runner> {
     Some(match folder {
-        "round_attention" => round_attention::run,
-        "star_attention" => star_attention::run,
-        "tidaldecode" => tidal_decode::run,
-        "streamingllm_decode" => streaming_llm::decode,
-        "streamingllm_space" => streaming_llm::space,
-        "h2o_decode_drop" => h2o::run,
-        "h2o_decode_masked" => h2o::masked,
-        "h2o_prefill_kvfactory" => |case| prompt::h2o(case, "none"),
-        "h2o_prefill_scope" => |case| prompt::h2o(case, "scope"),
-        "snapkv_prefill" | "snapkv_kvhead_prefill" => prompt::snap_kv,
-        "pyramidkv_prefill_kvfactory" | "pyramidkv_prefill_scope" => prompt::pyramid_kv,
-        "adakv_prefill" => prompt::ada_kv,
-        "l2norm_prefill" => prompt::l2_norm,
-        "streamingllm_prefill" => prompt::streaming_llm,
-        "kvpress_pyramid_budget" => kvpress::pyramid_budget,
-        "scope_slide" | "scope_adaptive" | "scope_discontinuous" | "scope_base_h2o" | "scope_base_slm" => scope::run,
-        "lookm" => look_m::published,
-        "lookm_paper_gqa" => look_m::paper,
-        "kvpress_scores" => kvpress::scores,
-        "policy_fifo" | "policy_lru" | "policy_lfu" | "policy_importance" => policy::run,
-        "quantspec_quant" => quant_spec::quant,
-        "quantspec_cache" => quant_spec::cache,
-        "quantspec_attn" => quant_spec::attend,
-        "quantspec_accept" => quant_spec::accept,
-        "quantspec_spec" => speculation::run,
-        "flexprefill" => flex_prefill::run,
-        "quest_pages" => quest::run,
-        "metrics" => metrics::run,
-        "real_model" => real_model::run,
+        "round_attention" => on_backend!(|case| round_attention::run(case)),
+        "star_attention" => on_backend!(|case| star_attention::run(case)),
+        "tidaldecode" => on_backend!(|case| tidal_decode::run(case)),
+        "streamingllm_decode" => on_backend!(|case| streaming_llm::decode(case)),
+        "streamingllm_space" => on_backend!(|case| streaming_llm::space(case)),
+        "h2o_decode_drop" => on_backend!(|case| h2o::run(case)),
+        "h2o_decode_masked" => on_backend!(|case| h2o::masked(case)),
+        "h2o_prefill_kvfactory" => on_backend!(|case| prompt::h2o(case, "none")),
+        "h2o_prefill_scope" => on_backend!(|case| prompt::h2o(case, "scope")),
+        "snapkv_prefill" | "snapkv_kvhead_prefill" => on_backend!(|case| prompt::snap_kv(case)),
+        "pyramidkv_prefill_kvfactory" | "pyramidkv_prefill_scope" => on_backend!(|case| prompt::pyramid_kv(case)),
+        "adakv_prefill" => on_backend!(|case| prompt::ada_kv(case)),
+        "l2norm_prefill" => on_backend!(|case| prompt::l2_norm(case)),
+        "streamingllm_prefill" => on_backend!(|case| prompt::streaming_llm(case)),
+        "kvpress_pyramid_budget" => on_backend!(|case| kvpress::pyramid_budget(case)),
+        "scope_slide" | "scope_adaptive" | "scope_discontinuous" | "scope_base_h2o" | "scope_base_slm" => {
+            on_backend!(|case| scope::run(case))
+        }
+        "lookm" => on_backend!(|case| look_m::published(case)),
+        "lookm_paper_gqa" => on_backend!(|case| look_m::paper(case)),
+        "kvpress_scores" => on_backend!(|case| kvpress::scores(case)),
+        "policy_fifo" | "policy_lru" | "policy_lfu" | "policy_importance" => on_backend!(|case| policy::run(case)),
+        "quantspec_cache" => on_backend!(|case| quant_spec::cache(case)),
+        "quantspec_attn" => on_backend!(|case| quant_spec::attend(case)),
+        "quantspec_spec" => on_backend!(|case| speculation::run(case)),
+        "flexprefill" => on_backend!(|case| flex_prefill::run(case)),
+        "quest_pages" => on_backend!(|case| quest::run(case)),
+        "quantspec_quant" => Runner::Arithmetic(quant_spec::quant),
+        "quantspec_accept" => Runner::Arithmetic(quant_spec::accept),
+        "metrics" => Runner::Arithmetic(metrics::run),
+        "real_model" => Runner::Model(real_model::run),
         _ => return None,
     })
 }
@@ -73,16 +95,19 @@ pub struct Case<'a> {
     pub name: String,
     /// File name without its ending.
     pub stem: String,
+    /// What it runs on.
+    pub on: On,
     tensors: SafeTensors<'a>,
     meta: HashMap<String, String>,
 }
 
 impl<'a> Case<'a> {
-    pub fn read(path: &Path, bytes: &'a [u8]) -> Case<'a> {
+    pub fn read(path: &Path, bytes: &'a [u8], on: &On) -> Case<'a> {
         let (_, header) = SafeTensors::read_metadata(bytes).unwrap();
         Case {
             name: path.display().to_string(),
             stem: path.file_stem().unwrap().to_string_lossy().into_owned(),
+            on: on.clone(),
             tensors: SafeTensors::deserialize(bytes).unwrap(),
             meta: header.metadata().clone().unwrap_or_default(),
         }

@@ -3,14 +3,14 @@
 use super::{Case, Layers, by_row};
 use attnscope::methods::{self, Value};
 
-pub fn run(case: &Case) {
+pub async fn run(case: &Case<'_>) {
     let [heads, kv_heads, steps, dim] = ["Hq", "Hkv", "S", "D"].map(|k| case.param::<usize>(k));
     let policy: String = case.param("policy");
     let row = methods::find(&policy).unwrap();
     let given: Vec<(String, Value)> =
         row.params.iter().map(|p| (p.name.to_owned(), Value::Number(case.param(p.name)))).collect();
     let method = methods::build(&policy, &given, &methods::Shape { layers: 1 }).unwrap();
-    let mut run = Layers::new(method, 1, heads, kv_heads, dim, None);
+    let mut run = Layers::new(&case.on, method, 1, heads, kv_heads, dim, None);
     let q = by_row(&case.floats("q"), heads, steps, dim);
     let [k, v] = ["k", "v"].map(|x| by_row(&case.floats(x), kv_heads, steps, dim));
     let (kept, recall) = (case.ints("kept_pos"), case.floats("attention_recall"));
@@ -19,9 +19,10 @@ pub fn run(case: &Case) {
     for t in 0..steps {
         let mut seen: Vec<Vec<u32>> = (0..kv_heads).map(|h| run.positions(0, h).to_vec()).collect();
         seen.iter_mut().for_each(|s| s.push(t as u32));
-        run.begin(t as u32, 1);
+        run.begin(t as u32, 1).await;
         let part = |x: &[f32], n: usize| x[t * n..][..n].to_vec();
-        let got = run.layer(0, t as u32, &part(&q, heads * dim), &part(&k, kv_heads * dim), &part(&v, kv_heads * dim));
+        let got =
+            run.layer(0, t as u32, &part(&q, heads * dim), &part(&k, kv_heads * dim), &part(&v, kv_heads * dim)).await;
         case.close(&format!("attn_out {t}"), &got, &part(&out, heads * dim), 1e-5);
         for head in 0..kv_heads {
             case.same(

@@ -6,7 +6,7 @@ use attnscope::{
     cache::{Planes, Store},
     method::{Method, PassKind},
     methods::{self, Value},
-    ops::{Dense, Kv, PlaneGroups},
+    ops::{Kv, PlaneGroups},
     sampler::judge,
 };
 
@@ -80,17 +80,17 @@ pub fn quant(case: &Case) {
 }
 
 /// The double buffer: prompt, then rounds with given acceptances.
-pub fn cache(case: &Case) {
+pub async fn cache(case: &Case<'_>) {
     let params = case.ints("params");
     let [prompt, group, channels, quantised] = params[..] else { panic!("{}: params", case.name) };
     let [heads, total, width] = case.shape("k_stream")[..] else { panic!("{}: k_stream", case.name) };
     let [k, v] = ["k_stream", "v_stream"].map(|x| by_row(&case.floats(x), heads, total, width));
-    let mut run = Layers::new(method(group as usize, channels as usize), 1, heads, heads, width, None);
+    let mut run = Layers::new(&case.on, method(group as usize, channels as usize), 1, heads, heads, width, None);
     let all = heads * width;
     let prompt = prompt as usize;
-    run.begin(0, prompt as u32);
-    run.layer(0, 0, &vec![0.0; prompt * all], &k[..prompt * all], &v[..prompt * all]);
-    assert_eq!(run.cpu.quantised(Kv(0)), quantised as u32, "{} after the prompt", case.name);
+    run.begin(0, prompt as u32).await;
+    run.layer(0, 0, &vec![0.0; prompt * all], &k[..prompt * all], &v[..prompt * all]).await;
+    assert_eq!(run.on.quantised(Kv(0)), quantised as u32, "{} after the prompt", case.name);
     let mut committed = prompt;
     for (round, row) in case.ints("trace").chunks(6).enumerate() {
         let [guesses, accepted, length, quantised, rest, _] = row[..] else { panic!("{}: trace", case.name) };
@@ -102,17 +102,18 @@ pub fn cache(case: &Case) {
             written[..keep].copy_from_slice(&stream[committed * all..][..keep]);
         }
         run.kind = Some(PassKind::Verify);
-        run.begin(committed as u32, rows as u32);
-        run.layer(0, committed as u32, &vec![0.0; rows * all], &written[0], &written[1]);
+        run.begin(committed as u32, rows as u32).await;
+        run.layer(0, committed as u32, &vec![0.0; rows * all], &written[0], &written[1]).await;
         committed += accepted as usize + 1;
-        run.cpu.cut(Kv(0), committed as u32).unwrap();
+        run.finish().await;
+        run.on.cut(Kv(0), committed as u32).unwrap();
         run.make_room(0, committed as u32, 1);
-        let now = [run.cpu.live(Kv(0)), run.cpu.quantised(Kv(0))];
+        let now = [run.on.live(Kv(0)), run.on.quantised(Kv(0))];
         assert_eq!(now, [length as u32, quantised as u32], "{} round {round}", case.name);
         assert_eq!(rest, length - quantised, "{} round {round}", case.name);
     }
     let mut row = vec![0.0; width];
-    for (h, head) in run.cpu.cache().layer(Kv(0)).iter().enumerate() {
+    for (h, head) in run.on.cache().layer(Kv(0)).iter().enumerate() {
         let planes = head.planes.as_ref().unwrap_or_else(|| panic!("{}: nothing was quantised", case.name));
         for (name, coarse) in [("view4", true), ("view8", false)] {
             for (part, values) in [("k", false), ("v", true)] {
@@ -150,7 +151,7 @@ pub fn cache(case: &Case) {
 }
 
 /// Attention over a quantised prefix and a full-precision tail, by one plane and by both.
-pub fn attend(case: &Case) {
+pub async fn attend(case: &Case<'_>) {
     let params: Vec<usize> = case.ints("params").iter().map(|&x| x as usize).collect();
     let [prefix, _, rows, group, channels] = params[..] else { panic!("{}: params", case.name) };
     let [query_heads, _, width] = case.shape("q")[..] else { panic!("{}: q", case.name) };
@@ -165,15 +166,15 @@ pub fn attend(case: &Case) {
         ("out_verify8", prefix, PassKind::Verify),
     ] {
         let method = if quantised == 0 { Method::full() } else { method(group, channels) };
-        let mut run = Layers::new(method, 1, query_heads, kv_heads, width, None);
-        run.begin(0, before as u32);
+        let mut run = Layers::new(&case.on, method, 1, query_heads, kv_heads, width, None);
+        run.begin(0, before as u32).await;
         run.store(0, &vec![0.0; before * query_heads * width], &k[..before * all], &v[..before * all]);
         let groups = PlaneGroups { tokens: group as u32, channels: channels as u32 };
-        run.cpu.quantise(Kv(0), groups, quantised as u32).unwrap();
+        run.on.quantise(Kv(0), groups, quantised as u32).unwrap();
         run.kind = Some(kind);
-        run.begin(before as u32, rows as u32);
-        let got = run.layer(0, before as u32, &q, &k[before * all..], &v[before * all..]);
-        assert_eq!(run.cpu.quantised(Kv(0)), quantised as u32, "{} {name}", case.name);
+        run.begin(before as u32, rows as u32).await;
+        let got = run.layer(0, before as u32, &q, &k[before * all..], &v[before * all..]).await;
+        assert_eq!(run.on.quantised(Kv(0)), quantised as u32, "{} {name}", case.name);
         case.close(name, &got, &by_row(&case.floats(name), query_heads, rows, width), 2e-6);
     }
 }

@@ -24,7 +24,7 @@ impl Select for Watched {
     }
 }
 
-pub fn run(case: &Case) {
+pub async fn run(case: &Case<'_>) {
     let [heads, n, dim] = ["H", "N", "D"].map(|key| case.param::<usize>(key));
     let [page, budget, recent] = ["page", "budget", "recent"].map(|key| case.param::<u32>(key));
     let given = [("page", page), ("budget", budget), ("recent", recent), ("dense_layers", 0)]
@@ -32,17 +32,18 @@ pub fn run(case: &Case) {
     let method = methods::build("quest", &given, &methods::Shape { layers: 1 }).unwrap();
     let seen = Rc::new(Cell::new(None));
     let watched = Watched { select: method.select, page, recent, seen: seen.clone() };
-    let mut run = Layers::new(Method { select: Box::new(watched), ..Method::full() }, 1, heads, heads, dim, None);
+    let mut run =
+        Layers::new(&case.on, Method { select: Box::new(watched), ..Method::full() }, 1, heads, heads, dim, None);
     let keys = by_row(&case.floats("k"), heads, n, dim);
     let (old, own) = keys.split_at((n - 1) * heads * dim);
-    run.begin(0, n as u32 - 1);
+    run.begin(0, n as u32 - 1).await;
     run.store(0, old, old, old);
-    run.begin(n as u32 - 1, 1);
-    run.layer(0, n as u32 - 1, &case.floats("q"), own, own);
+    run.begin(n as u32 - 1, 1).await;
+    run.layer(0, n as u32 - 1, &case.floats("q"), own, own).await;
 
     let (read, scores) = seen.get().unwrap();
     let kept = case.ints("kept_pos");
-    let bounds: Vec<_> = run.cpu.cache().layer(Kv(0)).iter().map(|head| head.bounds()).collect();
+    let bounds: Vec<_> = run.on.cache().layer(Kv(0)).iter().map(|head| head.bounds()).collect();
     assert_eq!(
         bounds.iter().flat_map(|b| b.min()).copied().collect::<Vec<_>>(),
         case.floats("page_min"),
@@ -55,11 +56,11 @@ pub fn run(case: &Case) {
         "{}",
         case.name
     );
-    let got: Vec<f32> = (0..heads).flat_map(|head| run.cpu.scores(scores, head).unwrap().to_vec()).collect();
+    let got: Vec<f32> = (0..heads).flat_map(|head| run.on.scores(scores, head).unwrap().to_vec()).collect();
     case.close("page_score", &got, &case.floats("page_score"), 1e-5);
     for head in 0..heads {
         let got: Vec<u32> = match read {
-            Read::Slots(set) => run.cpu.slots(set, head).unwrap().to_vec(),
+            Read::Slots(set) => run.on.slots(set, head).unwrap().to_vec(),
             _ => (0..n as u32).collect(),
         };
         case.same(&format!("kept_pos head {head}"), &got, &kept[head * budget as usize..][..budget as usize]);

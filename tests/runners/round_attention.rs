@@ -5,7 +5,6 @@ use attnscope::{
     calibrate::{self, RoundMass},
     method::Method,
     methods::{self, Value},
-    ops::Dense,
     trace::{Kind, records},
 };
 
@@ -25,8 +24,8 @@ struct Shape {
 }
 
 impl Shape {
-    fn run(&self, case: &Case, method: Method) -> (Vec<Vec<f32>>, Layers, Vec<u8>) {
-        let mut run = Layers::new(method, self.layers, self.query_heads, self.kv_heads, self.dim, None);
+    async fn run(&self, case: &Case<'_>, method: Method) -> (Vec<Vec<f32>>, Layers, Vec<u8>) {
+        let mut run = Layers::new(&case.on, method, self.layers, self.query_heads, self.kv_heads, self.dim, None);
         let mut starts = self.rounds.clone();
         starts.push(self.current as u32);
         run.rounds(starts);
@@ -38,7 +37,7 @@ impl Shape {
             let width = heads * self.dim;
             by_row(layer, heads, all, self.dim)[rows.start * width..rows.end * width].to_vec()
         };
-        run.begin(0, self.current as u32);
+        run.begin(0, self.current as u32).await;
         for layer in 0..self.layers {
             let [k, v] = [&k, &v].map(|x| rows(x, self.kv_heads, layer, slots, 0..self.current));
             run.store(layer as u32, &vec![0.0; self.current * self.query_heads * self.dim], &k, &v);
@@ -49,14 +48,15 @@ impl Shape {
             std::iter::once(0..self.question).chain((self.question..self.question + self.answer).map(|t| t..t + 1));
         for pass in passes {
             let first = (self.current + pass.start) as u32;
-            run.begin(first, pass.len() as u32);
+            run.begin(first, pass.len() as u32).await;
             for (layer, out) in out.iter_mut().enumerate() {
                 let q = rows(&q, self.query_heads, layer, self.question + self.answer, pass.clone());
                 let new = self.current + pass.start..self.current + pass.end;
                 let [k, v] = [&k, &v].map(|x| rows(x, self.kv_heads, layer, slots, new.clone()));
-                out.extend(run.layer(layer as u32, first, &q, &k, &v));
+                out.extend(run.layer(layer as u32, first, &q, &k, &v).await);
             }
-            run.cpu.tracer().take(|records| block.extend_from_slice(records));
+            run.finish().await;
+            run.on.tracer().take(|records| block.extend_from_slice(records));
         }
         (out, run, block)
     }
@@ -71,7 +71,7 @@ fn wanted(case: &Case, name: &str, shape: &Shape) -> Vec<Vec<f32>> {
         .collect()
 }
 
-pub fn run(case: &Case) {
+pub async fn run(case: &Case<'_>) {
     let size = |name: &str| case.param::<usize>(name);
     let starts = case.ints("round_starts");
     let shape = Shape {
@@ -87,7 +87,7 @@ pub fn run(case: &Case) {
     let last = case.param::<String>("reduce") == "last";
 
     // What calibration sees.
-    let (full, _, block) = shape.run(case, RoundMass { last }.method());
+    let (full, _, block) = shape.run(case, RoundMass { last }.method()).await;
     for (layer, (got, want)) in full.iter().zip(wanted(case, "attn_out_full", &shape)).enumerate() {
         case.close(&format!("full output, layer {layer}"), got, &want, TOLERANCE);
     }
@@ -115,7 +115,7 @@ pub fn run(case: &Case) {
         ("reduce", word(if last { "last" } else { "question_mean" })),
     ]);
     let built = methods::build("round_attention", &params, &methods::Shape { layers: shape.layers as u32 }).unwrap();
-    let (out, run, block) = shape.run(case, built);
+    let (out, run, block) = shape.run(case, built).await;
     for (layer, (got, want)) in out.iter().zip(wanted(case, "attn_out", &shape)).enumerate() {
         case.close(&format!("output, layer {layer}"), got, &want, TOLERANCE);
     }
@@ -135,7 +135,7 @@ pub fn run(case: &Case) {
             assert_eq!(near, want, "{} near tier, layer {layer} head {head}", case.name);
         }
     }
-    let kept = run.cpu.kept();
+    let kept = run.on.kept();
     case.close("saving", &[(kept.far as f64 / kept.bytes as f64) as f32], &case.floats("saving"), TOLERANCE);
     let round = |at: usize| shape.rounds.partition_point(|&first| first as usize <= at) - 1;
     let mut chosen: Vec<u32> = (0..shape.current).filter(|&at| mask[at] == 1).map(|at| round(at) as u32).collect();

@@ -3,12 +3,11 @@
 //! feed-forward matrices.
 
 use super::{Case, given, number, word};
+use crate::common::breathe;
 use attnscope::{
-    backend::{Cpu, WeightData, Weights},
-    cache::Store,
+    backend::{WeightData, Weights},
     engine::{Engine, Options, Progress},
     kernels::{Layout, Matrix, RopeStyle, Symmetric},
-    method::Positions,
     methods,
     model::{Config, Layer, Model, RopeConfig},
     ops::Weight,
@@ -19,7 +18,7 @@ use std::sync::Arc;
 /// Inputs that share a step of the folder's 4-bit matrices.
 const GROUP: usize = 16;
 
-pub fn run(case: &Case) {
+pub async fn run(case: &Case<'_>) {
     let params: Vec<usize> = case.ints("params").iter().map(|&x| x as usize).collect();
     let [tokens, channels, gamma, wanted, ..] = params[..] else { panic!("{}: params", case.name) };
     let prompt: Vec<u32> = case.ints("prompt").iter().map(|&id| id as u32).collect();
@@ -32,13 +31,18 @@ pub fn run(case: &Case) {
             ("draft_weights", word(draft_weights)),
         ]);
         let method = methods::build("quant_spec", &given, &methods::Shape { layers: model.config.layers }).unwrap();
-        let cpu = Cpu::new((&model.config).into(), Arc::new(weights), Positions::Text, Store::F32).unwrap();
-        let mut engine = Engine::new(Arc::new(model), Box::new(cpu), method, 4096);
+        let backend = case.on.with_model(&model, weights);
+        let mut engine = Engine::new(Arc::new(model), backend, method, 4096);
         // A flush is seen when the round after it begins: one round more than the table has.
         let max_tokens = (wanted + 2 * (gamma + 1)) as u32;
         engine.start(&prompt, Options { max_tokens, trace: Detail::Sets, ..Options::default() }).unwrap();
         let mut rounds = Rounds { length: prompt.len() as i32, group: tokens as i32, ..Rounds::default() };
-        while engine.advance().unwrap() != Progress::Done {
+        loop {
+            match engine.advance().unwrap() {
+                Progress::Done => break,
+                Progress::Waiting => breathe().await,
+                _ => {}
+            }
             engine.tracer().take(|block| records(block).for_each(|record| rounds.take(&record)));
         }
         let ids: Vec<i32> = engine.ids()[prompt.len()..].iter().map(|&id| id as i32).collect();

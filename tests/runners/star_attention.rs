@@ -7,13 +7,17 @@ use attnscope::{
     method::{Method, Pass, Text},
     methods::{self, Plan},
     model::RopeConfig,
-    ops::{Dense, Kv},
+    ops::Kv,
 };
 
 const TOLERANCE: f32 = 2e-5;
 
-pub fn run(case: &Case) {
-    if case.stem.starts_with("merge") { merged(case) } else { phases(case) }
+pub async fn run(case: &Case<'_>) {
+    if case.stem.starts_with("merge") {
+        merged(case);
+    } else {
+        phases(case).await;
+    }
 }
 
 fn merged(case: &Case) {
@@ -66,14 +70,19 @@ impl Network {
         self.head.chunks_exact(self.width).map(|w| w.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
     }
 
-    fn host(&self, method: Method) -> Layers {
+    fn host(&self, case: &Case, method: Method) -> Layers {
         let rope =
             RopeConfig { dim: self.dim as u32, base: 1e4, linear: 1.0, divisors: Vec::new(), style: RopeStyle::Halves };
-        Layers::new(method, self.layers, self.query_heads, self.kv_heads, self.dim, Some(rope))
+        Layers::new(&case.on, method, self.layers, self.query_heads, self.kv_heads, self.dim, Some(rope))
     }
 
     /// Runs all hosts to the end; the logits of every token and the tokens. `look` sees the hosts after the context.
-    fn generate(&self, mut hosts: Vec<Layers>, text: &Text, look: impl FnOnce(&[Layers])) -> (Vec<f32>, Vec<u32>) {
+    async fn generate(
+        &self,
+        mut hosts: Vec<Layers>,
+        text: &Text,
+        look: impl FnOnce(&[Layers]),
+    ) -> (Vec<f32>, Vec<u32>) {
         let context = text.rounds[1];
         let texts = || Text { ids: text.ids.clone(), rounds: text.rounds.clone(), ..*text };
         let mut texts: Vec<Text> = hosts.iter().map(|_| texts()).collect();
@@ -86,13 +95,13 @@ impl Network {
                     break;
                 }
                 text.fed = pass.rows.end;
-                self.pass(std::slice::from_mut(host), text, &[pass]);
+                self.pass(std::slice::from_mut(host), text, &[pass]).await;
             }
         }
         look(&hosts);
         let (mut logits, mut tokens) = (Vec::new(), Vec::new());
         loop {
-            let x = self.pass(&mut hosts, &texts[0], &passes);
+            let x = self.pass(&mut hosts, &texts[0], &passes).await;
             let row = self.logits(&x);
             let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap() as u32;
             logits.extend(row);
@@ -109,25 +118,28 @@ impl Network {
     }
 
     /// One pass of all hosts; what the last one has after its last layer.
-    fn pass(&self, hosts: &mut [Layers], text: &Text, passes: &[Pass]) -> Vec<f32> {
+    async fn pass(&self, hosts: &mut [Layers], text: &Text, passes: &[Pass]) -> Vec<f32> {
         let rows = passes[0].rows.clone();
         let mut x = self.embed(&text.ids[rows.start as usize..rows.end as usize]);
         for (host, pass) in hosts.iter_mut().zip(passes) {
-            host.begin(rows.start, rows.len() as u32);
+            host.begin(rows.start, rows.len() as u32).await;
             (host.kind, host.hidden, host.stores) = (Some(pass.kind), pass.hidden.clone(), pass.stores);
         }
         for layer in 0..self.layers {
             let [q, k, v] = [0, 1, 2].map(|which| self.of(which, layer, &x, self.width));
-            let found: Vec<_> =
-                hosts.iter_mut().map(|host| host.layer_partial(layer as u32, rows.start, &q, &k, &v)).collect();
+            let mut found = Vec::new();
+            for host in &mut *hosts {
+                found.push(host.layer_partial(layer as u32, rows.start, &q, &k, &v).await);
+            }
             let mut output = found[0].0.clone();
             if passes[0].shared {
                 let partials: Vec<_> = found.into_iter().map(|(_, partials)| partials[0].clone().unwrap()).collect();
                 for host in &mut *hosts {
-                    host.cpu.merge(Kv(layer as u32), &partials).unwrap();
+                    host.on.merge(Kv(layer as u32), &partials).unwrap();
+                    host.on.settle().await;
                 }
-                output = hosts[0].cpu.output().to_vec();
-                hosts.iter().for_each(|host| assert_eq!(host.cpu.output(), output, "every host finds the same"));
+                output = hosts[0].on.output().to_vec();
+                hosts.iter().for_each(|host| assert_eq!(host.on.output(), output, "every host finds the same"));
             }
             let width = self.query_heads * self.dim;
             x.iter_mut().zip(self.of(3, layer, &output, width)).for_each(|(x, o)| *x += o);
@@ -136,7 +148,7 @@ impl Network {
     }
 }
 
-fn phases(case: &Case) {
+async fn phases(case: &Case<'_>) {
     let params: Vec<usize> = case.floats("params").iter().map(|&x| x as usize).collect();
     let [context, block, anchor, hosts, question, generated, layers, query_heads, kv_heads, dim, width] = params[..]
     else {
@@ -161,7 +173,7 @@ fn phases(case: &Case) {
             let mut got = Vec::new();
             for (layer, head) in (0..layers).flat_map(|layer| (0..kv_heads).map(move |head| (layer, head))) {
                 for host in hosts {
-                    let head = &host.cpu.cache().layer(Kv(layer as u32))[head];
+                    let head = &host.on.cache().layer(Kv(layer as u32))[head];
                     let rows = if keys { &head.k } else { &head.v };
                     (0..head.len()).for_each(|slot| got.extend(rows.row(slot, dim)));
                 }
@@ -177,17 +189,18 @@ fn phases(case: &Case) {
             hosts: hosts as u32,
             published,
         };
-        let all = (0..hosts as u32).map(|host| network.host(plan.method(host))).collect();
-        let (got, ids) = network.generate(all, &text, |hosts| {
+        let all = (0..hosts as u32).map(|host| network.host(case, plan.method(host))).collect();
+        let run = network.generate(all, &text, |hosts| {
             check_cache(hosts);
             let kept: Vec<f32> = hosts.iter().map(|host| host.positions(0, 0).len() as f32).collect();
             assert_eq!(kept, case.floats("host_len"), "{} tokens a host keeps", case.name);
         });
+        let (got, ids) = run.await;
         case.close(logits, &got, &case.floats(logits), TOLERANCE);
         assert_eq!(ids, case.floats(tokens).iter().map(|&id| id as u32).collect::<Vec<_>>(), "{} {tokens}", case.name);
     }
     let given = given([("block_size", number(block)), ("anchor_size", number(anchor))]);
     let method = methods::build("star_attention", &given, &methods::Shape { layers: layers as u32 }).unwrap();
-    let (got, _) = network.generate(vec![network.host(method)], &text, check_cache);
+    let (got, _) = network.generate(vec![network.host(case, method)], &text, check_cache).await;
     case.close("logits on one host", &got, &case.floats("logits_paper_ref"), TOLERANCE);
 }

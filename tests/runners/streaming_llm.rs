@@ -10,7 +10,7 @@ use attnscope::{
 };
 use std::ops::Range;
 
-pub fn decode(case: &Case) {
+pub async fn decode(case: &Case<'_>) {
     let [heads, kv_heads, dim, steps, start, recent] =
         ["H", "Hkv", "D", "T", "start", "recent"].map(|k| case.param::<usize>(k));
     let given =
@@ -23,7 +23,7 @@ pub fn decode(case: &Case) {
         divisors: vec![],
         style: RopeStyle::Halves,
     };
-    let mut run = Layers::new(method, 1, heads, kv_heads, dim, Some(rope));
+    let mut run = Layers::new(&case.on, method, 1, heads, kv_heads, dim, Some(rope));
     let width = heads * dim;
     let [wq, wk, wv, wo] = ["wq", "wk", "wv", "wo"].map(|w| case.floats(w));
     let (x, y) = (case.floats("x"), case.floats("y"));
@@ -31,8 +31,8 @@ pub fn decode(case: &Case) {
     for t in 0..steps {
         let x = &x[t * width..][..width];
         assert_eq!(run.positions(0, 0).len() as i32, query[t], "{} query_pos {t}", case.name);
-        run.begin(t as u32, 1);
-        let out = run.layer(0, t as u32, &times(&wq, x, width), &times(&wk, x, width), &times(&wv, x, width));
+        run.begin(t as u32, 1).await;
+        let out = run.layer(0, t as u32, &times(&wq, x, width), &times(&wk, x, width), &times(&wv, x, width)).await;
         case.close(&format!("y {t}"), &times(&wo, &out, width), &y[t * width..][..width], 1e-4);
         let padded = kept.len() / steps;
         for head in 0..kv_heads {
@@ -40,7 +40,8 @@ pub fn decode(case: &Case) {
             assert_eq!(run.positions(0, head).len() as i32, len[t], "{} cache_len {t}", case.name);
         }
     }
-    let last = run.cpu.cache().layer(Kv(0));
+    run.finish().await;
+    let last = run.on.cache().layer(Kv(0));
     let all = |of: fn(&attnscope::cache::Head) -> &attnscope::cache::Rows| -> Vec<f32> {
         last.iter().flat_map(|h| (0..h.len()).flat_map(|s| of(h).row(s, dim)).collect::<Vec<_>>()).collect()
     };
@@ -59,22 +60,23 @@ impl Retain for Drop {
     }
 }
 
-pub fn space(case: &Case) {
+pub async fn space(case: &Case<'_>) {
     let [n, sinks, recent, coming, a, b] = ["N", "start", "recent", "coming", "a", "b"].map(|k| case.param::<u32>(k));
     let rule = StreamingLlm { sinks, recent, shift: true };
-    let kept_after = |gone: Range<u32>| {
+    let kept_after = async |gone: Range<u32>| {
         let method = Method { retain: Box::new(Drop(gone)), ..Method::full() };
-        let mut run = Layers::new(method, 1, 1, 1, 2, None);
-        run.begin(0, n);
-        let rows = vec![0.0; 2 * n as usize];
+        let mut run = Layers::new(&case.on, method, 1, 1, 1, 8, None);
+        run.begin(0, n).await;
+        let rows = vec![0.0; 8 * n as usize];
         run.store(0, &rows, &rows, &rows);
-        run.begin(n, 1);
-        run.layer(0, n, &[0.0; 2], &[0.0; 2], &[0.0; 2]);
+        run.begin(n, 1).await;
+        run.layer(0, n, &[0.0; 8], &[0.0; 8], &[0.0; 8]).await;
+        run.finish().await;
         let mut kept = run.positions(0, 0).to_vec();
         assert_eq!(kept.pop(), Some(n));
         kept
     };
-    case.same("after_call", &kept_after(rule.gone(n, 0)), &case.ints("after_call"));
-    case.same("after_evict_for_space", &kept_after(rule.gone(n, coming)), &case.ints("after_evict_for_space"));
-    case.same("after_evict_range", &kept_after(a..b), &case.ints("after_evict_range"));
+    case.same("after_call", &kept_after(rule.gone(n, 0)).await, &case.ints("after_call"));
+    case.same("after_evict_for_space", &kept_after(rule.gone(n, coming)).await, &case.ints("after_evict_for_space"));
+    case.same("after_evict_range", &kept_after(a..b).await, &case.ints("after_evict_range"));
 }

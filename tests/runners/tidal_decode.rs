@@ -28,7 +28,7 @@ impl Select for Watched {
     }
 }
 
-pub fn run(case: &Case) {
+pub async fn run(case: &Case<'_>) {
     let params: Vec<usize> = case.floats("params").iter().map(|&x| x as usize).collect();
     let [heads, kv_heads, dim, layers, start, corr, top_k, n0, steps] = params[..] else {
         panic!("{}: params", case.name)
@@ -43,10 +43,10 @@ pub fn run(case: &Case) {
         held: None,
     };
     let method = Method { select: Box::new(Watched { method, held: held.clone() }), ..Method::full() };
-    let mut run = Layers::new(method, layers, heads, kv_heads, dim, None);
+    let mut run = Layers::new(&case.on, method, layers, heads, kv_heads, dim, None);
 
     let (k_cache, v_cache) = (case.floats("k_cache"), case.floats("v_cache"));
-    run.begin(0, n0 as u32);
+    run.begin(0, n0 as u32).await;
     for layer in 0..layers {
         let cached = |x: &[f32]| by_row(&x[layer * kv_heads * n0 * dim..][..kv_heads * n0 * dim], kv_heads, n0, dim);
         run.store(layer as u32, &vec![0.0; n0 * heads * dim], &cached(&k_cache), &cached(&v_cache));
@@ -56,24 +56,20 @@ pub fn run(case: &Case) {
     let columns = n0 + steps;
     for step in 0..steps {
         let first = (n0 + step) as u32;
-        run.begin(first, 1);
+        run.begin(first, 1).await;
         held.set(None);
         for layer in 0..layers {
             let at = step * layers + layer;
             let row = |x: &[f32], n: usize| x[at * n..][..n].to_vec();
-            let got = run.layer(
-                layer as u32,
-                first,
-                &row(&q, heads * dim),
-                &row(&k, kv_heads * dim),
-                &row(&v, kv_heads * dim),
-            );
+            let got = run
+                .layer(layer as u32, first, &row(&q, heads * dim), &row(&k, kv_heads * dim), &row(&v, kv_heads * dim))
+                .await;
             case.close(&format!("out, step {step} layer {layer}"), &got, &row(&out, heads * dim), 2e-6);
             for head in 0..heads {
                 let want: Vec<u32> =
                     (0..columns as u32).filter(|&c| mask[(at * heads + head) * columns + c as usize] == 1.0).collect();
                 let got =
-                    held.get().map_or_else(|| (0..=first).collect(), |set| run.cpu.slots(set, head).unwrap().to_vec());
+                    held.get().map_or_else(|| (0..=first).collect(), |set| run.on.slots(set, head).unwrap().to_vec());
                 assert_eq!(got, want, "{} set, step {step} layer {layer} head {head}", case.name);
             }
         }

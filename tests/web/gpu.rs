@@ -2,26 +2,15 @@
 //! a software one.
 
 use super::session::{field, model, object};
-use crate::common::tiny;
+use crate::common::{breathe, tiny};
 use attnscope::{
     backend::gpu::{Chain, Device, SHADERS, STEPS},
     methods::REGISTRY,
     web::{Session, lose_gpu, open_gpu},
 };
-use js_sys::Promise;
 use std::rc::Rc;
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen::JsValue;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test};
-
-/// Lets the event loop have its turn.
-async fn breathe() {
-    let promise = Promise::new(&mut |resolve, _| {
-        let later = js_sys::Reflect::get(&js_sys::global(), &"setTimeout".into()).unwrap();
-        later.unchecked_ref::<js_sys::Function>().call2(&JsValue::NULL, &resolve, &0.into()).unwrap();
-    });
-    JsFuture::from(promise).await.unwrap();
-}
 
 /// Runs to the end or to a failure, along `forced` ids where there are any: what was proposed.
 async fn run(session: &mut Session, forced: Option<&[u32]>) -> Result<Vec<u32>, JsValue> {

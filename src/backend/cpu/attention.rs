@@ -207,6 +207,10 @@ impl Cpu {
             }
         }
         (self.columns, self.slots) = (columns, gathered);
+        if self.attend.lse.is_empty() {
+            // Over planes the kernel leaves none.
+            self.lse.clear();
+        }
         let query_heads = self.shape.query_heads;
         for (row, own) in self.lse.chunks_exact_mut(query_heads).zip(self.attend.lse.chunks_exact(group)) {
             row[head * group..][..group].copy_from_slice(own);

@@ -40,7 +40,7 @@ impl Weights {
     }
 
     /// The narrower copy, if there is one; else the matrix.
-    pub(super) fn narrowed(&self, w: Weight) -> Result<&Matrix> {
+    pub(crate) fn narrowed(&self, w: Weight) -> Result<&Matrix> {
         let copy = self.narrow.get().and_then(|copies| copies.get(w.0 as usize));
         copy.and_then(Option::as_ref).map_or_else(|| self.matrix(w), Ok)
     }

@@ -6,7 +6,7 @@ use super::{
     Gpu, Rows, at_least,
     kernels::{
         Blocks, Counts, Decode, DecodePlanes, DecodeRead, Gather, Merge, Partials, Prefill, RowsMass, StepMass, Stored,
-        Turn,
+        Turn, row_words,
     },
     memory::ListsAt,
     mirror::Call,
@@ -65,6 +65,7 @@ impl Gpu {
             Read::Coarse => Gpu::missing("many rows that read one plane")?,
             Read::Rounded(_) => Gpu::missing("rounded reads")?,
         }
+        self.pass.newest = n;
         let first = *self.pass.attended.get_or_insert(rows.start);
         if rows.end == self.pass.rows {
             self.pass.attended = None;
@@ -78,8 +79,8 @@ impl Gpu {
         at_least(&self.device, &mut self.room.turned, self.stored[0].words())?;
         self.record(|on, burst| {
             let Some((_, rope)) = &on.rope else { return Ok(()) };
-            let (k, rows, slots) = (&on.stored[0], on.rows(kv), on.live[kv.0 as usize]);
-            Turn { heads: on.heads, k, rows, rope, slots }.record(burst, &on.room.turned)
+            let (stored, slots) = (on.stored(kv), on.live[kv.0 as usize]);
+            Turn { heads: on.heads, stored, rope, slots }.record(burst, &on.room.turned)
         })
     }
 
@@ -231,7 +232,7 @@ impl Gpu {
         if leave.iter().any(Option::is_some) {
             return Gpu::missing("the mass of several rows over listed slots");
         }
-        let words = u64::from(heads.kv) * u64::from(lists.most) * u64::from(heads.dim / 2);
+        let words = u64::from(heads.kv) * u64::from(lists.most) * u64::from(row_words(self.store, heads.dim));
         self.room.gathered.iter_mut().try_for_each(|buffer| at_least(&self.device, buffer, words))?;
         self.record(|on, burst| {
             let ([k, v], words) = (&on.room.gathered, &on.memory.words);
@@ -243,7 +244,7 @@ impl Gpu {
                 q: &on.room.q,
                 q_first: rows.start * heads.query * heads.dim,
                 rows: n,
-                stored: Stored { k, v, rows: Rows { first: 0, stride: lists.most } },
+                stored: Stored { k, v, rows: Rows { first: 0, stride: lists.most }, store: on.store },
                 span: Span::causal(1),
                 counts: Some(Counts {
                     buffer: words,

@@ -116,7 +116,7 @@ impl Gpu {
         let (out, at) = self.slot_table(kv, self.heads.kv)?;
         self.record(|on, burst| {
             let slots = on.live[kv.0 as usize];
-            let norms = KeyNorms { heads: on.heads, k: &on.stored[0], rows: on.rows(kv), slots };
+            let norms = KeyNorms { heads: on.heads, stored: on.stored(kv), slots };
             norms.record(burst, &on.memory.words, at)
         })?;
         Ok(out)

@@ -31,9 +31,13 @@ impl Gpu {
     ) -> Result<()> {
         let weights = self.weights()?;
         let norm = norm.map(|norm| weights.norm(norm)).transpose()?;
+        let narrow = self.narrow;
+        if narrow {
+            weights.narrow(&self.device)?;
+        }
         let norm = norm.map(|first| Norm { weights: &weights.norms, first, eps: self.shape.eps });
         self.record(|_, burst| {
-            weights.product(w)?.iter().try_for_each(|part| {
+            weights.product(w, narrow)?.iter().try_for_each(|part| {
                 let product = Product { x, x_first, rows, norm, w: &part.stack, ending };
                 product.record(burst, into, first + part.first, Some(stride))
             })
@@ -61,7 +65,9 @@ impl Dense for Gpu {
         self.device.write(&self.room.x, 0, &x)
     }
 
-    fn narrow(&mut self, _on: bool) {}
+    fn narrow(&mut self, on: bool) {
+        self.narrow = on;
+    }
 
     fn measure_noise(&mut self, on: bool) {
         self.measure_noise = on;
@@ -100,8 +106,8 @@ impl Dense for Gpu {
         Gpu::missing("attention shared with other hosts")
     }
 
-    fn merge(&mut self, _kv: Kv, _partials: &[Partial]) -> Result<()> {
-        Gpu::missing("attention shared with other hosts")
+    fn merge(&mut self, kv: Kv, partials: &[Partial]) -> Result<()> {
+        self.merge_partials(kv, partials)
     }
 
     fn shadow(&mut self, _kv: Kv, _read: Read) -> Result<Missed> {
@@ -115,7 +121,7 @@ impl Dense for Gpu {
 
     fn gate_up(&mut self, norm: Weight, gate: Weight, _up: Weight, rows: Range<u32>) -> Result<()> {
         let (n, width) = (rows.end - rows.start, self.width());
-        let stacked = self.weights()?.product(gate)?.iter().map(|part| part.stack.rows()).sum::<u32>();
+        let stacked = self.weights()?.product(gate, false)?.iter().map(|part| part.stack.rows()).sum::<u32>();
         self.pass.hidden = stacked / 2;
         at_least(&self.device, &mut self.room.hidden, u64::from(n) * u64::from(self.pass.hidden))?;
         let (x, out, hidden) = (self.room.x.clone(), self.room.hidden.clone(), self.pass.hidden);
@@ -129,7 +135,7 @@ impl Dense for Gpu {
 
     fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<()> {
         let (n, width) = (rows.end - rows.start, self.width());
-        let vocabulary = self.weights()?.product(head)?.iter().map(|part| part.stack.rows()).sum::<u32>();
+        let vocabulary = self.weights()?.product(head, false)?.iter().map(|part| part.stack.rows()).sum::<u32>();
         self.pass.answer = u64::from(n) * u64::from(vocabulary);
         at_least(&self.device, &mut self.room.logits, self.pass.answer)?;
         let (x, out) = (self.room.x.clone(), self.room.logits.clone());

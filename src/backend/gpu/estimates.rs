@@ -37,7 +37,7 @@ impl Gpu {
 
     fn looks(&self, kv: Kv) -> Looks<'_> {
         let slots = self.live[kv.0 as usize];
-        Looks { heads: self.heads, q: &self.room.q, k: self.readable(kv).k, rows: self.rows(kv), slots }
+        Looks { heads: self.heads, q: &self.room.q, stored: self.readable(kv), slots }
     }
 
     /// The log-sum-exps of some rows, from an attention whose output nobody reads; the layer's own is left alone.

@@ -16,16 +16,18 @@ mod quantise;
 mod rope;
 mod shaders;
 mod steps;
+mod stored;
 mod tagged;
 mod top_k;
 
-pub use attend::{Decode, DecodeRead, Heads, Lists, Merge, Partials, Rows, Stored};
+pub use attend::{Decode, DecodeRead, Heads, Lists, Merge, Partials};
 pub use attend_planes::{DecodePlanes, PlaneBuffers};
 pub use attend_rows::{Blocks, Counts, Prefill};
 pub use matmul::{Ending, Norm, Product, Stack};
 pub use rope::{Column, RopeTable};
 pub use shaders::{SHADERS, Shader};
 pub use steps::{Chain, STEPS, Step};
+pub use stored::{Rows, Stored};
 
 pub(super) use cache::{Gather, Keep, Turn};
 pub(super) use columns::{Change, Derive, KeyNorms};
@@ -38,5 +40,6 @@ pub(super) use place::{Competition, best_place, cover, rank};
 pub(super) use quantise::Quantise;
 pub(super) use rope::Append;
 pub(super) use steps::PARAMS;
+pub(super) use stored::row_words;
 pub(super) use tagged::{ByRound, TagWords, Tagged};
 pub(super) use top_k::{Mode, TopK};

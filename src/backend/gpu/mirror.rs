@@ -8,9 +8,9 @@ use super::{Gpu, device::Burst, memory::TableAt};
 use crate::{
     Result,
     backend::account::{Accountant, ReadCount, Reading},
-    cache::{Cache, Store},
+    cache::Cache,
     ops::{Kv, PlaneGroups, Read, Set},
-    trace::{Kind, Tracer},
+    trace::{ALL_HEADS, Detail, Kind, Tracer},
 };
 
 /// A call whose result is known when the pass has come back.
@@ -32,6 +32,8 @@ pub(super) enum Call {
     Note { kv: Kv, what: u8, table: TableAt },
     /// Dropped rows went into kept ones; by KV head pairs of slots, for the trace.
     Fold { kv: Kv, moves: Option<Set> },
+    /// The hosts' attentions were merged, each of so many bytes.
+    Exchange { kv: Kv, hosts: u32, bytes: u32 },
     /// Bounds of pages were read.
     Bounds { kv: Kv, page: u32, recent: u32 },
 }
@@ -63,9 +65,9 @@ fn set_of(call: &Call) -> Option<Set> {
 }
 
 impl Mirror {
-    pub fn new(layers: usize, kv_heads: usize, query_heads: usize, head_dim: usize) -> Mirror {
+    pub fn new(cache: Cache, query_heads: usize) -> Mirror {
         Mirror {
-            cache: Cache::new(layers, kv_heads, head_dim, Store::Device),
+            cache,
             tracer: Tracer::default(),
             read: ReadCount::default(),
             query_heads,
@@ -162,6 +164,12 @@ impl Mirror {
                 }
                 // Forgets the bounds of its pages.
                 (0..self.cache.layer(kv).len()).for_each(|head| _ = self.cache.head_mut(kv, head));
+            }
+            Call::Exchange { kv, hosts, bytes } => {
+                if self.tracer.detail >= Detail::Sets {
+                    let (count, received) = (hosts.min(255) as u8, bytes * hosts.saturating_sub(1));
+                    self.tracer.record(Kind::Exchange, kv.0, ALL_HEADS.into(), count, bytes, received);
+                }
             }
             Call::Bounds { kv, page, recent } => {
                 // They are counted as a host keeps and reads them; here they are taken from the keys.

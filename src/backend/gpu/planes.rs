@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    cache::Store,
     ops::{Kv, PlaneGroups},
     trace::Detail,
 };
@@ -17,6 +18,7 @@ use crate::{
 /// The planes of all layers, made when rows first move into them: codes of keys and of values, the upper plane of all rows
 /// and then the lower, and grids, those of keys and then those of values. A KV head has as many rows as in the cache.
 pub(super) struct PlaneStore {
+    store: Store,
     k: Buffer,
     v: Buffer,
     grids: Buffer,
@@ -28,7 +30,14 @@ pub(super) struct PlaneStore {
 }
 
 impl PlaneStore {
-    fn new(device: &Device, heads: Heads, all: u32, capacity: u32, groups: PlaneGroups) -> Result<PlaneStore> {
+    fn new(
+        device: &Device,
+        store: Store,
+        heads: Heads,
+        all: u32,
+        capacity: u32,
+        groups: PlaneGroups,
+    ) -> Result<PlaneStore> {
         let channels = if groups.channels == 0 { heads.dim } else { groups.channels };
         let refuse = |name: &str, got: u32, allowed: String| {
             Err(Error::Param { name: name.into(), got: got.to_string(), allowed })
@@ -42,7 +51,8 @@ impl PlaneStore {
             return Err(Error::Unsupported { what: "planes", got, supported: allowed });
         }
         let codes = u64::from(all) * u64::from(capacity) * u64::from(heads.dim / 8) * 2;
-        let mut store = PlaneStore {
+        let mut planes = PlaneStore {
+            store,
             k: device.buffer("KV cache in planes", codes)?,
             v: device.buffer("KV cache in planes", codes)?,
             grids: device.buffer("KV cache in planes", 1)?,
@@ -51,9 +61,14 @@ impl PlaneStore {
             all,
             capacity,
         };
-        let words = u64::from(all) * u64::from(store.key_grids() + store.value_grids());
-        store.grids = device.buffer("KV cache in planes", words)?;
-        Ok(store)
+        let words = u64::from(all) * u64::from((planes.key_grids() + planes.value_grids()) * planes.grid_words());
+        planes.grids = device.buffer("KV cache in planes", words)?;
+        Ok(planes)
+    }
+
+    /// Words of a grid, a step and a zero.
+    fn grid_words(&self) -> u32 {
+        if self.store == Store::F32 { 2 } else { 1 }
     }
 
     /// Grids of a KV head's keys.
@@ -75,6 +90,7 @@ impl PlaneStore {
             rows: Rows { first: first * self.capacity, stride: self.capacity },
             lower: self.all * self.capacity * (self.heads.dim / 8),
             grids: &self.grids,
+            store: self.store,
             key_grids: Rows { first: first * self.key_grids(), stride: self.key_grids() },
             value_grids: Rows {
                 first: self.all * self.key_grids() + first * self.value_grids(),
@@ -92,7 +108,7 @@ impl PlaneStore {
 
     /// The same with room for `capacity` rows a KV head; what is there is copied.
     pub fn grown(&self, device: &Rc<Device>, capacity: u32) -> Result<PlaneStore> {
-        let new = PlaneStore::new(device, self.heads, self.all, capacity, self.groups)?;
+        let new = PlaneStore::new(device, self.store, self.heads, self.all, capacity, self.groups)?;
         let words = self.heads.dim / 8;
         let planes: Vec<_> = (0..2 * self.all)
             .map(|head| (head * self.capacity * words, head * capacity * words, self.capacity * words))
@@ -103,7 +119,9 @@ impl PlaneStore {
         let [from, to] = [self, &new].map(|store| store.all * store.key_grids());
         let values =
             (0..self.all).map(|h| (from + h * self.value_grids(), to + h * new.value_grids(), self.value_grids()));
-        device.burst().copy(&self.grids, &new.grids, &keys.chain(values).collect::<Vec<_>>())?;
+        let each = self.grid_words();
+        let words = keys.chain(values).map(|(from, to, grids)| (each * from, each * to, each * grids));
+        device.burst().copy(&self.grids, &new.grids, &words.collect::<Vec<_>>())?;
         Ok(new)
     }
 }
@@ -117,7 +135,7 @@ impl Gpu {
         }
         if self.planes.is_none() {
             let all = self.shape.layers as u32 * self.heads.kv;
-            let store = PlaneStore::new(&self.device, self.heads, all, self.memory.capacity(), groups)?;
+            let store = PlaneStore::new(&self.device, self.store, self.heads, all, self.memory.capacity(), groups)?;
             self.planes = Some(store);
         }
         let count = (rows / tokens).min(live.saturating_sub(first) / tokens);

@@ -36,7 +36,7 @@ impl Device {
         let cpu = Cpu::new(shape.clone(), Arc::clone(&weights), Positions::Text, Store::F16)?;
         let mut cpu = cpu.with_precision(Precision::Exact);
         let on_device = Rc::new(DeviceWeights::upload(self, &model, &weights)?);
-        let mut gpu = Gpu::new(Rc::clone(self), shape, Some(on_device), Positions::Text)?;
+        let mut gpu = Gpu::new(Rc::clone(self), shape, Some(on_device), Positions::Text, Store::F16)?;
         let mut worst = 0.0_f32;
         for ids in [(0..PROMPT).map(|i| i * 37 % VOCABULARY).collect::<Vec<_>>(), vec![5]] {
             pass(&model, &ids, &mut cpu)?;

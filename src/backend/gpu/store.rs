@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     Buffer, Gpu, PassRows, STEP, at_least,
-    kernels::{Append, Column, RopeTable},
+    kernels::{Append, Column, RopeTable, row_words},
     memory::SlotsAt,
     mirror::Call,
 };
@@ -53,7 +53,7 @@ impl Gpu {
             burst.submit()?;
         }
         let (old, new) = (self.memory.capacity(), slots.next_multiple_of(STEP));
-        let (heads, words) = (self.shape.layers as u32 * self.heads.kv, self.heads.dim / 2);
+        let (heads, words) = (self.shape.layers as u32 * self.heads.kv, row_words(self.store, self.heads.dim));
         let live = self.live.iter().max().copied().unwrap_or(0);
         let rows = u64::from(heads) * u64::from(new) * u64::from(words);
         let larger = [self.device.buffer("KV cache", rows)?, self.device.buffer("KV cache", rows)?];

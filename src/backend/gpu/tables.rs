@@ -1,8 +1,5 @@
 //! The handles of a pass: where the table or the lists of each are.
 
-#[cfg(not(target_arch = "wasm32"))]
-use half::f16;
-
 use super::{
     Gpu, device,
     kernels::Rule,
@@ -188,69 +185,5 @@ impl Gpu {
         let at = self.memory.slot_table(kv, groups, most)?;
         self.record(|on, burst| burst.write(&on.memory.words, at.at.into(), scores))?;
         Ok(self.handles.add_table(Table { kv, at, most, blank: false }))
-    }
-}
-
-/// For tests and comparisons: what is on the device in the middle of a pass. Waits, so only natively.
-#[cfg(not(target_arch = "wasm32"))]
-impl Gpu {
-    fn look(&mut self, at: u32, words: u32) -> Result<Vec<u32>> {
-        let mut burst = self.burst.take().unwrap_or_else(|| self.device.burst());
-        if words == 0 {
-            self.burst = Some(burst);
-            return Ok(Vec::new());
-        }
-        burst.read(&self.memory.words, at.into()..u64::from(at) + u64::from(words))?;
-        let words = burst.submit()?.take()?.ok_or(Error::State("natively a burst is waited for"))?;
-        Ok(words.into_iter().flatten().collect())
-    }
-
-    /// Scores by group, by column.
-    ///
-    /// # Errors
-    /// [`Error::State`] when the pass has ended, [`Error::Gpu`].
-    pub fn scores(&mut self, scores: Scores) -> Result<Vec<Vec<f32>>> {
-        let table = self.handles.table(scores)?;
-        let (groups, stride) = (table.at.groups(), table.at.stride);
-        let words = self.look(table.at.at, groups * stride)?;
-        let counts = match table.at.fixed() {
-            Some(columns) => vec![columns; groups as usize],
-            None => {
-                let (heads, count) = (self.heads.kv, self.memory.slots(table.kv).count);
-                let counts = self.look(count, heads)?;
-                (0..groups).map(|group| counts[(group * heads / groups) as usize]).collect()
-            }
-        };
-        let of = |(n, group): (u32, usize)| &words[group * stride as usize..][..n as usize];
-        Ok(counts.into_iter().zip(0..).map(|at| of(at).iter().copied().map(f32::from_bits).collect()).collect())
-    }
-
-    /// Keys and values of a KV head, as many rows as the longest head of the layer has.
-    ///
-    /// # Errors
-    /// [`Error::Gpu`].
-    pub fn stored_rows(&mut self, kv: Kv, head: u32) -> Result<[Vec<f32>; 2]> {
-        let (rows, words) = (self.rows(kv), u64::from(self.heads.dim / 2));
-        let first = u64::from(rows.first + head * rows.stride) * words;
-        let live = u64::from(self.live[kv.0 as usize]) * words;
-        let mut burst = self.burst.take().unwrap_or_else(|| self.device.burst());
-        for stored in &self.stored {
-            burst.read(stored, first..first + live)?;
-        }
-        let words = burst.submit()?.take()?.ok_or(Error::State("natively a burst is waited for"))?;
-        let halves = |word: &u32| [*word as u16, (word >> 16) as u16].map(|bits| f16::from_bits(bits).to_f32());
-        let mut both = words.iter().map(|words| words.iter().flat_map(halves).collect());
-        Ok(std::array::from_fn(|_| both.next().unwrap_or_default()))
-    }
-
-    /// Lists by group.
-    ///
-    /// # Errors
-    /// As [`scores`](Gpu::scores).
-    pub fn lists(&mut self, set: Set) -> Result<Vec<Vec<u32>>> {
-        let lists = self.listed(set)?.at;
-        let words = self.look(lists.at, lists.groups * lists.stride)?;
-        let of = |words: &[u32]| words[1..][..words[0] as usize].to_vec();
-        Ok(words.chunks_exact(lists.stride as usize).map(of).collect())
     }
 }

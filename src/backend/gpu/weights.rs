@@ -1,6 +1,6 @@
 //! A model's weights on a device, shared by the sessions on it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cell::OnceCell, collections::HashMap, sync::Arc};
 
 use super::{
     device::{Buffer, Device},
@@ -20,15 +20,43 @@ pub(super) struct Part {
     pub first: u32,
 }
 
+/// Stacks by the handle of their first matrix.
+type Products = HashMap<u32, Vec<Part>>;
+
 /// The weights of a model. Matrices that are always used together are stacked, so that one dispatch has them.
 pub struct DeviceWeights {
-    /// By the handle of the first matrix.
-    products: HashMap<u32, Vec<Part>>,
+    products: Products,
+    /// Of the feed-forward matrices, gate and up together and down, and their narrower copies, made at first need.
+    feed_forward: Vec<[Weight; 3]>,
+    narrow: OnceCell<Products>,
     /// All norms, one behind the other, and where each begins.
     pub(super) norms: Buffer,
     norm_at: HashMap<u32, u32>,
     /// The same in main memory; rows of the embedding table are taken from there.
     pub(super) host: Arc<Weights>,
+}
+
+/// Adds a stack of these matrices.
+fn put(device: &Device, into: &mut Products, first: Weight, matrices: &[&Matrix]) -> Result<()> {
+    let alike = |a: &&Matrix, b: &&Matrix| a.layout() == b.layout() && a.rows().is_multiple_of(8);
+    let (mut parts, mut rows) = (Vec::new(), 0);
+    for run in matrices.chunk_by(alike) {
+        let stack = Stack::upload(device, run)?;
+        rows += stack.rows();
+        parts.push(Part { first: rows - stack.rows(), stack });
+    }
+    into.insert(first.0, parts);
+    Ok(())
+}
+
+/// Adds gate and up, and down.
+fn put_feed_forward(device: &Device, into: &mut Products, at: [Weight; 3], matrices: [&Matrix; 3]) -> Result<()> {
+    put(device, into, at[0], &matrices[..2])?;
+    if into[&at[0].0].len() != 1 {
+        let got = "gate and up in different layouts".to_owned();
+        return Err(Error::Unsupported { what: "weights on a GPU", got, supported: "one layout".to_owned() });
+    }
+    put(device, into, at[2], &matrices[2..])
 }
 
 impl DeviceWeights {
@@ -38,30 +66,17 @@ impl DeviceWeights {
     /// [`Error::Unsupported`] when gate and up matrices are stored in different layouts, [`Error::Memory`],
     /// [`Error::Gpu`].
     pub fn upload(device: &Device, model: &Model, host: &Arc<Weights>) -> Result<DeviceWeights> {
-        let mut products = HashMap::new();
-        let mut put = |together: &[Weight]| -> Result<usize> {
-            let matrices = together.iter().map(|&w| host.matrix(w)).collect::<Result<Vec<_>>>()?;
-            let alike = |a: &&Matrix, b: &&Matrix| a.layout() == b.layout() && a.rows().is_multiple_of(8);
-            let (mut parts, mut first) = (Vec::new(), 0);
-            for run in matrices.chunk_by(alike) {
-                let stack = Stack::upload(device, run)?;
-                first += stack.rows();
-                parts.push(Part { first: first - stack.rows(), stack });
-            }
-            let count = parts.len();
-            products.insert(together[0].0, parts);
-            Ok(count)
-        };
-        for layer in &model.layers {
-            put(&layer.qkv)?;
-            put(&[layer.output])?;
-            if put(&[layer.gate, layer.up])? != 1 {
-                let got = "gate and up in different layouts".to_owned();
-                return Err(Error::Unsupported { what: "weights on a GPU", got, supported: "one layout".to_owned() });
-            }
-            put(&[layer.down])?;
+        let mut products = Products::new();
+        let feed_forward: Vec<_> = model.layers.iter().map(|layer| [layer.gate, layer.up, layer.down]).collect();
+        for (layer, at) in model.layers.iter().zip(&feed_forward) {
+            let qkv = layer.qkv.iter().map(|&w| host.matrix(w)).collect::<Result<Vec<_>>>()?;
+            put(device, &mut products, layer.qkv[0], &qkv)?;
+            put(device, &mut products, layer.output, &[host.matrix(layer.output)?])?;
+            let [gate, up, down] = *at;
+            let matrices = [host.matrix(gate)?, host.matrix(up)?, host.matrix(down)?];
+            put_feed_forward(device, &mut products, *at, matrices)?;
         }
-        put(&[model.head])?;
+        put(device, &mut products, model.head, &[host.matrix(model.head)?])?;
         let (mut norms, mut norm_at) = (Vec::new(), HashMap::new());
         for (weight, at) in host.list.iter().zip(0..) {
             if let WeightData::Vector(vector) = weight {
@@ -69,12 +84,31 @@ impl DeviceWeights {
                 norms.extend_from_slice(vector);
             }
         }
-        Ok(DeviceWeights { products, norms: device.upload("norms", &norms)?, norm_at, host: Arc::clone(host) })
+        let (norms, narrow, host) = (device.upload("norms", &norms)?, OnceCell::new(), Arc::clone(host));
+        Ok(DeviceWeights { products, feed_forward, narrow, norms, norm_at, host })
     }
 
-    /// The stacks of the product that begins with matrix `w`.
-    pub(super) fn product(&self, w: Weight) -> Result<&[Part]> {
-        self.products.get(&w.0).map(Vec::as_slice).ok_or(Error::State("the device has no matrix at this handle"))
+    /// Moves the narrower copies to the device, if there are any and they are not there.
+    pub(super) fn narrow(&self, device: &Device) -> Result<()> {
+        if self.narrow.get().is_some() || self.host.narrow.get().is_none() {
+            return Ok(());
+        }
+        let mut copies = Products::new();
+        for at in &self.feed_forward {
+            let [gate, up, down] = *at;
+            let matrices = [self.host.narrowed(gate)?, self.host.narrowed(up)?, self.host.narrowed(down)?];
+            put_feed_forward(device, &mut copies, *at, matrices)?;
+        }
+        // Nobody else sets it: weights stay on their thread.
+        self.narrow.get_or_init(|| copies);
+        Ok(())
+    }
+
+    /// The stacks of the product that begins with matrix `w`, or of its narrower copy where there is one.
+    pub(super) fn product(&self, w: Weight, narrow: bool) -> Result<&[Part]> {
+        let copy = self.narrow.get().filter(|_| narrow).and_then(|copies| copies.get(&w.0));
+        let parts = copy.or_else(|| self.products.get(&w.0));
+        parts.map(Vec::as_slice).ok_or(Error::State("the device has no matrix at this handle"))
     }
 
     /// Number where a norm begins.

@@ -28,7 +28,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let loaded = args.model.load()?;
-    let mut engine = args.model.engine(&loaded)?;
+    let (mut engine, _) = args.model.engine(&loaded)?;
     let text =
         "The quick brown fox jumps over the lazy dog. A sea of words goes on and on, until the harbour is in sight. ";
     let ids = loaded.tokenizer.encode_prompt(text)?;

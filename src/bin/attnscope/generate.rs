@@ -106,7 +106,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let loaded = args.model.load()?;
     let prompt = args.prompt.ids(&loaded)?;
-    let mut engine = args.model.engine(&loaded)?;
+    let (mut engine, agreed) = args.model.engine(&loaded)?;
     let eos = if args.ignore_eos { Vec::new() } else { loaded.tokenizer.eos().to_vec() };
     let sampling = Sampling { temperature: args.temperature, seed: args.seed, ..Sampling::default() };
     engine.start(
@@ -176,6 +176,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             decode_tps.unwrap_or(0.0),
             kept.bytes as f64 / 1e6
         );
+        if let Some(agreed) = agreed {
+            eprintln!("CPU and GPU: all {} operations agreed", agreed());
+        }
         if let Some([recall, error]) = watched.missed() {
             eprintln!("sparse reads: {:.1} % of the attention, output off by {:.1} %", 100.0 * recall, 100.0 * error);
         }

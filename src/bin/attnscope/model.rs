@@ -55,6 +55,9 @@ pub struct ModelArgs {
     backend: Backend,
 }
 
+/// A number that grows.
+pub type Count = Box<dyn Fn() -> u64>;
+
 /// What computes.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Backend {
@@ -63,6 +66,9 @@ enum Backend {
     /// The GPU, through Vulkan, Metal or Direct3D 12; see `attnscope gpu`
     #[cfg(feature = "gpu")]
     Gpu,
+    /// Both in lock-step: the first operation on which they do not agree ends the run. Slow
+    #[cfg(feature = "gpu")]
+    Paired,
 }
 
 /// Takes the shape of a model and none of its numbers.
@@ -138,14 +144,21 @@ impl ModelArgs {
         self.file.load()
     }
 
-    pub fn engine(&self, loaded: &Loaded) -> Result<Engine> {
+    /// The engine, and of two back ends in lock-step how many operations agreed so far.
+    pub fn engine(&self, loaded: &Loaded) -> Result<(Engine, Option<Count>)> {
         let spec = self.spec(&loaded.model.config)?;
         match self.backend {
-            Backend::Cpu => loaded.compose(&spec, self.context, Store::F16, Precision::Fast),
+            Backend::Cpu => Ok((loaded.compose(&spec, self.context, Store::F16, Precision::Fast)?, None)),
             #[cfg(feature = "gpu")]
             Backend::Gpu => {
                 let device = Rc::new(Device::open_now()?);
-                loaded.compose_on(&OnDevice::new(&device, loaded)?, &spec, self.context)
+                Ok((loaded.compose_on(&OnDevice::new(&device, loaded)?, &spec, self.context)?, None))
+            }
+            #[cfg(feature = "gpu")]
+            Backend::Paired => {
+                let device = Rc::new(Device::open_now()?);
+                let (engine, agreed) = loaded.compose_paired(&OnDevice::new(&device, loaded)?, &spec, self.context)?;
+                Ok((engine, Some(Box::new(move || agreed.calls()))))
             }
         }
     }

@@ -2,16 +2,11 @@
 
 use attnscope::{
     Error,
-    backend::Cpu,
-    backend::gpu::Gpu,
-    ops::{Dense, Ops, Pooled},
+    ops::{Ops, Pooled},
 };
 
 use super::super::gpu;
 use super::{Both, KV};
-
-/// Products of numbers of size 3 are off by some 1e-6, and so, relatively, are their exponentials.
-const TOLERANCE: f32 = 1e-5;
 
 /// Slots before the pass, rows of the pass, query heads, KV heads, width of a head.
 const SHAPES: [(usize, usize, usize, usize, usize); 7] = [
@@ -35,14 +30,10 @@ fn where_the_newest_queries_look() {
     for shape in SHAPES {
         let mut both = both(&gpu, shape);
         for rows in [1, shape.1.min(7), shape.1.min(128)] {
-            let probed = both.run(|ops, _| ops.probe(KV, rows as u32));
-            for (i, what) in ["what slots get", "what diagonals get"].into_iter().enumerate() {
-                both.check_slots(what, probed.map(|tables| tables[i]), TOLERANCE);
-            }
+            both.run(|ops| ops.probe(KV, rows as u32));
         }
         for rows in [0, shape.1 as u32 + 1] {
-            assert!(matches!(both.cpu.probe(KV, rows), Err(Error::Shape { .. })));
-            assert!(matches!(both.gpu.probe(KV, rows), Err(Error::Shape { .. })));
+            both.refuses(|ops| ops.probe(KV, rows));
         }
     }
 }
@@ -53,8 +44,7 @@ fn mass_without_a_mask() {
     for shape in SHAPES {
         let mut both = both(&gpu, shape);
         for causal in [0, 32, 5000] {
-            let mass = both.run(|ops, _| ops.unmasked_mass(KV, causal));
-            both.check_slots("mass without a mask", mass, TOLERANCE);
+            both.run(|ops| ops.unmasked_mass(KV, causal));
         }
     }
 }
@@ -68,15 +58,13 @@ fn blocks_by_their_means() {
         for size in [if shape.1 < 200 { 1 } else { 8 }, 16, 64, 100] {
             for queries in [Pooled::Newest, Pooled::Blocks] {
                 if (queries == Pooled::Blocks && shape.0 > 0) || shape.1 < size {
-                    assert!(matches!(both.cpu.block_scores(KV, size as u32, queries), Err(Error::Shape { .. })));
-                    assert!(matches!(both.gpu.block_scores(KV, size as u32, queries), Err(Error::Shape { .. })));
+                    both.refuses(|ops| ops.block_scores(KV, size as u32, queries));
                     continue;
                 }
-                let scores = both.run(|ops, _| ops.block_scores(KV, size as u32, queries));
-                both.check("block scores", scores, TOLERANCE);
+                both.run(|ops| ops.block_scores(KV, size as u32, queries));
             }
         }
-        assert!(matches!(both.gpu.block_scores(KV, 0, Pooled::Newest), Err(Error::Shape { .. })));
+        both.refuses(|ops| ops.block_scores(KV, 0, Pooled::Newest));
     }
 }
 
@@ -85,41 +73,30 @@ fn keys_are_rotated_by_their_slots() {
     let Some(gpu) = gpu("estimates from keys rotated by slot") else { return };
     let mut both = Both::rotated(&gpu, 4, 2, 64);
     both.pass(100);
-    // Rotated keys are rounded to f16 on the device: 2^-11 of products of 64 numbers of size 3.
-    let tolerance = 3e-3;
-    let [vertical, slash] = [0, 1].map(|i| both.run(|ops, _| ops.probe(KV, 40).map(|tables| tables[i])));
-    both.check_slots("what slots get", vertical, tolerance);
-    both.check_slots("what diagonals get", slash, tolerance);
-    let mass = both.run(|ops, _| ops.unmasked_mass(KV, 32));
-    both.check_slots("mass without a mask", mass, tolerance);
-    let scores = both.run(|ops, _| ops.block_scores(KV, 16, Pooled::Blocks));
-    both.check("block scores", scores, tolerance);
-    assert!(matches!(both.gpu.page_scores(KV, 4, 0), Err(Error::Shape { .. })));
+    both.run(|ops| ops.probe(KV, 40));
+    both.run(|ops| ops.unmasked_mass(KV, 32));
+    both.run(|ops| ops.block_scores(KV, 16, Pooled::Blocks));
+    both.refuses(|ops| ops.page_scores(KV, 4, 0));
     both.finish();
     both.pass(1);
-    assert!(matches!(both.gpu.page_scores(KV, 4, 0), Err(Error::State(_))));
+    assert!(matches!(both.on.page_scores(KV, 4, 0), Err(Error::State(_))));
 }
 
 #[test]
 fn pages_by_their_bounds() {
     let Some(gpu) = gpu("page scores") else { return };
-    let read = |cpu: &Cpu, gpu: &Gpu| [cpu.kept(), gpu.kept()].map(|kept| (kept.bytes, kept.bytes_read));
     for (slots, query, dim) in
         [(&[1][..], 1, 16), (&[63, 63, 63], 9, 64), (&[65, 40, 3], 9, 16), (&[257, 100], 4, 128), (&[1000], 2, 96)]
     {
         for page in [1, 16, 64] {
             for recent in [0, 1, 20, 5000] {
                 let mut both = Both::filled(&gpu, query, dim, slots, 1);
-                let scores = both.run(|ops, _| ops.page_scores(KV, page, recent));
-                // Sums of as many products of size 3 as a head has channels: of 128 up to 200 before they cancel.
-                both.check_near("page scores", scores, 1e-6, 1e-5);
+                both.run(|ops| ops.page_scores(KV, page, recent));
+                // The bytes kept and read are compared too.
                 both.finish();
-                let [want, got] = read(&both.cpu, &both.gpu);
-                assert_eq!(got, want, "bytes kept and read");
             }
         }
     }
     let mut both = Both::filled(&gpu, 4, 16, &[9, 9], 2);
-    assert!(matches!(both.cpu.page_scores(KV, 4, 0), Err(Error::Shape { .. })));
-    assert!(matches!(both.gpu.page_scores(KV, 4, 0), Err(Error::Shape { .. })));
+    both.refuses(|ops| ops.page_scores(KV, 4, 0));
 }

@@ -2,7 +2,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::shaders::{ATTEND_LISTED, MERGE};
+use super::{
+    Stored,
+    shaders::{ATTEND_LISTED, MERGE},
+};
 use crate::{
     Error, Result,
     backend::gpu::device::{Buffer, Burst},
@@ -18,7 +21,7 @@ pub struct Heads {
     pub query: u32,
     /// KV heads.
     pub kv: u32,
-    /// Components of a head, a multiple of 8, at most 256; of 16 in prefill, at most 128.
+    /// Components of a head, a multiple of 8, at most 256; in prefill at most 128.
     pub dim: u32,
 }
 
@@ -42,26 +45,6 @@ impl Heads {
         }
         Ok(())
     }
-}
-
-/// Where rows of `dim` numbers are in their buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rows {
-    /// Row where the first KV head begins.
-    pub first: u32,
-    /// Rows from a KV head to the next.
-    pub stride: u32,
-}
-
-/// Keys and values as f16, two a word.
-#[derive(Clone, Copy)]
-pub struct Stored<'a> {
-    /// `[rows, dim]`
-    pub k: &'a Buffer,
-    /// `[rows, dim]`
-    pub v: &'a Buffer,
-    /// Those of the layer at hand.
-    pub rows: Rows,
 }
 
 /// Lists in a buffer, each its count and then its entries, ascending.
@@ -123,7 +106,7 @@ pub struct Partials<'a> {
     pub first: u32,
 }
 
-/// Decode attention over what is stored as f16.
+/// Decode attention over stored rows.
 #[derive(Clone, Copy)]
 pub struct Decode<'a> {
     /// Shape.
@@ -212,7 +195,8 @@ impl Decode<'_> {
             q_first: self.q_first,
             skipped: self.skipped,
         };
-        let kernel = burst.device().kernel(&ATTEND_LISTED, &[self.heads.dim, together, TILE, read])?;
+        let kernel =
+            burst.device().kernel(&ATTEND_LISTED, &[self.heads.dim, together, TILE, read, self.stored.is_f32()])?;
         let nothing = burst.device().nothing.clone();
         let scores = scores.map_or(&nothing, |(buffer, _)| buffer);
         let Stored { k, v, .. } = self.stored;

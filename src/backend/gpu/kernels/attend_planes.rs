@@ -6,10 +6,12 @@ use super::{
     Heads, Partials, Rows,
     attend::{TILE, check_tiles},
     shaders::ATTEND_PLANES,
+    stored::f32_rows,
 };
 use crate::{
     Error, Result,
     backend::gpu::device::{Buffer, Burst},
+    cache::Store,
 };
 
 /// Keys and values in planes, in the cache's own order (`cache::Planes`): eight codes a word, the upper plane of all
@@ -24,11 +26,13 @@ pub struct PlaneBuffers<'a> {
     pub rows: Rows,
     /// Words from an upper code to its lower one.
     pub lower: u32,
-    /// Grids, a step and a zero as f16 in a word.
+    /// Grids, a step and a zero each: as f16 in a word, or two of f32.
     pub grids: &'a Buffer,
-    /// Words where a KV head's key grids begin, `[slots / tokens, dim]`.
+    /// Which of the two, [`Store::F16`] or [`Store::F32`].
+    pub store: Store,
+    /// Grid where a KV head's key grids begin, `[slots / tokens, dim]`.
     pub key_grids: Rows,
-    /// Words where its value grids begin, `[slots, dim / channels]`.
+    /// Grid where its value grids begin, `[slots, dim / channels]`.
     pub value_grids: Rows,
     /// Tokens of a key group.
     pub tokens: u32,
@@ -126,7 +130,7 @@ impl DecodePlanes<'_> {
             scale: self.heads.scale(),
             q_first: self.q_first,
         };
-        let constants = [self.heads.dim, together, TILE, u32::from(self.both)];
+        let constants = [self.heads.dim, together, TILE, u32::from(self.both), f32_rows(planes.store)];
         let kernel = burst.device().kernel(&ATTEND_PLANES, &constants)?;
         let nothing = burst.device().nothing.clone();
         let scores = scores.map_or(&nothing, |(buffer, _)| buffer);

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     Error, Result,
     backend::gpu::device::{Buffer, Burst},
+    cache::Store,
     kernels::Span,
 };
 
@@ -86,7 +87,7 @@ impl Prefill<'_> {
     /// [`Error::Shape`] when parts do not fit together.
     pub fn record(&self, burst: &mut Burst, out: &Buffer, lse: &Buffer) -> Result<()> {
         let (op, heads, sees) = ("attend", self.heads, self.span.sees as u32);
-        heads.check(op, 16, 128)?;
+        heads.check(op, 8, 128)?;
         let numbers = u64::from(self.rows) * u64::from(heads.query);
         if (self.q.words().saturating_sub(self.q_first.into())).min(out.words()) < numbers * u64::from(heads.dim)
             || lse.words() < numbers
@@ -99,7 +100,8 @@ impl Prefill<'_> {
             return Ok(());
         }
         // So many that queries, keys and weights fill 16 KiB of workgroup memory.
-        let queries = (2048 / heads.dim).min(32) / 4 * 4;
+        let numbers = if self.stored.store == Store::F32 { 1536 } else { 2048 };
+        let queries = (numbers / heads.dim).min(32) / 4 * 4;
         let together = if self.blocks.is_some() { 1 } else { heads.together() };
         let readers = heads.query / together;
         let mut params = Params {
@@ -120,7 +122,7 @@ impl Prefill<'_> {
             count_stride: self.counts.map_or(0, |counts| counts.stride),
             after: self.counts.map_or(0, |counts| counts.after),
         };
-        let constants = [heads.dim, together, queries];
+        let constants = [heads.dim, together, queries, self.stored.is_f32()];
         let Stored { k, v, .. } = self.stored;
         let Some(blocks) = self.blocks else {
             let kernel = burst.device().kernel(&ATTEND, &constants)?;

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{
-    Heads, RopeTable, Rows, Stored,
+    Heads, RopeTable, Stored,
     shaders::{GATHER, KEEP, TURN},
 };
 use crate::{
@@ -44,7 +44,7 @@ struct KeepParams {
 impl Keep<'_> {
     /// Records it.
     pub fn record(&self, burst: &mut Burst, memory: &Buffer) -> Result<()> {
-        let words = self.heads.dim / 2;
+        let words = self.stored.words(self.heads);
         let [a, b] = self.columns.map(|column| column.unwrap_or(u32::MAX));
         let params = KeepParams {
             slots: self.slots,
@@ -81,7 +81,7 @@ struct GatherParams {
 impl Gather<'_> {
     /// Records it into keys and values that have as many rows a KV head as a list may have entries.
     pub fn record(&self, burst: &mut Burst, memory: &Buffer, into: [&Buffer; 2]) -> Result<()> {
-        let (words, most) = (self.heads.dim / 2, self.lists.most);
+        let (words, most) = (self.stored.words(self.heads), self.lists.most);
         let params = GatherParams {
             lists: self.lists,
             kv: [self.stored.rows.first, self.stored.rows.stride],
@@ -99,8 +99,7 @@ impl Gather<'_> {
 /// Stored keys rotated by their slots.
 pub(crate) struct Turn<'a> {
     pub heads: Heads,
-    pub k: &'a Buffer,
-    pub rows: Rows,
+    pub stored: Stored<'a>,
     pub rope: &'a RopeTable,
     /// Slots that any KV head has.
     pub slots: u32,
@@ -120,14 +119,14 @@ impl Turn<'_> {
     /// Records it into `turned`, where every row has the place it has among the keys.
     pub fn record(&self, burst: &mut Burst, turned: &Buffer) -> Result<()> {
         let params = TurnParams {
-            kv: [self.rows.first, self.rows.stride],
+            kv: [self.stored.rows.first, self.stored.rows.stride],
             dim: self.heads.dim,
             rotated: self.rope.rotated,
             halves: u32::from(self.rope.style == RopeStyle::Halves),
             slots: self.slots,
         };
-        let kernel = burst.device().kernel(&TURN, &[])?;
+        let kernel = burst.device().kernel(&TURN, &[self.stored.is_f32()])?;
         let groups = [(self.slots * self.heads.dim / 2).div_ceil(64), self.heads.kv, 1];
-        burst.dispatch(&kernel, &params, &[self.k, &self.rope.table, turned], groups)
+        burst.dispatch(&kernel, &params, &[self.stored.k, &self.rope.table, turned], groups)
     }
 }

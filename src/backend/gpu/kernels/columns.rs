@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{
-    Heads, Rows,
+    Heads, Stored,
     shaders::KEY_NORMS,
     steps::{CHANGE, DERIVE},
 };
@@ -98,8 +98,7 @@ impl Derive {
 /// Minus the norms of a layer's keys.
 pub(crate) struct KeyNorms<'a> {
     pub heads: Heads,
-    pub k: &'a Buffer,
-    pub rows: Rows,
+    pub stored: Stored<'a>,
     /// Slots that any KV head has.
     pub slots: u32,
 }
@@ -109,14 +108,15 @@ pub(crate) struct KeyNorms<'a> {
 struct NormsParams {
     norms: TableAt,
     kv: [u32; 2],
-    words: u32,
+    pairs: u32,
 }
 
 impl KeyNorms<'_> {
     /// Records it.
     pub fn record(&self, burst: &mut Burst, memory: &Buffer, norms: TableAt) -> Result<()> {
-        let params = NormsParams { norms, kv: [self.rows.first, self.rows.stride], words: self.heads.dim / 2 };
-        let kernel = burst.device().kernel(&KEY_NORMS, &[])?;
-        burst.dispatch(&kernel, &params, &[memory, self.k], [self.slots.div_ceil(64), self.heads.kv, 1])
+        let Stored { k, rows, .. } = self.stored;
+        let params = NormsParams { norms, kv: [rows.first, rows.stride], pairs: self.heads.dim / 2 };
+        let kernel = burst.device().kernel(&KEY_NORMS, &[self.stored.is_f32()])?;
+        burst.dispatch(&kernel, &params, &[memory, k], [self.slots.div_ceil(64), self.heads.kv, 1])
     }
 }

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{
-    Heads, Rows,
+    Heads, Stored,
     shaders::{BLOCK_MEANS, BLOCK_SCORES, PAGE_SCORES, PROBE},
 };
 use crate::{
@@ -20,8 +20,8 @@ pub(crate) struct Looks<'a> {
     pub heads: Heads,
     /// `[rows of the pass, query heads, dim]`
     pub q: &'a Buffer,
-    pub k: &'a Buffer,
-    pub rows: Rows,
+    /// Of which only keys are read.
+    pub stored: Stored<'a>,
     /// Slots that any KV head has.
     pub slots: u32,
 }
@@ -51,7 +51,8 @@ struct ProbeParams {
 impl Probe<'_> {
     /// Records it.
     pub fn record(&self, burst: &mut Burst, memory: &Buffer, out: [TableAt; 2]) -> Result<()> {
-        let Looks { heads, q, k, rows, slots } = self.looks;
+        let Looks { heads, q, stored, slots } = self.looks;
+        let Stored { k, rows, .. } = stored;
         let params = ProbeParams {
             vertical: out[0],
             slash: out[1],
@@ -62,7 +63,7 @@ impl Probe<'_> {
             q_first: self.q_first,
             scale: heads.scale(),
         };
-        let kernel = burst.device().kernel(&PROBE, &[heads.dim])?;
+        let kernel = burst.device().kernel(&PROBE, &[heads.dim, stored.is_f32()])?;
         burst.dispatch(&kernel, &params, &[memory, q, k, self.lse], [slots.div_ceil(64), heads.query, 1])
     }
 }
@@ -116,7 +117,8 @@ impl BlockScores<'_> {
 
     /// Records it.
     pub fn record(&self, burst: &mut Burst, memory: &Buffer, result: TableAt) -> Result<()> {
-        let Looks { heads, q, k, rows, slots } = self.looks;
+        let Looks { heads, q, stored, slots } = self.looks;
+        let Stored { k, rows, .. } = stored;
         let (blocks, words) = (self.blocks(), heads.dim / 2);
         let means = MeansParams {
             kv: [rows.first, rows.stride],
@@ -130,7 +132,7 @@ impl BlockScores<'_> {
             first_row: self.first_row,
             query_blocks: self.query_blocks,
         };
-        let kernel = burst.device().kernel(&BLOCK_MEANS, &[])?;
+        let kernel = burst.device().kernel(&BLOCK_MEANS, &[stored.is_f32()])?;
         let groups = [(blocks.max(self.query_blocks) * words).div_ceil(64), heads.kv + heads.query, 1];
         burst.dispatch(&kernel, &means, &[q, k, self.means], groups)?;
         let params = BlockParams {
@@ -177,7 +179,8 @@ impl PageScores<'_> {
 
     /// Records it.
     pub fn record(&self, burst: &mut Burst, memory: &Buffer, result: TableAt) -> Result<()> {
-        let Looks { heads, q, k, rows, .. } = self.looks;
+        let Looks { heads, q, stored, .. } = self.looks;
+        let Stored { k, rows, .. } = stored;
         let words = heads.dim / 2;
         let params = PageParams {
             result,
@@ -188,7 +191,7 @@ impl PageScores<'_> {
             page: self.page,
             newest: self.newest,
         };
-        let kernel = burst.device().kernel(&PAGE_SCORES, &[])?;
+        let kernel = burst.device().kernel(&PAGE_SCORES, &[stored.is_f32()])?;
         let groups = [self.pages().div_ceil(64 / words), heads.kv, 1];
         burst.dispatch(&kernel, &params, &[memory, q, k], groups)
     }

@@ -61,16 +61,16 @@ struct FoldParams {
     cosines: TableAt,
     heads: u32,
     kv: [u32; 2],
-    words: u32,
+    pairs: u32,
 }
 
 impl FoldRows<'_> {
     /// Records it: the nearest, what moves, the sums.
     pub fn record(&self, burst: &mut Burst, memory: &Buffer) -> Result<()> {
-        let (Stored { k, v, rows }, heads) = (self.stored, self.heads);
+        let (Stored { k, v, rows, .. }, heads) = (self.stored, self.heads);
         let kv = [rows.first, rows.stride];
         let nearest = NearestParams { near: self.near, kept: self.kept, slots: self.slots, kv };
-        let kernel = burst.device().kernel(&NEAREST, &[heads.dim])?;
+        let kernel = burst.device().kernel(&NEAREST, &[heads.dim, self.stored.is_f32()])?;
         burst.dispatch(&kernel, &nearest, &[memory, k], [self.live.div_ceil(256), heads.kv, 1])?;
         let moves = MovesParams {
             near: self.near,
@@ -94,9 +94,9 @@ impl FoldRows<'_> {
             cosines: self.cosines,
             heads: heads.kv,
             kv,
-            words: heads.dim / 2,
+            pairs: heads.dim / 2,
         };
-        let kernel = burst.device().kernel(&FOLD, &[how])?;
+        let kernel = burst.device().kernel(&FOLD, &[how, self.stored.is_f32()])?;
         burst.dispatch(&kernel, &params, &[memory, k, v], [self.most, heads.kv, 1])
     }
 }

@@ -115,7 +115,7 @@ impl RowsMass<'_> {
             count_at: self.counts.map_or(u32::MAX, |(at, _)| at),
             after: self.counts.map_or(0, |(_, after)| after),
         };
-        let kernel = burst.device().kernel(&MASS_ROWS, &[self.heads.dim])?;
+        let kernel = burst.device().kernel(&MASS_ROWS, &[self.heads.dim, self.stored.is_f32()])?;
         let buffers = [memory, self.q, self.stored.k, self.lse];
         burst.dispatch(&kernel, &params, &buffers, [self.slots.div_ceil(64), self.mass.groups(), 1])
     }

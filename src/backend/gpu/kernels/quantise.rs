@@ -55,7 +55,7 @@ impl Quantise<'_> {
             value_grids: [planes.value_grids.first, planes.value_grids.stride],
             groups: self.groups,
         };
-        let kernel = burst.device().kernel(&QUANTISE, &[self.heads.dim])?;
+        let kernel = burst.device().kernel(&QUANTISE, &[self.heads.dim, self.stored.is_f32()])?;
         let buffers = [memory, self.stored.k, self.stored.v, planes.k, planes.v, planes.grids];
         burst.dispatch(&kernel, &params, &buffers, [self.groups, self.heads.kv, 1])
     }

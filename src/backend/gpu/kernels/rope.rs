@@ -145,7 +145,7 @@ impl Append<'_> {
             q_first: self.rows.start * heads.query * heads.dim,
             keys_unrotated: self.keys_unrotated.into(),
         };
-        let kernel = burst.device().kernel(&ROPE, &[])?;
+        let kernel = burst.device().kernel(&ROPE, &[self.stored.is_f32()])?;
         let table = self.rope.map_or_else(|| burst.device().nothing.clone(), |rope| rope.table.clone());
         let Stored { k, v, .. } = self.stored;
         let buffers = [memory, self.qkv, &table, q, k, v];

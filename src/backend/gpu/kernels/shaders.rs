@@ -1,5 +1,17 @@
 //! The WGSL kernels: their text, what they bind, and the constants they are compiled with.
 
+/// A kernel's last constant where it reads or writes rows: 1 if they are f32, 0 if f16. It chooses between the files
+/// `rows_f32` and `rows_f16`, which say what a row is made of.
+const F32_ROWS: &str = "F32_ROWS";
+
+macro_rules! file {
+    ($name:literal) => {
+        include_str!(concat!("../../../kernels/", $name, ".wgsl"))
+    };
+}
+
+pub(super) use file;
+
 /// A kernel's source. Binding 0 is its parameters, then come buffers it reads, then buffers it writes.
 pub struct Shader {
     /// File in `src/kernels`, without its end.
@@ -25,36 +37,43 @@ impl Shader {
         debug_assert_eq!(values.len(), self.constants.len(), "constants of {}", self.name);
         let constants =
             self.constants.iter().zip(values).map(|(name, value)| format!("const {name}: u32 = {value}u;\n"));
-        constants.chain(self.parts.iter().map(|&part| part.to_owned())).collect()
+        let rows = match (self.constants.last(), values.last()) {
+            (Some(&F32_ROWS), Some(0)) => file!("rows_f16"),
+            (Some(&F32_ROWS), _) => file!("rows_f32"),
+            _ => "",
+        };
+        constants.chain([rows].iter().chain(self.parts).map(|&part| part.to_owned())).collect()
     }
 }
-
-macro_rules! file {
-    ($name:literal) => {
-        include_str!(concat!("../../../kernels/", $name, ".wgsl"))
-    };
-}
-pub(super) use file;
 
 /// Split-K decode over all slots, a list of slots or a list of blocks.
 pub(crate) const ATTEND_LISTED: Shader = Shader {
     name: "attend_listed",
     parts: &[file!("attend_tile"), file!("attend_listed")],
-    constants: &["HEAD", "GROUP", "TILE", "READ"],
+    constants: &["HEAD", "GROUP", "TILE", "READ", F32_ROWS],
     memory: false,
     inputs: 4,
     outputs: 2,
-    samples: &[&[64, 3, 64, 0], &[64, 1, 64, 1], &[64, 4, 64, 2], &[128, 4, 64, 0], &[8, 1, 64, 1]],
+    samples: &[
+        &[64, 3, 64, 0, 0],
+        &[64, 1, 64, 1, 0],
+        &[64, 4, 64, 2, 0],
+        &[128, 4, 64, 0, 0],
+        &[8, 1, 64, 1, 0],
+        &[64, 3, 64, 0, 1],
+        &[128, 4, 64, 1, 1],
+        &[8, 1, 64, 2, 1],
+    ],
 };
 /// The same over slots in two planes.
 pub(crate) const ATTEND_PLANES: Shader = Shader {
     name: "attend_planes",
     parts: &[file!("attend_tile"), file!("attend_planes")],
-    constants: &["HEAD", "GROUP", "TILE", "BOTH"],
+    constants: &["HEAD", "GROUP", "TILE", "BOTH", F32_ROWS],
     memory: false,
     inputs: 4,
     outputs: 2,
-    samples: &[&[64, 3, 64, 0], &[64, 2, 64, 1], &[128, 4, 64, 1]],
+    samples: &[&[64, 3, 64, 0, 0], &[64, 2, 64, 1, 0], &[128, 4, 64, 1, 0], &[64, 3, 64, 0, 1], &[8, 2, 64, 1, 1]],
 };
 /// Parts of an attention as one.
 pub(crate) const MERGE: Shader = Shader {
@@ -70,21 +89,29 @@ pub(crate) const MERGE: Shader = Shader {
 pub(crate) const ATTEND: Shader = Shader {
     name: "attend",
     parts: &[file!("flash"), file!("attend")],
-    constants: &["HEAD", "GROUP", "QUERIES"],
+    constants: &["HEAD", "GROUP", "QUERIES", F32_ROWS],
     memory: false,
     inputs: 4,
     outputs: 2,
-    samples: &[&[64, 3, 32], &[64, 2, 32], &[128, 4, 16], &[16, 1, 32]],
+    samples: &[
+        &[64, 3, 32, 0],
+        &[64, 2, 32, 0],
+        &[128, 4, 16, 0],
+        &[8, 1, 32, 0],
+        &[64, 3, 24, 1],
+        &[128, 4, 12, 1],
+        &[48, 1, 32, 1],
+    ],
 };
 /// Prefill over listed blocks.
 pub(crate) const ATTEND_BLOCKS: Shader = Shader {
     name: "attend_blocks",
     parts: &[file!("flash"), file!("attend_blocks")],
-    constants: &["HEAD", "GROUP", "QUERIES"],
+    constants: &["HEAD", "GROUP", "QUERIES", F32_ROWS],
     memory: false,
     inputs: 4,
     outputs: 2,
-    samples: &[&[64, 1, 32], &[128, 1, 16], &[16, 1, 32]],
+    samples: &[&[64, 1, 32, 0], &[128, 1, 16, 0], &[8, 1, 32, 0], &[64, 1, 24, 1], &[128, 1, 12, 1], &[48, 1, 32, 1]],
 };
 
 /// Products with weights, by rows of activations at once, layout and ending (`kernels/matmul.wgsl` numbers both).
@@ -113,28 +140,35 @@ macro_rules! over_memory {
 }
 
 /// Rotation of queries and keys, and appending to the cache.
-pub(crate) const ROPE: Shader = over_memory!("rope", ["turned", "rope"], 2, 3, &[], &[&[]]);
+pub(crate) const ROPE: Shader = over_memory!("rope", ["turned", "rope"], 2, 3, &[F32_ROWS], &[&[0], &[1]]);
 /// Rotation of stored keys by their slots.
 pub(crate) const TURN: Shader = Shader {
     name: "turn",
     parts: &[file!("turned"), file!("turn")],
-    constants: &[],
+    constants: &[F32_ROWS],
     memory: false,
     inputs: 2,
     outputs: 1,
-    samples: &[&[]],
+    samples: &[&[0], &[1]],
 };
 /// Compaction.
 pub(crate) const KEEP: Shader = over_memory!("keep", ["ordered", "keep"], 0, 2, &[], &[&[]]);
 /// Rows into two planes.
-pub(crate) const QUANTISE: Shader = over_memory!("quantise", ["quantise"], 0, 5, &["HEAD"], &[&[64], &[128], &[16]]);
+pub(crate) const QUANTISE: Shader = over_memory!(
+    "quantise",
+    ["quantise"],
+    0,
+    5,
+    &["HEAD", F32_ROWS],
+    &[&[64, 0], &[128, 0], &[16, 0], &[64, 1], &[8, 1]]
+);
 /// Listed rows side by side.
 pub(crate) const GATHER: Shader = over_memory!("gather", ["gather"], 2, 2, &[], &[&[]]);
 /// Mass of several rows.
 pub(crate) const MASS_ROWS: Shader =
-    over_memory!("mass_rows", ["looks", "mass_rows"], 3, 0, &["HEAD"], &[&[64], &[128]]);
+    over_memory!("mass_rows", ["looks", "mass_rows"], 3, 0, &["HEAD", F32_ROWS], &[&[64, 0], &[128, 0], &[64, 1]]);
 /// Norms of the keys.
-pub(crate) const KEY_NORMS: Shader = over_memory!("key_norms", ["key_norms"], 1, 0, &[], &[&[]]);
+pub(crate) const KEY_NORMS: Shader = over_memory!("key_norms", ["key_norms"], 1, 0, &[F32_ROWS], &[&[0], &[1]]);
 /// Slots by what is known of their tokens: of pictures, or of rounds.
 pub(crate) const TAGGED: Shader = over_memory!("tagged", ["tags", "tagged"], 1, 0, &["OP"], &[&[0], &[1]]);
 pub(crate) const BY_ROUND: Shader = over_memory!("by_round", ["numbers", "tags", "by_round"], 1, 0, &[], &[&[]]);
@@ -142,23 +176,37 @@ pub(crate) const BY_ROUND: Shader = over_memory!("by_round", ["numbers", "tags",
 pub(crate) const DIVERGENCE: Shader =
     over_memory!("divergence", ["sums", "precise", "divergence"], 0, 0, &["OP"], &[&[0], &[1]]);
 /// Estimates from queries and keys: of rows, blocks and pages.
-pub(crate) const PROBE: Shader = over_memory!("probe", ["looks", "probe"], 3, 0, &["HEAD"], &[&[64], &[128]]);
+pub(crate) const PROBE: Shader =
+    over_memory!("probe", ["looks", "probe"], 3, 0, &["HEAD", F32_ROWS], &[&[64, 0], &[128, 0], &[64, 1]]);
 pub(crate) const BLOCK_MEANS: Shader = Shader {
     name: "block_means",
     parts: &[file!("block_means")],
-    constants: &[],
+    constants: &[F32_ROWS],
     memory: false,
     inputs: 2,
     outputs: 1,
-    samples: &[&[]],
+    samples: &[&[0], &[1]],
 };
 pub(crate) const BLOCK_SCORES: Shader = over_memory!("block_scores", ["sums", "block_scores"], 1, 0, &[], &[&[]]);
-pub(crate) const PAGE_SCORES: Shader = over_memory!("page_scores", ["page_scores"], 2, 0, &[], &[&[]]);
+pub(crate) const PAGE_SCORES: Shader = over_memory!("page_scores", ["page_scores"], 2, 0, &[F32_ROWS], &[&[0], &[1]]);
 /// Dropped rows go into kept ones: where each goes, which move, and their sums.
-pub(crate) const NEAREST: Shader =
-    over_memory!("nearest", ["ordered", "nearest"], 1, 0, &["HEAD"], &[&[64], &[128], &[16]]);
+pub(crate) const NEAREST: Shader = over_memory!(
+    "nearest",
+    ["ordered", "nearest"],
+    1,
+    0,
+    &["HEAD", F32_ROWS],
+    &[&[64, 0], &[128, 0], &[16, 0], &[64, 1], &[8, 1]]
+);
 pub(crate) const FOLD_MOVES: Shader = over_memory!("fold_moves", ["ordered", "sums", "fold_moves"], 0, 0, &[], &[&[]]);
-pub(crate) const FOLD: Shader = over_memory!("fold", ["ordered", "fold"], 0, 2, &["HOW"], &[&[0], &[1], &[2], &[3]]);
+pub(crate) const FOLD: Shader = over_memory!(
+    "fold",
+    ["ordered", "fold"],
+    0,
+    2,
+    &["HOW", F32_ROWS],
+    &[&[0, 0], &[1, 0], &[2, 0], &[3, 0], &[0, 1], &[3, 1]]
+);
 
 /// Numbers of the host as a list.
 pub(crate) const LISTED: Shader = over_memory!("listed", ["listed"], 0, 0, &[], &[&[]]);
