@@ -96,6 +96,8 @@ struct PassRows {
     elsewhere: bool,
     /// First row that has attended in the layer at hand.
     attended: Option<u32>,
+    /// What is read are rounded copies of the layer's rows.
+    rounded: bool,
     /// Rows of the newest attention.
     newest: u32,
     /// Numbers of the answer.

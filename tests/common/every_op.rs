@@ -334,7 +334,7 @@ impl Bench {
     fn attend(&mut self, rows: u32, unlike: bool) -> Result {
         let groups = [Group::Query, Group::Kv];
         let window = 1 + self.some();
-        let mut reads = vec![Read::All, Read::Window(window), Read::Coarse];
+        let mut reads = vec![Read::All, Read::Window(window), Read::Coarse, Read::Rounded(4)];
         if !unlike {
             reads.push(Read::BottomRight);
         }

@@ -9,7 +9,13 @@ use attnscope::{
     trace::{Detail, Kind, RECORD},
 };
 
-use super::{common::tiny, gpu};
+use super::{
+    common::{
+        rows::{Variant, budgets},
+        tiny,
+    },
+    gpu,
+};
 
 /// What a run gave.
 struct Ran {
@@ -63,6 +69,23 @@ fn compare(loaded: &Loaded, on: &OnDevice, name: &str, spec: &Spec, prompt: usiz
             assert!((a - b).abs() < 1e-3 * a.abs().max(1.0), "{name}: record {at} has {a} and {b}");
         }
     }
+}
+
+/// Every choice and switch of every method, the sketches too.
+#[test]
+fn variants_as_on_the_cpu() {
+    let Some(gpu) = gpu("whole runs of variants") else { return };
+    let loaded = tiny::load();
+    let on = OnDevice::new(&gpu, &loaded).unwrap();
+    let mut variants = 0;
+    for row in REGISTRY {
+        for variant in Variant::all(row).into_iter().filter(|variant| !variant.given.is_empty()) {
+            let spec = Spec::method(row.name, &budgets(&variant, 24));
+            compare(&loaded, &on, &spec.to_string(), &spec, 150);
+            variants += 1;
+        }
+    }
+    eprintln!("{variants} variants of {} methods", REGISTRY.len());
 }
 
 #[test]

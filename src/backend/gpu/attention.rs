@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::{
     Gpu, Rows, at_least,
     kernels::{
-        Blocks, Counts, Decode, DecodePlanes, DecodeRead, Gather, Merge, Partials, Prefill, RowsMass, StepMass, Stored,
-        Turn, row_words,
+        Blocks, Counts, Decode, DecodePlanes, DecodeRead, Gather, Merge, Partials, Prefill, RoundRows, RowsMass,
+        StepMass, Stored, Turn, row_words,
     },
     memory::ListsAt,
     mirror::Call,
@@ -49,28 +49,46 @@ impl Gpu {
         let alone = n == 1 && leave.iter().flatten().all(blank);
         let together = leave.iter().all(Option::is_none) && !self.pass.elsewhere;
         let is_step = rows.end == self.pass.rows && n <= FEW && (alone || together);
-        match read {
+        // Of rows that are rounded all are read.
+        let read_as = match read {
+            Read::Rounded(bits) => self.round_rows(kv, bits).map(|()| Read::All)?,
+            read => read,
+        };
+        match read_as {
             Read::All | Read::BottomRight | Read::Window(_) | Read::Coarse if is_step => {
-                self.step(kv, read, &rows, leave)?;
+                self.step(kv, read_as, &rows, leave)?;
             }
             Read::Slots(_) if self.pass.rows == 1 => self.step(kv, read, &rows, leave)?,
             Read::Slots(set) => {
                 let lists = self.listed(set)?.at;
                 self.gathered(kv, lists, &rows, leave)?;
             }
-            Read::All | Read::BottomRight | Read::Window(_) | Read::Blocks { .. } => {
-                self.many(kv, read, &rows, leave)?;
+            Read::All | Read::BottomRight | Read::Window(_) | Read::Blocks { .. } | Read::Rounded(_) => {
+                self.many(kv, read_as, &rows, leave)?;
             }
             Read::Coarse if self.quantised[kv.0 as usize] == 0 => self.many(kv, Read::All, &rows, leave)?,
             Read::Coarse => Gpu::missing("many rows that read one plane")?,
-            Read::Rounded(_) => Gpu::missing("rounded reads")?,
         }
+        self.pass.rounded = false;
         self.pass.newest = n;
         let first = *self.pass.attended.get_or_insert(rows.start);
         if rows.end == self.pass.rows {
             self.pass.attended = None;
             self.mirror.note(Call::Read { kv, read, rows: self.pass.rows - first });
         }
+        Ok(())
+    }
+
+    /// Rounds the layer's rows for the attention that follows.
+    fn round_rows(&mut self, kv: Kv, bits: u8) -> Result<()> {
+        let slots = self.live[kv.0 as usize];
+        let numbers = u64::from(self.heads.kv * slots) * u64::from(self.heads.dim);
+        self.room.gathered.iter_mut().try_for_each(|buffer| at_least(&self.device, buffer, numbers))?;
+        self.record(|on, burst| {
+            let [k, v] = &on.room.gathered;
+            RoundRows { heads: on.heads, stored: on.readable(kv), slots, bits }.record(burst, [k, v])
+        })?;
+        self.pass.rounded = true;
         Ok(())
     }
 

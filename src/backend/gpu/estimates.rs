@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use super::{
-    Gpu, at_least,
+    Gpu, Rows, at_least,
     kernels::{BlockScores, Looks, PageScores, Prefill, Probe, RowsMass, Stored},
     mirror::Call,
 };
 use crate::{
     Error, Result,
     backend::account::MOST_BLOCKS,
+    cache::Store,
     kernels::Span,
     method::Positions,
     ops::{Kv, Pooled, Scores},
@@ -25,6 +26,10 @@ impl Gpu {
 
     /// Keys as queries see them, and values.
     pub(super) fn readable(&self, kv: Kv) -> Stored<'_> {
+        if self.pass.rounded {
+            let ([k, v], stride) = (&self.room.gathered, self.live[kv.0 as usize]);
+            return Stored { k, v, rows: Rows { first: 0, stride }, store: Store::F32 };
+        }
         let turned = self.positions == Positions::Slot && self.rope.is_some();
         let stored = self.stored(kv);
         Stored { k: if turned { &self.room.turned } else { stored.k }, ..stored }

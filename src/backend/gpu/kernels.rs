@@ -29,7 +29,7 @@ pub use shaders::{SHADERS, Shader};
 pub use steps::{Chain, STEPS, Step};
 pub use stored::{Rows, Stored};
 
-pub(super) use cache::{Gather, Keep, Turn};
+pub(super) use cache::{Gather, Keep, RoundRows, Turn};
 pub(super) use columns::{Change, Derive, KeyNorms};
 pub(super) use divergence::Divergence;
 pub(super) use estimates::{BlockScores, Looks, PageScores, Probe};

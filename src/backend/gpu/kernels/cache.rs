@@ -1,10 +1,11 @@
-//! What moves stored rows: compaction, copies side by side, and the rotation of keys that are rotated when they are read.
+//! What moves stored rows: compaction, copies side by side, and what is done to rows when they are read: rotation of keys by
+//! their slots, rounding.
 
 use bytemuck::{Pod, Zeroable};
 
 use super::{
     Heads, RopeTable, Stored,
-    shaders::{GATHER, KEEP, TURN},
+    shaders::{GATHER, KEEP, ROUNDED, TURN},
 };
 use crate::{
     Result,
@@ -128,5 +129,34 @@ impl Turn<'_> {
         let kernel = burst.device().kernel(&TURN, &[self.stored.is_f32()])?;
         let groups = [(self.slots * self.heads.dim / 2).div_ceil(64), self.heads.kv, 1];
         burst.dispatch(&kernel, &params, &[self.stored.k, &self.rope.table, turned], groups)
+    }
+}
+
+/// Keys and values of a layer rounded to `2^bits` steps a row.
+pub(crate) struct RoundRows<'a> {
+    pub heads: Heads,
+    pub stored: Stored<'a>,
+    /// Slots that any KV head has.
+    pub slots: u32,
+    pub bits: u8,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct RoundParams {
+    kv: [u32; 2],
+    pairs: u32,
+    slots: u32,
+    most: f32,
+}
+
+impl RoundRows<'_> {
+    /// Records it into keys and values `[KV heads, slots, dim]` of f32.
+    pub fn record(&self, burst: &mut Burst, [keys, values]: [&Buffer; 2]) -> Result<()> {
+        let Stored { k, v, rows, .. } = self.stored;
+        let most = ((1_u32 << self.bits.min(24)) - 1) as f32;
+        let params = RoundParams { kv: [rows.first, rows.stride], pairs: self.heads.dim / 2, slots: self.slots, most };
+        let kernel = burst.device().kernel(&ROUNDED, &[self.stored.is_f32()])?;
+        burst.dispatch(&kernel, &params, &[k, v, keys, values], [self.slots.div_ceil(64), self.heads.kv, 1])
     }
 }

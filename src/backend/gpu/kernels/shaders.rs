@@ -151,6 +151,16 @@ pub(crate) const TURN: Shader = Shader {
     outputs: 1,
     samples: &[&[0], &[1]],
 };
+/// Keys and values rounded for a read.
+pub(crate) const ROUNDED: Shader = Shader {
+    name: "rounded",
+    parts: &[file!("rounded")],
+    constants: &[F32_ROWS],
+    memory: false,
+    inputs: 2,
+    outputs: 2,
+    samples: &[&[0], &[1]],
+};
 /// Compaction.
 pub(crate) const KEEP: Shader = over_memory!("keep", ["ordered", "keep"], 0, 2, &[], &[&[]]);
 /// Rows into two planes.
@@ -224,6 +234,7 @@ pub const SHADERS: &[&Shader] = &[
     &MATMUL,
     &ROPE,
     &TURN,
+    &ROUNDED,
     &KEEP,
     &GATHER,
     &QUANTISE,
