@@ -41,9 +41,6 @@ impl Gpu {
         let numbers = u64::from(n * heads.query);
         at_least(&self.device, &mut self.room.output, numbers * u64::from(heads.dim))?;
         at_least(&self.device, &mut self.room.lse, numbers)?;
-        if self.positions == Positions::Slot {
-            self.turn_keys(kv)?;
-        }
         // What earlier pieces left in a table must stay there; and of another host's rows each sees all that is here.
         let blank = |(_, scores): &(Mass, Scores)| self.handles.table(*scores).is_ok_and(|table| table.blank);
         let alone = n == 1 && leave.iter().flatten().all(blank);
@@ -54,6 +51,9 @@ impl Gpu {
             Read::Rounded(bits) => self.round_rows(kv, bits).map(|()| Read::All)?,
             read => read,
         };
+        if self.positions == Positions::Slot {
+            self.turn_keys(kv)?;
+        }
         match read_as {
             Read::All | Read::BottomRight | Read::Window(_) | Read::Coarse if is_step => {
                 self.step(kv, read_as, &rows, leave)?;
@@ -86,7 +86,7 @@ impl Gpu {
         self.room.gathered.iter_mut().try_for_each(|buffer| at_least(&self.device, buffer, numbers))?;
         self.record(|on, burst| {
             let [k, v] = &on.room.gathered;
-            RoundRows { heads: on.heads, stored: on.readable(kv), slots, bits }.record(burst, [k, v])
+            RoundRows { heads: on.heads, stored: on.stored(kv), slots, bits }.record(burst, [k, v])
         })?;
         self.pass.rounded = true;
         Ok(())
@@ -94,10 +94,11 @@ impl Gpu {
 
     /// Rotates the layer's keys by their slots.
     pub(super) fn turn_keys(&mut self, kv: Kv) -> Result<()> {
-        at_least(&self.device, &mut self.room.turned, self.stored[0].words())?;
+        let words = self.unturned(kv).k.words();
+        at_least(&self.device, &mut self.room.turned, words)?;
         self.record(|on, burst| {
             let Some((_, rope)) = &on.rope else { return Ok(()) };
-            let (stored, slots) = (on.stored(kv), on.live[kv.0 as usize]);
+            let (stored, slots) = (on.unturned(kv), on.live[kv.0 as usize]);
             Turn { heads: on.heads, stored, rope, slots }.record(burst, &on.room.turned)
         })
     }

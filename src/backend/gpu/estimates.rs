@@ -24,14 +24,19 @@ impl Gpu {
         Error::Shape { op, want, got: format!("a pass of {} rows", self.pass.rows) }
     }
 
+    /// Keys, not yet rotated by their slots, and values: what is stored, or copies that were rounded.
+    pub(super) fn unturned(&self, kv: Kv) -> Stored<'_> {
+        if !self.pass.rounded {
+            return self.stored(kv);
+        }
+        let ([k, v], stride) = (&self.room.gathered, self.live[kv.0 as usize]);
+        Stored { k, v, rows: Rows { first: 0, stride }, store: Store::F32 }
+    }
+
     /// Keys as queries see them, and values.
     pub(super) fn readable(&self, kv: Kv) -> Stored<'_> {
-        if self.pass.rounded {
-            let ([k, v], stride) = (&self.room.gathered, self.live[kv.0 as usize]);
-            return Stored { k, v, rows: Rows { first: 0, stride }, store: Store::F32 };
-        }
         let turned = self.positions == Positions::Slot && self.rope.is_some();
-        let stored = self.stored(kv);
+        let stored = self.unturned(kv);
         Stored { k: if turned { &self.room.turned } else { stored.k }, ..stored }
     }
 
