@@ -31,7 +31,7 @@ use crate::{
     kernels::{Activations, AttendScratch, GemmScratch, Matrix, Precision, Rope, add_assign, matmul, rms_norm},
     method::Positions,
     model::{Config, RopeConfig},
-    ops::{Kv, Scores, Set, Tags, Weight},
+    ops::{Kv, Missed, Scores, Set, Tags, Weight},
     trace::{Detail, Tracer},
 };
 use std::{ops::Range, sync::Arc};
@@ -77,6 +77,8 @@ pub struct Cpu {
     tables: Tables,
     tracer: Tracer,
     read: ReadCount,
+    /// What the pass's sparse reads missed, where they were compared.
+    missed: Vec<Missed>,
     pass: PassRows,
     /// Residual stream, `[rows, width]`.
     x: Vec<f32>,
@@ -147,6 +149,7 @@ impl Cpu {
             tables: Tables::default(),
             tracer: Tracer::default(),
             read: ReadCount::default(),
+            missed: Vec::new(),
             pass: PassRows::default(),
             x: Vec::new(),
             q: Vec::new(),
@@ -218,6 +221,7 @@ impl Cpu {
     pub fn begin(&mut self, first: u32, rows: u32) {
         self.pass = PassRows { first, rows, ..PassRows::default() };
         self.read = ReadCount::default();
+        self.missed.clear();
         self.tables.clear();
     }
 

@@ -21,6 +21,7 @@ mod ops;
 mod planes;
 mod rounds;
 mod self_test;
+mod shadow;
 mod store;
 mod tables;
 mod weights;
@@ -131,6 +132,8 @@ struct Room {
     /// Parts of a decode step's attention, and its scores by place in the list that is read.
     partials: Buffer,
     scores: Buffer,
+    /// Output and log-sum-exps of the full attention that a sparse one is compared with.
+    full: [Buffer; 2],
     /// Keys rotated by their slots, where they are stored without.
     turned: Buffer,
     /// Keys and values that several rows read by a list, side by side.
@@ -156,6 +159,7 @@ impl Room {
             logits: none()?,
             partials: none()?,
             scores: none()?,
+            full: [none()?, none()?],
             turned: none()?,
             gathered: [none()?, none()?],
             tags: none()?,

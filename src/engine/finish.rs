@@ -7,6 +7,7 @@ impl Engine {
     fn end_pass(&mut self) {
         if let Some(guard) = &mut self.guard {
             guard.quantised(self.backend.kept().noise);
+            self.backend.missed().iter().for_each(|missed| guard.missed(*missed));
         }
         (self.text.fed, self.stored) = (self.pass.rows.end, self.pass.rows.end);
         self.passes += 1;

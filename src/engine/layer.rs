@@ -4,7 +4,7 @@
 use crate::{
     Result,
     method::{Edit, LayerCx, Method, Site},
-    ops::{Dense, Kv, Mass, Missed, Read, Scores},
+    ops::{Dense, Kv, Mass, Read, Scores},
 };
 use std::ops::Range;
 
@@ -84,12 +84,12 @@ impl LayerRun {
         on.attend(Kv(self.site.layer), self.read, rows, &leave)
     }
 
-    /// What the newest [`attend`](LayerRun::attend) missed; `None` when it read everything.
+    /// Compares the newest [`attend`](LayerRun::attend) with dense attention, unless it read everything.
     ///
     /// # Errors
     /// From the back end.
-    pub fn shadow(&self, on: &mut dyn Dense) -> Result<Option<Missed>> {
-        if self.read == Read::All { Ok(None) } else { on.shadow(Kv(self.site.layer), self.read).map(Some) }
+    pub fn shadow(&self, on: &mut dyn Dense) -> Result<()> {
+        if self.read == Read::All { Ok(()) } else { on.shadow(Kv(self.site.layer), self.read) }
     }
 
     /// Gives the mass to the method and applies its edit.

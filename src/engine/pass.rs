@@ -91,11 +91,8 @@ impl Engine {
     pub(super) fn attend(&mut self, row: u32, run: LayerRun) -> Result<Progress> {
         let rows = self.chunk(row);
         self.stopwatch.time(|| run.attend(rows.clone(), &mut *self.backend))?;
-        if self.is_compared()
-            && let Some(missed) = run.shadow(&mut *self.backend)?
-            && let Some(guard) = &mut self.guard
-        {
-            guard.missed(missed);
+        if self.is_compared() {
+            run.shadow(&mut *self.backend)?;
         }
         if self.pass.shared {
             self.stage = Stage::Exchange { rows, run };

@@ -84,7 +84,7 @@ pub trait Dense: Ops {
     fn merge(&mut self, kv: Kv, partials: &[Partial]) -> Result<()>;
     /// Compares the newest [`attend`](Dense::attend), of a pass of one row, with attention over every live slot and
     /// records both figures by query head. Changes nothing else.
-    fn shadow(&mut self, kv: Kv, read: Read) -> Result<Missed>;
+    fn shadow(&mut self, kv: Kv, read: Read) -> Result<()>;
     /// residual += output times a matrix.
     fn add_output(&mut self, w: Weight, rows: Range<u32>) -> Result<()>;
     /// hidden = silu(gate) * up of norm(residual).
@@ -96,11 +96,13 @@ pub trait Dense: Ops {
     /// Ends a pass: sends off what was recorded of it.
     fn submit(&mut self) -> Result<()>;
     /// Whether all is done and known here that the pass made: only then is its trace complete, and do
-    /// [`answer`](Dense::answer), [`kept`](Dense::kept) and [`live`](Dense::live) tell of it. Ask again until it is;
+    /// [`answer`](Dense::answer), [`missed`](Dense::missed), [`kept`](Dense::kept) and [`live`](Dense::live) tell of it. Ask again until it is;
     /// natively the first call waits.
     fn arrived(&mut self) -> Result<bool>;
     /// The newest [`logits`](Dense::logits), `[rows, vocabulary]`.
     fn answer(&self) -> &[f32];
+    /// What each [`shadow`](Dense::shadow) of the pass found, as the mean over the query heads.
+    fn missed(&self) -> &[Missed];
 
     /// Reserves room for `rows` slots in every KV head of every layer and forgets all slots.
     fn reset(&mut self, rows: u32) -> Result<()>;

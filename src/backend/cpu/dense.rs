@@ -86,8 +86,10 @@ impl Dense for Cpu {
         self.merge_partials(kv, partials)
     }
 
-    fn shadow(&mut self, kv: Kv, read: Read) -> Result<Missed> {
-        self.compare_dense(kv, read)
+    fn shadow(&mut self, kv: Kv, read: Read) -> Result<()> {
+        let missed = self.compare_dense(kv, read)?;
+        self.missed.push(missed);
+        Ok(())
     }
 
     fn add_output(&mut self, w: Weight, rows: Range<u32>) -> Result<()> {
@@ -126,6 +128,10 @@ impl Dense for Cpu {
 
     fn answer(&self) -> &[f32] {
         &self.chunk[0]
+    }
+
+    fn missed(&self) -> &[Missed] {
+        &self.missed
     }
 
     fn reset(&mut self, rows: u32) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    Gpu, Rows, at_least,
+    Buffer, Burst, Gpu, Rows, at_least,
     kernels::{
         Blocks, Counts, Decode, DecodePlanes, DecodeRead, Gather, Merge, Partials, Prefill, RoundRows, RowsMass,
         StepMass, Stored, Turn, row_words,
@@ -20,6 +20,24 @@ use crate::{
 
 /// Rows up to which a pass attends as a decode step does.
 const FEW: u32 = 8;
+
+/// A read of few rows, its keys split over workgroups.
+pub(super) struct Split {
+    /// First row of the pass, and how many.
+    first: u32,
+    rows: u32,
+    listed: Option<ListsAt>,
+    /// Slots that a row reads at most.
+    most: u32,
+    window: u32,
+    /// Slots that are read from planes.
+    skipped: u32,
+    /// Numbers from a query head's scores to the next.
+    pub stride: u32,
+    tiles: u32,
+    /// Of planes the upper one alone.
+    coarse: bool,
+}
 
 impl Gpu {
     pub(super) fn groups(&self, per: Group) -> u32 {
@@ -105,7 +123,32 @@ impl Gpu {
 
     /// Few rows: the keys are split over workgroups.
     fn step(&mut self, kv: Kv, read: Read, rows: &Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
-        let (n, heads, slots) = (rows.end - rows.start, self.heads, self.memory.slots(kv));
+        let split = self.split(kv, read, rows)?;
+        let (heads, slots) = (self.heads, self.memory.slots(kv));
+        self.record(|on, burst| {
+            let wanted = leave.iter().any(Option::is_some);
+            on.record_split(burst, kv, &split, wanted, [&on.room.output, &on.room.lse])?;
+            leave.iter().flatten().try_for_each(|(_, table)| {
+                let mass = StepMass {
+                    heads,
+                    mass: on.handles.table(*table)?.at,
+                    slots,
+                    lists: split.listed,
+                    window: split.window,
+                    scores: &on.room.scores,
+                    stride: split.stride,
+                    lse: &on.room.lse,
+                };
+                mass.record(burst, &on.memory.words)
+            })
+        })?;
+        leave.iter().flatten().for_each(|(_, table)| self.handles.written(*table));
+        Ok(())
+    }
+
+    /// How the keys of a read are split over workgroups; makes room for the parts.
+    pub(super) fn split(&mut self, kv: Kv, read: Read, rows: &Range<u32>) -> Result<Split> {
+        let (n, heads) = (rows.end - rows.start, self.heads);
         let (listed, most) = match read {
             Read::Slots(set) => {
                 let lists = self.listed(set)?.at;
@@ -118,50 +161,57 @@ impl Gpu {
         // What is in planes is read from there, unless a list or a window names it.
         let skipped = if matches!(read, Read::All | Read::Coarse) { self.quantised[kv.0 as usize] } else { 0 };
         let stride = self.live[kv.0 as usize].max(most).max(1);
-        let counts = ListsAt { at: slots.count, stride: 1, groups: heads.kv, most };
-        let q_first = rows.start * heads.query * heads.dim;
         let tiles = self.plane_tiles(skipped) + Decode::tiles_of(most - skipped);
         at_least(&self.device, &mut self.room.partials, u64::from(n * heads.query * tiles * (heads.dim + 2)))?;
         at_least(&self.device, &mut self.room.scores, u64::from(n * heads.query * stride))?;
-        self.record(|on, burst| {
-            let wanted = leave.iter().any(Option::is_some).then_some((&on.room.scores, stride));
-            let first = Partials { buffer: &on.room.partials, tiles, first: 0 };
-            if let Some(planes) = on.planes.as_ref().filter(|_| skipped > 0) {
-                let (planes, both) = (planes.layer(kv), read != Read::Coarse);
-                let of_planes = DecodePlanes { heads, q: &on.room.q, q_first, rows: n, planes, slots: skipped, both };
-                of_planes.record(burst, first, wanted)?;
-            }
-            let decode = Decode {
-                heads,
-                q: &on.room.q,
-                q_first,
-                rows: n,
-                stored: on.readable(kv),
-                read: if listed.is_some() { DecodeRead::Slots } else { DecodeRead::All { window } },
-                lists: listed.unwrap_or(counts).within(&on.memory.words),
-                most: most - skipped,
-                skipped,
-            };
-            let partials = Partials { first: on.plane_tiles(skipped), ..first };
-            decode.record(burst, partials, wanted)?;
-            let merge = Merge { heads: n * heads.query, dim: heads.dim, partials };
-            merge.record(burst, &on.room.output, &on.room.lse)?;
-            leave.iter().flatten().try_for_each(|(_, table)| {
-                let mass = StepMass {
-                    heads,
-                    mass: on.handles.table(*table)?.at,
-                    slots,
-                    lists: listed,
-                    window,
-                    scores: &on.room.scores,
-                    stride,
-                    lse: &on.room.lse,
-                };
-                mass.record(burst, &on.memory.words)
-            })
-        })?;
-        leave.iter().flatten().for_each(|(_, table)| self.handles.written(*table));
-        Ok(())
+        Ok(Split {
+            first: rows.start,
+            rows: n,
+            listed,
+            most,
+            window,
+            skipped,
+            stride,
+            tiles,
+            coarse: read == Read::Coarse,
+        })
+    }
+
+    /// Records it: output and log-sum-exps, and the scores if they are wanted.
+    pub(super) fn record_split(
+        &self,
+        burst: &mut Burst,
+        kv: Kv,
+        split: &Split,
+        wanted: bool,
+        [out, lse]: [&Buffer; 2],
+    ) -> Result<()> {
+        let &Split { rows, listed, most, window, skipped, stride, tiles, coarse, .. } = split;
+        let heads = self.heads;
+        let counts = ListsAt { at: self.memory.slots(kv).count, stride: 1, groups: heads.kv, most };
+        let q_first = split.first * heads.query * heads.dim;
+        let wanted = wanted.then_some((&self.room.scores, stride));
+        let first = Partials { buffer: &self.room.partials, tiles, first: 0 };
+        if let Some(planes) = self.planes.as_ref().filter(|_| skipped > 0) {
+            let planes = planes.layer(kv);
+            let of_planes =
+                DecodePlanes { heads, q: &self.room.q, q_first, rows, planes, slots: skipped, both: !coarse };
+            of_planes.record(burst, first, wanted)?;
+        }
+        let decode = Decode {
+            heads,
+            q: &self.room.q,
+            q_first,
+            rows,
+            stored: self.readable(kv),
+            read: if listed.is_some() { DecodeRead::Slots } else { DecodeRead::All { window } },
+            lists: listed.unwrap_or(counts).within(&self.memory.words),
+            most: most - skipped,
+            skipped,
+        };
+        let partials = Partials { first: self.plane_tiles(skipped), ..first };
+        decode.record(burst, partials, wanted)?;
+        Merge { heads: rows * heads.query, dim: heads.dim, partials }.record(burst, out, lse)
     }
 
     /// Tiles of a decode step over so many slots in planes.

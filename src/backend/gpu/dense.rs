@@ -110,8 +110,8 @@ impl Dense for Gpu {
         self.merge_partials(kv, partials)
     }
 
-    fn shadow(&mut self, _kv: Kv, _read: Read) -> Result<Missed> {
-        Gpu::missing("the comparison with dense attention")
+    fn shadow(&mut self, kv: Kv, read: Read) -> Result<()> {
+        self.compare_dense(kv, read)
     }
 
     fn add_output(&mut self, w: Weight, rows: Range<u32>) -> Result<()> {
@@ -162,6 +162,10 @@ impl Dense for Gpu {
 
     fn answer(&self) -> &[f32] {
         &self.answer
+    }
+
+    fn missed(&self) -> &[Missed] {
+        &self.mirror.missed
     }
 
     fn reset(&mut self, rows: u32) -> Result<()> {

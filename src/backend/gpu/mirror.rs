@@ -9,7 +9,7 @@ use crate::{
     Result,
     backend::account::{Accountant, ReadCount, Reading},
     cache::Cache,
-    ops::{Kv, PlaneGroups, Read, Set},
+    ops::{Kv, Missed, PlaneGroups, Read, Set},
     trace::{ALL_HEADS, Detail, Kind, Tracer},
 };
 
@@ -28,6 +28,8 @@ pub(super) enum Call {
     Place { kv: Kv, set: Set },
     /// The oldest rows moved into planes; what was lost, if somebody wants to know.
     Quantise { kv: Kv, groups: PlaneGroups, rows: u32, noise: Option<TableAt>, measure: bool },
+    /// A sparse read was compared with full attention: of each query head recall and error.
+    Shadow { kv: Kv, missed: TableAt },
     /// A table's numbers are remark `what` of the method.
     Note { kv: Kv, what: u8, table: TableAt },
     /// Dropped rows went into kept ones; by KV head pairs of slots, for the trace.
@@ -43,6 +45,8 @@ pub(super) struct Mirror {
     pub cache: Cache,
     pub tracer: Tracer,
     pub read: ReadCount,
+    /// What the pass's sparse reads missed, where they were compared.
+    pub missed: Vec<Missed>,
     query_heads: usize,
     seen: Vec<bool>,
     calls: Vec<Call>,
@@ -70,6 +74,7 @@ impl Mirror {
             cache,
             tracer: Tracer::default(),
             read: ReadCount::default(),
+            missed: Vec::new(),
             query_heads,
             seen: Vec::new(),
             calls: Vec::new(),
@@ -94,7 +99,10 @@ impl Mirror {
         {
             self.sets.push(set);
         }
-        if let Call::Note { table, .. } | Call::Quantise { noise: Some(table), .. } = call {
+        if let Call::Note { table, .. }
+        | Call::Quantise { noise: Some(table), .. }
+        | Call::Shadow { missed: table, .. } = call
+        {
             self.tables.push(table);
         }
         self.calls.push(call);
@@ -175,6 +183,16 @@ impl Mirror {
                 // They are counted as a host keeps and reads them; here they are taken from the keys.
                 self.cache.update_bounds(kv, page as usize, recent as usize);
                 self.read.bytes += self.cache.layer(kv).iter().map(|head| head.bounds().bytes() as u64).sum::<u64>();
+            }
+            Call::Shadow { kv, .. } => {
+                let words = self.scores.pop_front().unwrap_or_default();
+                let mut sum = [0.0; 2];
+                for (head, pair) in words.chunks_exact(2).enumerate() {
+                    self.tracer.record(Kind::Shadow, kv.0, head as u32, 0, pair[0], pair[1]);
+                    sum.iter_mut().zip(pair).for_each(|(sum, bits)| *sum += f32::from_bits(*bits));
+                }
+                let [recall, error] = sum.map(|sum| sum / self.query_heads as f32);
+                self.missed.push(Missed { recall, error });
             }
             Call::Note { kv, what, table } => {
                 let (words, heads) = (self.scores.pop_front().unwrap_or_default(), self.cache.layer(kv));

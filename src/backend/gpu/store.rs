@@ -28,6 +28,7 @@ impl Gpu {
         }
         self.pass = PassRows { first, rows, ..PassRows::default() };
         self.mirror.read = ReadCount::default();
+        self.mirror.missed.clear();
         self.handles.clear();
         self.memory.begin_pass();
         let numbers = u64::from(rows) * u64::from(self.heads.query * self.heads.dim);

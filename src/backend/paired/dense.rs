@@ -101,15 +101,10 @@ impl Dense for Paired {
         self.check_output(n, &[None; 2])
     }
 
-    fn shadow(&mut self, kv: Kv, read: Read) -> Result<Missed> {
+    fn shadow(&mut self, kv: Kv, read: Read) -> Result<()> {
         let read = self.read_on(read)?;
-        let [cpu, gpu] = self.call("shadow", Some(kv), |on, i| on.shadow(kv, read[i]))?;
-        let near = |a: f32, b: f32| (a - b).abs() <= 1e-4;
-        if !near(cpu.recall, gpu.recall) || !near(cpu.error, gpu.error) {
-            let differ = Err(self.differ(format!("{gpu:?}, the CPU {cpu:?}")));
-            return self.hold(differ);
-        }
-        Ok(cpu)
+        // What it found is in the trace, which is compared when the pass is over.
+        self.call("shadow", Some(kv), |on, i| on.shadow(kv, read[i])).map(|_| ())
     }
 
     fn add_output(&mut self, w: Weight, rows: Range<u32>) -> Result<()> {
@@ -146,6 +141,10 @@ impl Dense for Paired {
 
     fn answer(&self) -> &[f32] {
         self.cpu.answer()
+    }
+
+    fn missed(&self) -> &[Missed] {
+        self.cpu.missed()
     }
 
     fn reset(&mut self, rows: u32) -> Result<()> {

@@ -32,7 +32,7 @@ impl Records {
         let own = std::mem::take(&mut self.0);
         for (at, (a, b)) in own.chunks_exact(RECORD).zip(theirs.chunks_exact(RECORD)).enumerate() {
             let sums: &[usize] = match a[0] {
-                kind if kind == Kind::PlaneNoise as u8 => &[8, 12],
+                kind if kind == Kind::PlaneNoise as u8 || kind == Kind::Shadow as u8 => &[8, 12],
                 kind if kind == Kind::Note as u8 => &[12],
                 _ => &[],
             };

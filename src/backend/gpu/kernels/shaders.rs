@@ -177,6 +177,8 @@ pub(crate) const GATHER: Shader = over_memory!("gather", ["gather"], 2, 2, &[], 
 /// Mass of several rows.
 pub(crate) const MASS_ROWS: Shader =
     over_memory!("mass_rows", ["looks", "mass_rows"], 3, 0, &["HEAD", F32_ROWS], &[&[64, 0], &[128, 0], &[64, 1]]);
+/// What a sparse read missed.
+pub(crate) const SHADOW: Shader = over_memory!("shadow", ["shadow", "sums"], 4, 0, &[], &[&[]]);
 /// Norms of the keys.
 pub(crate) const KEY_NORMS: Shader = over_memory!("key_norms", ["key_norms"], 1, 0, &[F32_ROWS], &[&[0], &[1]]);
 /// Slots by what is known of their tokens: of pictures, or of rounds.
@@ -239,6 +241,7 @@ pub const SHADERS: &[&Shader] = &[
     &GATHER,
     &QUANTISE,
     &MASS_ROWS,
+    &SHADOW,
     &LISTED,
     &COVER,
     &SPREAD,
