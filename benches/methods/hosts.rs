@@ -1,20 +1,17 @@
-//! Star Attention on several hosts, each a thread, against full attention on one: time on the clock, for hosts work at once.
+//! Star Attention on several hosts beside full attention on one: what is compared, and what it costs at least. Hosts are
+//! threads natively (`threads.rs`) and Web Workers in a browser (`workers.mjs`).
 
-use super::measure::{Size, median, prompt, work};
+use super::measure::work;
 use attnscope::{
     Result,
-    cache::Store,
-    cluster::Cluster,
-    engine::{Engine, Options, Prompt},
-    kernels::Precision,
     loader::Loaded,
     methods::{Plan, Rule, Value},
 };
 use serde::Serialize;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
+
+/// The method that runs on hosts, and its name among the settings.
+const METHOD: &str = "star_attention";
 
 /// Star Attention on hosts of its own.
 struct Hosts {
@@ -33,118 +30,50 @@ const HOSTS: &[Hosts] = &[
     Hosts { name: "the same, anchor 256", hosts: 2, params: &[("anchor_size", 256)] },
 ];
 
-/// What was measured of an arrangement of hosts; medians.
+/// Who reads the prompt: full attention, or a method on hosts.
 #[derive(Serialize)]
-pub struct Measured {
-    name: &'static str,
-    /// Always `"hosts"`.
-    phase: &'static str,
-    context: u32,
-    hosts: u32,
-    prefill: Prefill,
-    decode: Decode,
+pub struct Arrangement {
+    /// What the table calls it.
+    pub name: &'static str,
+    /// Its row in the registry.
+    pub method: &'static str,
+    /// How many hosts.
+    pub hosts: u32,
+    /// Parameters that are not at their default.
+    pub params: BTreeMap<&'static str, u32>,
+    /// Multiply-adds of the host that has most to do in the prompt.
+    pub work: u64,
 }
 
-/// From the start to the first token.
-#[derive(Serialize)]
-struct Prefill {
-    seconds: f64,
-    /// Multiply-adds of the host that has most to do.
-    work: u64,
+/// Whether hosts are among the settings of these names; they are among all.
+pub fn wanted(names: &[String]) -> bool {
+    names.is_empty() || names.iter().any(|name| name == METHOD)
 }
 
-/// A token after it.
-#[derive(Serialize)]
-struct Decode {
-    seconds: f64,
-    /// Sent by all hosts.
-    exchanged: f64,
-}
-
-/// Who makes the tokens.
-enum Worker {
-    One(Box<Engine>),
-    Several(Cluster),
-}
-
-impl Worker {
-    fn start(&mut self, prompt: &Prompt, options: &Options) -> Result<()> {
-        match self {
-            Worker::One(engine) => engine.start(prompt.clone(), options.clone()),
-            Worker::Several(cluster) => cluster.start(prompt, options),
-        }
-    }
-
-    fn step(&mut self) -> Result<()> {
-        match self {
-            Worker::One(engine) => engine.next_step().map(drop),
-            Worker::Several(cluster) => cluster.step().map(drop),
-        }
-    }
-
-    fn exchanged(&self) -> u64 {
-        match self {
-            Worker::One(_) => 0,
-            Worker::Several(cluster) => cluster.exchanged(),
-        }
-    }
-}
-
-/// Measures full attention and every arrangement of [`HOSTS`] on a prompt of one length.
+/// Full attention on one host, the base of the others, and every arrangement of [`HOSTS`].
 ///
 /// # Errors
-/// From the engines.
-pub fn measure(loaded: &Arc<Loaded>, size: Size, mut progress: impl FnMut(&str, u32, u32)) -> Result<Vec<Measured>> {
-    let prompt = Prompt::from(&prompt(loaded, size.context)?);
-    let full = loaded.engine("full", &[], None, Store::F16)?;
-    let alone = work(loaded, u64::from(size.context), pairs(0, size.context));
-    let mut all = vec![("full", 1, alone, Worker::One(Box::new(full)))];
-    for setting in HOSTS {
-        let given = |(name, value): &(&str, u32)| ((*name).to_owned(), Value::Number((*value).into()));
-        let given: Vec<_> = setting.params.iter().map(given).collect();
-        let plan = Rule::given(&given, &loaded.shape())?.plan(prompt.len(), &prompt.rounds(), setting.hosts)?;
-        let loaded_ = loaded.clone();
-        let build = move |host| loaded_.engine_for(plan.method(host), None, Store::F16, Precision::Fast);
-        let cluster = Cluster::new(setting.hosts, Duration::from_secs(600), build)?;
-        let most = (0..setting.hosts).map(|host| of_host(loaded, plan, host, size.context)).max().unwrap_or(0);
-        all.push((setting.name, setting.hosts, most, Worker::Several(cluster)));
+/// For a prompt that cannot be cut for so many hosts.
+pub fn arrangements(loaded: &Loaded, context: u32) -> Result<Vec<Arrangement>> {
+    let alone = work(loaded, u64::from(context), pairs(0, context));
+    let mut all = vec![Arrangement { name: "full", method: "full", hosts: 1, params: BTreeMap::new(), work: alone }];
+    for &Hosts { name, hosts, params } in HOSTS {
+        let mut own = Arrangement { name, method: METHOD, hosts, params: params.iter().copied().collect(), work: 0 };
+        let plan = plan(loaded, &own, context)?;
+        own.work = (0..hosts).map(|host| of_host(loaded, plan, host, context)).max().unwrap_or(0);
+        all.push(own);
     }
-    let options = Options { max_tokens: size.turns * size.tokens + 1, ..Options::default() };
-    let mut prefills: Vec<Vec<f64>> = all.iter().map(|_| Vec::new()).collect();
-    let mut turns = prefills.clone();
-    for turn in 0..size.prefills.max(1) {
-        for ((name, _, _, worker), done) in all.iter_mut().zip(&mut prefills) {
-            progress(&format!("{name} reads {} tokens", size.context), turn, size.prefills.max(1));
-            let begun = Instant::now();
-            worker.start(&prompt, &options)?;
-            worker.step()?;
-            done.push(begun.elapsed().as_secs_f64());
-        }
-    }
-    let before: Vec<u64> = all.iter().map(|one| one.3.exchanged()).collect();
-    for turn in 0..size.turns {
-        progress("making tokens, by hosts", turn, size.turns);
-        for ((.., worker), done) in all.iter_mut().zip(&mut turns) {
-            let begun = Instant::now();
-            (0..size.tokens).try_for_each(|_| worker.step())?;
-            done.push(begun.elapsed().as_secs_f64() / f64::from(size.tokens));
-        }
-    }
-    let rows = all.iter().zip(before).zip(prefills.into_iter().zip(turns));
-    let made = f64::from(size.turns * size.tokens);
-    Ok(rows
-        .map(|(((name, hosts, work, worker), before), (prefills, turns))| Measured {
-            name,
-            phase: "hosts",
-            context: size.context,
-            hosts: *hosts,
-            prefill: Prefill { seconds: median(prefills.into_iter()), work: *work },
-            decode: Decode {
-                seconds: median(turns.into_iter()),
-                exchanged: (worker.exchanged() - before) as f64 / made,
-            },
-        })
-        .collect())
+    Ok(all)
+}
+
+/// How the hosts of an arrangement cut a prompt of so many tokens.
+///
+/// # Errors
+/// For a prompt that cannot be cut for so many hosts.
+pub fn plan(loaded: &Loaded, arrangement: &Arrangement, context: u32) -> Result<Plan> {
+    let given = |(name, value): (&&str, &u32)| ((*name).to_owned(), Value::Number((*value).into()));
+    let given: Vec<_> = arrangement.params.iter().map(given).collect();
+    Rule::given(&given, &loaded.shape())?.plan(context, &[0], arrangement.hosts)
 }
 
 /// Multiply-adds of one host: the anchor, its blocks, and the question over its share.

@@ -213,7 +213,6 @@ fn works(c: &Config, tokens: u64, pairs: u64) -> [u64; 2] {
 }
 
 /// Both together.
-#[cfg(not(target_arch = "wasm32"))]
 pub fn work(loaded: &Loaded, tokens: u64, pairs: u64) -> u64 {
     works(&loaded.model.config, tokens, pairs).iter().sum()
 }

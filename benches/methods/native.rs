@@ -10,6 +10,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 mod hosts;
 mod measure;
 mod settings;
+mod threads;
 
 #[derive(Parser)]
 struct Args {
@@ -18,7 +19,7 @@ struct Args {
     /// Tokens of the prompts
     #[arg(long, value_delimiter = ',')]
     context: Vec<u32>,
-    /// Names of settings; none: all, and hosts
+    /// Names of settings, `star_attention` for hosts; none: all
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     #[arg(long)]
@@ -55,7 +56,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             let line = serde_json::to_string(&row)?;
             bar.suspend(|| println!("{line}"));
         }
-        let hosts = if args.only.is_empty() { hosts::measure(&loaded, size, show)? } else { Vec::new() };
+        let hosts = if hosts::wanted(&args.only) { threads::measure(&loaded, size, show)? } else { Vec::new() };
         bar.finish_and_clear();
         for row in hosts {
             println!("{}", serde_json::to_string(&row)?);

@@ -1,5 +1,6 @@
 // Started by `cargo xtask bench methods`: node run.mjs MODULE MODEL CONTEXTS ONLY PREFILLS TURNS TOKENS
-// MODULE is what wasm-bindgen made for Node. Prints a line of JSON for each context and setting.
+// MODULE is what wasm-bindgen made for Node. Prints a line of JSON for each context and setting. Hosts are measured in a
+// browser, which the task names in the environment.
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -30,6 +31,12 @@ const progress = (what, done, total) => {
 };
 for (const context of contexts.split(',')) {
   const names = only ? only.split(',') : [];
-  for (const row of bench.measure(names, Number(context), ...counts.map(Number), progress)) console.log(row);
+  const [size, [prefills, turns, tokens]] = [Number(context), counts.map(Number)];
+  for (const row of bench.measure(names, size, prefills, turns, tokens, progress)) console.log(row);
+  const hosts = bench.hosts(names, size).map((row) => JSON.parse(row));
+  if (hosts.length === 0) continue;
+  const { measure } = await import('./workers.mjs');
+  const rows = await measure(hosts, [...bench.prompt(size)], { prefills, turns, tokens }, progress);
+  for (const row of rows) console.log(JSON.stringify({ phase: 'hosts', context: size, ...row }));
 }
 if (shown) process.stderr.write('\n');

@@ -5,8 +5,10 @@ use attnscope::{
     Result,
     loader::{Loaded, Loader},
 };
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
+mod hosts;
 mod measure;
 mod settings;
 
@@ -22,6 +24,10 @@ type JsResult<T> = std::result::Result<T, JsError>;
 
 fn thrown<T>(result: Result<T>) -> JsResult<T> {
     result.map_err(|why| JsError::new(&why.to_string()))
+}
+
+fn lines(rows: &[impl Serialize]) -> Vec<String> {
+    rows.iter().filter_map(|row| serde_json::to_string(row).ok()).collect()
 }
 
 /// A model.
@@ -62,13 +68,32 @@ impl Bench {
         tokens: u32,
         progress: &js_sys::Function,
     ) -> JsResult<Vec<String>> {
-        let loaded = self.loaded.as_ref().ok_or_else(|| JsError::new("no model is loaded"))?;
+        let loaded = self.loaded()?;
         let size = measure::Size { context, prefills, turns, tokens };
         let report = |what: &str, done: u32, total: u32| {
             // What a listener throws does not stop a measurement.
             let _ = progress.call3(&JsValue::NULL, &what.into(), &done.into(), &total.into());
         };
         let rows = thrown(measure::measure(loaded, &settings::named(&only), size, seconds, report))?;
-        Ok(rows.iter().filter_map(|row| serde_json::to_string(row).ok()).collect())
+        Ok(lines(&rows))
+    }
+
+    /// What is compared on hosts, a line of JSON for each, if these names ask for it.
+    pub fn hosts(&self, only: Vec<String>, context: u32) -> JsResult<Vec<String>> {
+        if !hosts::wanted(&only) {
+            return Ok(Vec::new());
+        }
+        Ok(lines(&thrown(hosts::arrangements(self.loaded()?, context))?))
+    }
+
+    /// Token ids of the prompt.
+    pub fn prompt(&self, context: u32) -> JsResult<Vec<u32>> {
+        thrown(measure::prompt(self.loaded()?, context))
+    }
+}
+
+impl Bench {
+    fn loaded(&self) -> JsResult<&Loaded> {
+        self.loaded.as_ref().ok_or_else(|| JsError::new("no model is loaded"))
     }
 }

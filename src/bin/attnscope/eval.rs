@@ -39,7 +39,8 @@ const EXAMPLES: &str = "Examples:
 Started again with the same --out it skips what it has finished; interrupted it loses the running cases only.
 A setting of the plan, with its budget as a share of the prompt:
   {\"label\": \"SnapKV {}\", \"budgets\": [0.1, 0.2], \"suites\": [\"text\"],
-   \"method\": {\"name\": \"snap_kv\", \"params\": {\"budget\": {\"share\": 1}}}}";
+   \"method\": {\"name\": \"snap_kv\", \"params\": {\"budget\": {\"share\": 1}}}}
+{\"share\": 1, \"more\": 30, \"less\": 4} adds 30 tokens to the share and takes 4 away.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]

@@ -1,5 +1,6 @@
 //! `cargo xtask bench methods`: what each method buys on the real model, natively and in wasm, beside what the bytes or
-//! multiply-adds it saves could buy at most. The measuring is Rust in benches/methods, the same for both.
+//! multiply-adds it saves could buy at most. The measuring is Rust in benches/methods, the same for both; hosts in wasm are
+//! workers of the npm package in a browser.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,7 +11,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::{model, setup, sh};
+use crate::{browser, build, model, setup, sh};
 
 /// The size of the measurement.
 #[derive(clap::Args)]
@@ -24,7 +25,8 @@ pub struct Args {
     /// Where
     #[arg(long, value_delimiter = ',', default_values = ["native", "wasm"])]
     on: Vec<Place>,
-    /// Names of settings in benches/methods/settings.rs; ratios are to `full`, which is always there
+    /// Names of settings in benches/methods/settings.rs, and `star_attention` on hosts; ratios are to `full`, which is
+    /// always there
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Times a prompt is read; medians are reported
@@ -41,11 +43,14 @@ pub struct Args {
     json: Option<PathBuf>,
 }
 
+/// What runs on hosts, in a table of its own.
+const HOSTS: &str = "star_attention";
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Place {
     /// This machine's best instruction set
     Native,
-    /// simd128 in Node
+    /// simd128 in Node; hosts are Web Workers in a browser
     Wasm,
 }
 
@@ -79,7 +84,8 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn names(args: &Args) -> String {
     let mut only = args.only.clone();
-    if !only.is_empty() && !only.iter().any(|name| name == "full") {
+    // Hosts have a full attention of their own.
+    if only.iter().any(|name| name != HOSTS) && !only.iter().any(|name| name == "full") {
         only.insert(0, "full".to_owned());
     }
     only.join(",")
@@ -117,6 +123,10 @@ fn wasm(args: &Args, model: &Path) -> Result<Command> {
     command.arg("benches/methods/run.mjs").arg(out.join("methods_wasm.js")).arg(model);
     command.args([contexts(args), names(args)]);
     command.args([args.prefills, args.turns, args.tokens].map(|count| count.to_string()));
+    if args.only.is_empty() || args.only.iter().any(|name| name == HOSTS) {
+        build::package()?;
+        command.env("CHROME", browser::find()?.chrome).env("ATTNSCOPE_MODEL", model);
+    }
     Ok(command)
 }
 

@@ -27,19 +27,22 @@ pub struct Choice {
     shares: Vec<(Option<Role>, String, Share)>,
 }
 
-/// `share * budget * prompt tokens - less`, rounded, at least 1.
+/// `share * budget * prompt tokens + more - less`, rounded, at least 1. What every set holds whatever the length, such as
+/// pinned tokens, is `more`: a share alone leaves short prompts too little beside them.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 struct Share {
     share: f64,
+    #[serde(default)]
+    more: u32,
     #[serde(default)]
     less: u32,
 }
 
 impl Share {
     fn tokens(self, budget: Budget, prompt: u32) -> f64 {
-        let tokens = self.share * budget.unwrap_or(1.0) * f64::from(prompt) - f64::from(self.less);
-        tokens.round().max(1.0)
+        let tokens = self.share * budget.unwrap_or(1.0) * f64::from(prompt);
+        (tokens + f64::from(self.more) - f64::from(self.less)).round().max(1.0)
     }
 }
 
@@ -131,6 +134,12 @@ mod tests {
         assert_eq!(spec["select"]["params"]["budget"], 90.0);
         assert!(choice.needs_budget() && !choice.is_full());
         assert_eq!(choice.title(), "select=quest retain=snap_kv");
+        let more: Choice = serde_json::from_str(
+            r#"{"name": "tidal_decode", "params": {"top_k": {"share": 1, "more": 56}, "share": "all_heads"}}"#,
+        )
+        .unwrap();
+        let top_k = |prompt| serde_json::to_value(more.spec(Some(0.03), prompt)).unwrap()["params"]["top_k"].clone();
+        assert_eq!([600, 4000].map(top_k), [74.0, 176.0]);
         let full: Choice = serde_json::from_str(r#"{"name": "full"}"#).unwrap();
         assert!(full.is_full() && Choice::full().is_full());
         for bad in [r#"{"name": "h2o", "params": {"heavy": {"part": 1}}}"#, r#"{"nam": "h2o"}"#, "7"] {
