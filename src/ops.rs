@@ -46,7 +46,7 @@ pub trait Ops {
     fn top_k_shared(&mut self, scores: Scores, k: u32, pins: Pins) -> Result<Set>;
     /// Every query head gets the union of the sets of its KV head's group.
     fn union_by_kv(&mut self, set: Set) -> Result<Set>;
-    /// All slots of a layer but those in `gone`, for every KV head.
+    /// All slots of a layer but those in `gone`, for every KV head. Good until the layer is edited by it.
     fn except(&mut self, kv: Kv, gone: Range<u32>) -> Result<Set>;
     /// All slots of a layer but those at the original positions in `gone`, for every KV head.
     fn outside(&mut self, kv: Kv, gone: Range<u32>) -> Result<Set>;

@@ -49,25 +49,28 @@ fn place_in_list(params: Place, group: u32, list: u32, column: u32) -> u32 {
     return place;
 }
 
+fn place_of(params: Place, op: u32, group: u32, column: u32, count: u32) -> f32 {
+    if op == RANK {
+        var rank = 0u;
+        for (var other = 0u; other < count; other++) {
+            rank += u32(precedes(params, group, other, column));
+        }
+        return f32(rank);
+    }
+    // Places are below 2^24, so they are exact as the scores they become.
+    var best = 0x1000000u;
+    for (var other = 0u; other < groups_of(params.first); other++) {
+        let list = params.lists.at + other * params.lists.stride;
+        if list_contains(list, column) {
+            best = min(best, place_in_list(params, other, list, column));
+        }
+    }
+    return -f32(best);
+}
+
 fn place(params: Place, op: u32, group: u32, own: u32) {
     let count = columns_of(params.places, group);
     for (var column = own; column < count; column += LANES) {
-        if op == RANK {
-            var rank = 0u;
-            for (var other = 0u; other < count; other++) {
-                rank += u32(precedes(params, group, other, column));
-            }
-            put_score(params.places, group, column, f32(rank));
-            continue;
-        }
-        // Places are below 2^24, so they are exact as the scores they become.
-        var best = 0x1000000u;
-        for (var other = 0u; other < groups_of(params.first); other++) {
-            let list = params.lists.at + other * params.lists.stride;
-            if list_contains(list, column) {
-                best = min(best, place_in_list(params, other, list, column));
-            }
-        }
-        put_score(params.places, group, column, -f32(best));
+        put_score(params.places, group, column, place_of(params, op, group, column, count));
     }
 }

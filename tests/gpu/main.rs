@@ -7,6 +7,7 @@
 
 mod both;
 mod burst;
+mod chains;
 mod choice;
 #[path = "../common/mod.rs"]
 mod common;

@@ -102,7 +102,11 @@ impl Gpu {
         let slots = self.live[kv.0 as usize];
         let numbers = u64::from(self.heads.kv * slots) * u64::from(self.heads.dim);
         self.room.gathered.iter_mut().try_for_each(|buffer| at_least(&self.device, buffer, numbers))?;
+        // Once a pass: pieces of a prompt read the same copies.
         self.record(|on, burst| {
+            if on.pass.attended.is_some() {
+                return Ok(());
+            }
             let [k, v] = &on.room.gathered;
             RoundRows { heads: on.heads, stored: on.stored(kv), slots, bits }.record(burst, [k, v])
         })?;
@@ -159,7 +163,11 @@ impl Gpu {
         };
         let window = if let Read::Window(w) = read { w } else { u32::MAX };
         // What is in planes is read from there, unless a list or a window names it.
-        let skipped = if matches!(read, Read::All | Read::Coarse) { self.quantised[kv.0 as usize] } else { 0 };
+        let skipped = if matches!(read, Read::All | Read::Coarse) && !self.pass.rounded {
+            self.quantised[kv.0 as usize]
+        } else {
+            0
+        };
         let stride = self.live[kv.0 as usize].max(most).max(1);
         let tiles = self.plane_tiles(skipped) + Decode::tiles_of(most - skipped);
         at_least(&self.device, &mut self.room.partials, u64::from(n * heads.query * tiles * (heads.dim + 2)))?;

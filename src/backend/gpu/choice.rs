@@ -52,14 +52,16 @@ impl Gpu {
         let tops = TopK { mode: Mode::Plain, ..TopK::of(table.at, k, Pins::default()) };
         let (_, lists) = self.choose_best(&tops, table.at.groups(), table.most)?;
         let (_, places) = self.slot_table(table.kv, 1)?;
-        self.record(|on, burst| best_place(burst, &on.memory.words, table.at, lists, places, table.most))?;
+        self.record(|on, burst| {
+            best_place(burst, &on.memory.words, table.at, lists, places, table.most, k.min(table.most))
+        })?;
         Ok(self.choose_best(&TopK::of(places, k, pins), 1, table.most)?.0)
     }
 
     pub(super) fn best_spread(&mut self, scores: Scores, k: u32, spread: Spread, pins: Pins) -> Result<Set> {
         let table = self.filled(scores)?;
         let (groups, width) = (table.at.groups(), table.most);
-        let base = k.saturating_sub(pins.sinks + pins.recent);
+        let base = k.saturating_sub(pins.sinks.saturating_add(pins.recent));
         let tops = if spread.covered {
             let free = TopK { mode: Mode::Free, ..TopK::of(table.at, base, pins) };
             Some(self.choose_best(&free, groups, width)?.1)
@@ -70,7 +72,7 @@ impl Gpu {
         let (_, counts) = self.fixed_table(table.kv, groups, 1)?;
         let competition = Competition { scores: table.at, joined, width, pins, base, floor: spread.floor };
         self.record(|on, burst| competition.join(burst, &on.memory.words, tops))?;
-        let best = TopK { mode: Mode::Plain, ..TopK::of(joined, groups * base, Pins::default()) };
+        let best = TopK { mode: Mode::Plain, ..TopK::of(joined, groups.saturating_mul(base), Pins::default()) };
         let (_, winners) = self.choose_best(&best, 1, groups * width)?;
         self.record(|on, burst| competition.won(burst, &on.memory.words, winners, counts))?;
         let top = TopK { counts: Some(counts), ..TopK::of(table.at, u32::MAX, pins) };

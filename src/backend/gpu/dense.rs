@@ -177,6 +177,7 @@ impl Dense for Gpu {
         self.whole.fill(true);
         self.quantised.fill(0);
         self.planes = None;
+        self.handles.clear();
         self.mirror.reset()?;
         self.memory.forget(&self.device)?;
         self.reserve(rows)

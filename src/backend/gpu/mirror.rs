@@ -147,6 +147,7 @@ impl Mirror {
                 self.cache.keep(kv, |head| &lists[head.min(last)], &mut self.tracer);
             }
             Call::Drop { kv, gone: [low, high] } => {
+                let high = high.max(low);
                 let lengths = self.cache.layer(kv).iter().map(|head| head.len() as u32);
                 let kept = |len: u32| (0..low.min(len)).chain(high.min(len)..len).collect();
                 let lists: Vec<Vec<u32>> = lengths.map(kept).collect();

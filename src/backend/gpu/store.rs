@@ -93,6 +93,10 @@ impl Gpu {
     /// The same with what is in the buffer of queries, keys and values.
     pub(super) fn append(&mut self, kv: Kv, rows: Range<u32>, stores: bool) -> Result<()> {
         let (first, total) = (self.pass.first, self.pass.rows);
+        if rows.start == 0 && stores {
+            // Sets are of the slots there were when they were asked for.
+            self.list_all(kv)?;
+        }
         self.pass.elsewhere = !stores;
         let layer = kv.0 as usize;
         let (slots, next) = (self.memory.slots(kv), self.memory.next_count(kv));

@@ -77,8 +77,10 @@ impl Paired {
         match results {
             [Ok(cpu), Ok(gpu)] => Ok([cpu, gpu]),
             [Err(cpu), Err(gpu)] if cpu.code() == gpu.code() => Err(cpu),
-            // What it cannot do is no difference.
-            [_, Err(why @ (Error::Unsupported { .. } | Error::Gpu { .. } | Error::Memory { .. }))] => Err(why),
+            // What it cannot do is no difference, but from here on the two are not in step.
+            [Ok(_), Err(why @ (Error::Unsupported { .. } | Error::Gpu { .. } | Error::Memory { .. }))] => {
+                self.hold(Err(why))
+            }
             [cpu, gpu] => {
                 let [cpu, gpu] =
                     [cpu, gpu].map(|result| result.err().map_or("no refusal".into(), |why| why.to_string()));

@@ -1,7 +1,7 @@
 //! A burst: dispatches recorded one after the other, submitted and waited for once.
 //!
 //! All of them are in one compute pass; WebGPU runs each as if the ones before had ended. Their parameters share one
-//! buffer, a slot each, which is written once when they are submitted.
+//! buffer, a slot each or a slot a step of a chain, which is written once when they are submitted.
 
 use std::{ops::Range, rc::Rc};
 
@@ -9,7 +9,7 @@ use bytemuck::Pod;
 use wgpu::{BindGroupEntry, BindingResource, BufferBinding, ComputePass};
 
 use super::{Buffer, Device, Kernel, Pending, links::Links};
-use crate::{Error, Result};
+use crate::{Error, Result, backend::gpu::PARAMS};
 
 /// Bytes from one dispatch's parameters to the next: the least that a dynamic offset may be a multiple of everywhere.
 pub(super) const SLOT: u64 = 256;
@@ -37,7 +37,7 @@ pub struct Burst {
     encoder: wgpu::CommandEncoder,
     pass: ComputePass<'static>,
     params: wgpu::Buffer,
-    /// Parameters so far, [`SLOT`] bytes a dispatch.
+    /// Parameters so far, [`SLOT`] bytes a dispatch, or a step of a chain.
     slots: Vec<u8>,
     dispatches: u64,
     /// Steps that wait for one more.
@@ -90,6 +90,7 @@ impl Burst {
         buffers: &[&Buffer],
         groups: [u32; 3],
     ) -> Result<()> {
+        const { assert!(size_of::<P>() as u64 <= SLOT, "parameters fit their slot") };
         // Steps may wait for their next while others work on other buffers.
         if buffers.iter().any(|buffer| self.links.binds(buffer)) {
             self.flush()?;
@@ -104,7 +105,7 @@ impl Burst {
     ///
     /// # Errors
     /// As [`dispatch`](Burst::dispatch).
-    pub fn step<P: Pod>(
+    pub(crate) fn step<P: Pod>(
         &mut self,
         step: (usize, u32),
         params: &P,
@@ -112,6 +113,7 @@ impl Burst {
         inputs: &[&Buffer],
         [groups, columns]: [u32; 2],
     ) -> Result<()> {
+        const { assert!(size_of::<P>() <= PARAMS, "parameters fit a step's") };
         if groups == 0 {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{
-    shaders::{COVER, SPREAD},
+    shaders::{COVER, PLACE_WIDE, SPREAD},
     steps::PLACE,
 };
 use crate::{
@@ -24,6 +24,22 @@ struct PlaceParams {
     places: TableAt,
 }
 
+/// Comparisons that an invocation of a step makes: a workgroup that worked for long would hold up the whole device, and
+/// software adapters end all loops of a kernel after some ten thousand turns.
+const FEW: u32 = 1 << 13;
+
+impl PlaceParams {
+    /// Records it: as a step, unless the columns, each of which is `compared` with so many, are too many for one workgroup.
+    fn record(&self, burst: &mut Burst, memory: &Buffer, op: u32, columns: u32, compared: u32) -> Result<()> {
+        let groups = self.places.groups();
+        if columns.div_ceil(256).saturating_mul(compared) <= FEW {
+            return burst.step((PLACE, op), self, memory, &[], [groups, columns]);
+        }
+        let kernel = burst.device().kernel(&PLACE_WIDE, &[op])?;
+        burst.dispatch(&kernel, self, &[memory], [columns.div_ceil(64), groups, 1])
+    }
+}
+
 /// Records the place of every column of a group, of at most `columns`, when ordered by `first`, then by `then`.
 pub(crate) fn rank(
     burst: &mut Burst,
@@ -34,10 +50,11 @@ pub(crate) fn rank(
 ) -> Result<()> {
     let [first, then] = keys.map(|key| key.unwrap_or_else(TableAt::zeroed));
     let params = PlaceParams { first, then, places, ..PlaceParams::zeroed() };
-    burst.step((PLACE, 0), &params, memory, &[], [places.groups(), columns])
+    params.record(burst, memory, 0, columns, columns)
 }
 
-/// Records minus the best place of every column, of at most `columns`, in any group's order of those it lists.
+/// Records minus the best place of every column, of at most `columns`, in any group's order of those it lists, of which there
+/// are at most `longest`.
 pub(crate) fn best_place(
     burst: &mut Burst,
     memory: &Buffer,
@@ -45,9 +62,10 @@ pub(crate) fn best_place(
     lists: ListsAt,
     places: TableAt,
     columns: u32,
+    longest: u32,
 ) -> Result<()> {
     let params = PlaceParams { first: scores, lists, places, ..PlaceParams::zeroed() };
-    burst.step((PLACE, 1), &params, memory, &[], [1, columns])
+    params.record(burst, memory, 1, columns, scores.groups().saturating_mul(longest))
 }
 
 #[repr(C)]

@@ -222,6 +222,9 @@ pub(crate) const FOLD: Shader = over_memory!(
 
 /// Numbers of the host as a list.
 pub(crate) const LISTED: Shader = over_memory!("listed", ["listed"], 0, 0, &[], &[&[]]);
+/// Places in an order of many columns.
+pub(crate) const PLACE_WIDE: Shader =
+    over_memory!("place_wide", ["ordered", "place", "place_wide"], 0, 0, &["OP"], &[&[0], &[1]]);
 /// How many columns cover a share, and places that groups compete for.
 pub(crate) const COVER: Shader = over_memory!("cover", ["ordered", "cover"], 0, 0, &[], &[&[]]);
 pub(crate) const SPREAD: Shader = over_memory!("spread", ["ordered", "spread"], 0, 0, &["OP"], &[&[0], &[1]]);
@@ -243,6 +246,7 @@ pub const SHADERS: &[&Shader] = &[
     &MASS_ROWS,
     &SHADOW,
     &LISTED,
+    &PLACE_WIDE,
     &COVER,
     &SPREAD,
     &KEY_NORMS,

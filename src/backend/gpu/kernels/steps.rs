@@ -48,10 +48,10 @@ pub const STEPS: [Step; 7] = [
 
 /// What every step may use.
 const SHARED: [&str; 4] = [file!("memory"), file!("ordered"), file!("numbers"), file!("precise")];
-/// Bytes of a step's parameters; behind them its groups in a cell.
+/// Bytes of a step's parameters in a slot of 256; behind them its groups in a cell.
 pub(crate) const PARAMS: usize = 240;
 
-/// Steps that are one dispatch: each with what it does.
+/// Steps that are one dispatch: each its number in [`STEPS`], with what it does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Chain(pub Vec<(usize, u32)>);
 
@@ -63,6 +63,9 @@ impl Chain {
     }
 
     /// The whole WGSL: the files of the steps, and a kernel that calls one after the other.
+    ///
+    /// # Panics
+    /// With the number of a step that is none.
     #[must_use]
     pub fn text(&self) -> String {
         let (mut params, mut calls) = (String::new(), String::new());
