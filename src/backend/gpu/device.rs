@@ -32,6 +32,8 @@ pub struct Device {
     report: Report,
     faults: Faults,
     pipelines: RefCell<Pipelines>,
+    /// Buffers that results arrive in, those that nobody waits for.
+    staging: RefCell<Vec<wgpu::Buffer>>,
     counters: Cell<Counters>,
     /// Bound where a kernel's optional output is not wanted.
     pub(crate) nothing: Buffer,

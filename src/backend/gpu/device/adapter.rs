@@ -70,6 +70,7 @@ impl Device {
         });
         Ok(Device {
             nothing: Buffer { raw: nothing },
+            staging: RefCell::default(),
             pipelines: RefCell::new(Pipelines::default()),
             report: Report::of(&adapter),
             counters: Cell::new(Counters::default()),

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::{Error, Result};
 
+/// Staging buffers that are kept: what a pass asks for, and what a larger one did.
+const MOST: usize = 4;
+
 /// The results of a submitted burst.
 pub struct Pending {
     device: Rc<Device>,
@@ -30,12 +33,7 @@ impl Device {
         if bytes == 0 {
             return None;
         }
-        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("readback"),
-            size: bytes,
-            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
+        let staging = self.staging(bytes);
         let mut at = 0;
         for (buffer, range) in reads {
             let size = 4 * (range.end - range.start);
@@ -48,13 +46,39 @@ impl Device {
         });
         Some(staging)
     }
+
+    /// A buffer of at least so many bytes: one that was read before, so that a token allocates none.
+    fn staging(&self, bytes: u64) -> wgpu::Buffer {
+        let mut idle = self.staging.borrow_mut();
+        if let Some(fits) = idle.iter().position(|buffer| buffer.size() >= bytes) {
+            return idle.swap_remove(fits);
+        }
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("readback"),
+            size: bytes.next_power_of_two(),
+            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// Takes back one that has been read.
+    fn put_back(&self, staging: &wgpu::Buffer) {
+        staging.unmap();
+        let mut idle = self.staging.borrow_mut();
+        idle.push(staging.clone());
+        if idle.len() > MOST {
+            idle.swap_remove(0).destroy();
+        }
+    }
 }
 
 impl Pending {
     pub(super) fn new(device: Rc<Device>, staging: Option<wgpu::Buffer>, lengths: Vec<usize>) -> Pending {
         let (mapped, done) = wait();
         if let Some(staging) = &staging {
-            staging.map_async(wgpu::MapMode::Read, .., done);
+            // Of a larger buffer only what was copied.
+            let bytes = 4 * lengths.iter().sum::<usize>() as u64;
+            staging.map_async(wgpu::MapMode::Read, ..bytes, done);
         }
         Pending { device, staging, lengths, mapped }
     }
@@ -97,7 +121,8 @@ impl Pending {
         let refused = |why: &dyn std::fmt::Display| Error::Gpu { why: why.to_string() };
         mapped.map_err(|why| refused(&why))?;
         let Some(staging) = &self.staging else { return Ok(Vec::new()) };
-        let view = staging.get_mapped_range(..).map_err(|why| refused(&why))?;
+        let bytes = 4 * self.lengths.iter().sum::<usize>() as u64;
+        let view = staging.get_mapped_range(..bytes).map_err(|why| refused(&why))?;
         let mut rest = &view[..];
         let apart = |&length: &usize| {
             let (own, more) = rest.split_at(4 * length);
@@ -106,7 +131,7 @@ impl Pending {
         };
         let words = self.lengths.iter().map(apart).collect();
         drop(view);
-        staging.destroy();
+        self.device.put_back(staging);
         Ok(words)
     }
 }
