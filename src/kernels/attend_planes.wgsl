@@ -2,7 +2,8 @@
 // call of attend_listed, and the merge makes both one.
 //
 // A number is code * step + zero. The steps of a key group, which it has by channel, are multiplied into the query once a
-// tile; so no tile spans two key groups. BOTH planes: the code is 16 * upper + lower + 8 of a step / 16.
+// tile; so no tile spans two key groups. A slot's values have GRIDS grids. BOTH planes: the code is 16 * upper + lower + 8 of a
+// step / 16. SCORED: scores are kept.
 //
 // Workgroup (tile, reader, row), as in attend_listed.
 
@@ -14,15 +15,14 @@ struct Params {
     slots: u32, // in planes, of every KV head; whole key groups
     tokens: u32, // of a key group
     tiles_per_group: u32,
-    channels: u32, // of a value group, a multiple of 8
     key_grid_first: u32, // place in `grids`: [key groups, HEAD] of KV head 0
     key_grid_stride: u32,
-    value_grid_first: u32, // place in `grids`: [slots, HEAD / channels] of KV head 0
+    value_grid_first: u32, // place in `grids`: [slots, GRIDS] of KV head 0
     value_grid_stride: u32,
     first_tile: u32,
     tiles: u32,
     heads: u32,
-    scores_stride: u32,
+    scores_stride: u32, // of SCORED
     scale: f32,
     q_first: u32, // number where row 0's queries begin
 }
@@ -113,7 +113,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             heads[g] = q[params.q_first + (head + g) * HEAD + i] * params.scale;
         }
         let own_grid = grid(key_grids + i);
-        query[i / 4u][i % 4u] = heads * own_grid.x * UNIT[i % 4u];
+        query[i / 4u][i % 4u] = heads * (own_grid.x / f32(1u << (4u * (i % 4u))));
         zero += heads * own_grid.y;
     }
     zeros[own] = zero;
@@ -125,7 +125,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let key = key_codes((codes + first + own) * WORDS + word);
             score += query[2u * word] * key[0] + query[2u * word + 1u] * key[1];
         }
-        if params.scores_stride > 0u {
+        if SCORED == 1u {
             let kept = score + zero_score(TILE);
             for (var g = 0u; g < GROUP; g++) {
                 scores[(head + g) * params.scores_stride + first + own] = kept[g];
@@ -134,27 +134,26 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let part = own / WORDS;
     let word = own % WORDS;
-    let per_slot = HEAD / params.channels;
-    let value_grids = params.value_grid_first + kv * params.value_grid_stride + first * per_slot;
+    let value_grids = params.value_grid_first + kv * params.value_grid_stride + first * GRIDS;
     // One grid a slot goes with its weight, and a code is multiplied once.
     var slot_grid = vec2<f32>(1.0, 0.0);
-    if per_slot == 1u && own < count {
+    if GRIDS == 1u && own < count {
         slot_grid = grid(value_grids + own);
     }
     tile_softmax(own, score, slot_grid.x, slot_grid.y);
 
-    if part < PARTS && per_slot == 1u {
+    if part < PARTS && GRIDS == 1u {
         for (var i = part; i < count; i += PARTS) {
             let value = value_codes((codes + first + i) * WORDS + word);
             tile_add(weights[i], value[0], value[1]);
         }
     }
     var zero_sum = vec4<f32>();
-    if part < PARTS && per_slot > 1u {
-        let own_grids = value_grids + 8u * word / params.channels;
+    if part < PARTS && GRIDS > 1u {
+        let own_grids = value_grids + 8u * word / (HEAD / GRIDS);
         for (var i = part; i < count; i += PARTS) {
             let value = value_codes((codes + first + i) * WORDS + word);
-            let own_grid = grid(own_grids + i * per_slot);
+            let own_grid = grid(own_grids + i * GRIDS);
             tile_add(weights[i] * own_grid.x, value[0], value[1]);
             zero_sum += weights[i] * own_grid.y;
         }

@@ -68,7 +68,6 @@ struct Params {
     slots: u32,
     tokens: u32,
     tiles_per_group: u32,
-    channels: u32,
     key_grids: [u32; 2],
     value_grids: [u32; 2],
     first_tile: u32,
@@ -121,7 +120,6 @@ impl DecodePlanes<'_> {
             slots: self.slots,
             tokens: planes.tokens.max(1),
             tiles_per_group: planes.tokens.max(1).div_ceil(TILE),
-            channels: planes.channels,
             key_grids: [planes.key_grids.first, planes.key_grids.stride],
             value_grids: [planes.value_grids.first, planes.value_grids.stride],
             first_tile: partials.first,
@@ -131,7 +129,9 @@ impl DecodePlanes<'_> {
             scale: self.heads.scale(),
             q_first: self.q_first,
         };
-        let constants = [self.heads.dim, together, TILE, u32::from(self.both), f32_rows(planes.store)];
+        // What the usual step does not need is not compiled into it.
+        let (scored, grids) = (u32::from(scores.is_some()), self.heads.dim / planes.channels);
+        let constants = [self.heads.dim, together, TILE, u32::from(self.both), scored, grids, f32_rows(planes.store)];
         let kernel = burst.device().kernel(&ATTEND_PLANES, &constants)?;
         let nothing = burst.device().nothing.clone();
         let scores = scores.map_or(&nothing, |(buffer, _)| buffer);

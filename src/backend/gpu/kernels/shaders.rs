@@ -69,11 +69,18 @@ pub(crate) const ATTEND_LISTED: Shader = Shader {
 pub(crate) const ATTEND_PLANES: Shader = Shader {
     name: "attend_planes",
     parts: &[file!("attend_tile"), file!("attend_planes")],
-    constants: &["HEAD", "GROUP", "TILE", "BOTH", F32_ROWS],
+    constants: &["HEAD", "GROUP", "TILE", "BOTH", "SCORED", "GRIDS", F32_ROWS],
     memory: false,
     inputs: 4,
     outputs: 2,
-    samples: &[&[64, 3, 64, 0, 0], &[64, 2, 64, 1, 0], &[128, 4, 64, 1, 0], &[64, 3, 64, 0, 1], &[8, 2, 64, 1, 1]],
+    samples: &[
+        &[64, 3, 64, 0, 0, 1, 0],
+        &[64, 2, 64, 1, 1, 8, 0],
+        &[128, 4, 64, 1, 1, 1, 0],
+        &[224, 4, 64, 1, 1, 28, 0],
+        &[64, 3, 64, 0, 1, 2, 1],
+        &[8, 2, 64, 1, 0, 1, 1],
+    ],
 };
 /// Parts of an attention as one.
 pub(crate) const MERGE: Shader = Shader {
