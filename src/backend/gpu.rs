@@ -136,7 +136,7 @@ struct Room {
     full: [Buffer; 2],
     /// Keys rotated by their slots, where they are stored without.
     turned: Buffer,
-    /// Keys and values that several rows read by a list, side by side.
+    /// Keys and values side by side: those that several rows read by a list, or all of a layer, rounded.
     gathered: [Buffer; 2],
     /// Tags by original position.
     tags: Buffer,

@@ -29,8 +29,8 @@ use crate::{
     trace::Tracer,
 };
 use check::Check;
-pub use record::Agreed;
 use record::Records;
+pub use record::{Agreed, same_records};
 
 /// What was found in one of two back ends.
 pub(super) const CPU: usize = 0;

@@ -96,8 +96,8 @@ pub trait Dense: Ops {
     /// Ends a pass: sends off what was recorded of it.
     fn submit(&mut self) -> Result<()>;
     /// Whether all is done and known here that the pass made: only then is its trace complete, and do
-    /// [`answer`](Dense::answer), [`missed`](Dense::missed), [`kept`](Dense::kept) and [`live`](Dense::live) tell of it. Ask again until it is;
-    /// natively the first call waits.
+    /// [`answer`](Dense::answer), [`missed`](Dense::missed), [`kept`](Dense::kept) and [`live`](Dense::live) tell of
+    /// it. Ask again until it is; natively the first call waits.
     fn arrived(&mut self) -> Result<bool>;
     /// The newest [`logits`](Dense::logits), `[rows, vocabulary]`.
     fn answer(&self) -> &[f32];

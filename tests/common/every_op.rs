@@ -99,6 +99,22 @@ pub async fn run(device: &Rc<Device>, seed: u64, store: Store) -> Paired {
     }
 }
 
+/// Two back ends that were given different rows before they were paired: layer 0 has three slots.
+pub fn unlike(device: &Rc<Device>) -> Paired {
+    let shape = Shape { layers: 1, query_heads: 2, kv_heads: 2, head_dim: 8, rope: None, eps: 1e-5 };
+    let mut cpu = Cpu::new(shape.clone(), Arc::new(Weights::default()), Positions::Text, Store::F32).unwrap();
+    let mut gpu = Gpu::new(Rc::clone(device), shape, None, Positions::Text, Store::F32).unwrap();
+    let rows = vec![1.0; 3 * 16];
+    let mut other = rows.clone();
+    // The second head's key of slot 2.
+    other[2 * 16 + 8] = 2.0;
+    cpu.begin(0, 3);
+    cpu.store(Kv(0), &rows, Some((&mut rows.clone(), &rows)), 0..3).unwrap();
+    gpu.begin(0, 3).unwrap();
+    gpu.store(Kv(0), &rows, Some((&other, &rows)), 0..3).unwrap();
+    Paired::new(cpu, gpu)
+}
+
 type Result = attnscope::Result<()>;
 
 impl Bench {
@@ -321,7 +337,7 @@ impl Bench {
         let newest = self.on.block_scores(KV, size, Pooled::Newest)?;
         self.on.block_scores(KV, size, Pooled::Blocks)?;
         let sums = self.on.by_block(by_query, size)?;
-        self.on.js_distance(newest, newest)?;
+        self.on.js_distance(newest, sums)?;
         self.on.entropy(newest)?;
         let blocks = (self.most() as u32).div_ceil(size);
         let (k, pins) = (1 + self.rng.u32(0..blocks), Pins { sinks: 1, recent: 1 });

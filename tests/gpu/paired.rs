@@ -5,10 +5,7 @@ use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 
 use attnscope::{
     Error,
-    backend::{
-        Cpu, Paired, Shape, Weights,
-        gpu::{Device, Gpu},
-    },
+    backend::{Cpu, Paired, Shape, Weights, gpu::Gpu},
     cache::Store,
     engine::Options,
     loader::OnDevice,
@@ -84,26 +81,10 @@ fn every_method_in_lock_step() {
     }
 }
 
-/// Two back ends that were given different rows before they were paired.
-fn unlike(device: &Rc<Device>) -> Paired {
-    let shape = Shape { layers: 1, query_heads: 2, kv_heads: 2, head_dim: 8, rope: None, eps: 1e-5 };
-    let mut cpu = Cpu::new(shape.clone(), Arc::new(Weights::default()), Positions::Text, Store::F32).unwrap();
-    let mut gpu = Gpu::new(Rc::clone(device), shape, None, Positions::Text, Store::F32).unwrap();
-    let rows = vec![1.0; 3 * 16];
-    let mut other = rows.clone();
-    // The second head's key of slot 2.
-    other[2 * 16 + 8] = 2.0;
-    cpu.begin(0, 3);
-    cpu.store(Kv(0), &rows, Some((&mut rows.clone(), &rows)), 0..3).unwrap();
-    gpu.begin(0, 3).unwrap();
-    gpu.store(Kv(0), &rows, Some((&other, &rows)), 0..3).unwrap();
-    Paired::new(cpu, gpu)
-}
-
 #[test]
 fn the_first_difference_is_named() {
     let Some(device) = gpu("differences") else { return };
-    let mut paired = unlike(&device);
+    let mut paired = every_op::unlike(&device);
     paired.except(Kv(0), 0..1).unwrap();
     let why = paired.key_norms(Kv(0)).unwrap_err();
     assert!(matches!(&why, Error::Differ { op: "key_norms", call: 2, layer: Some(0), .. }), "{why:?}");

@@ -51,14 +51,14 @@ async fn every_shader_compiles() {
         }
         settled(shader.name).await;
     }
-    for (step, of) in STEPS.iter().enumerate() {
-        for op in 0..of.ops {
+    for step in STEPS {
+        for op in 0..step.ops {
             device.chain(&Chain(vec![(step, op); 2])).unwrap();
             compiled += 1;
         }
-        settled(of.name).await;
+        settled(step.name).await;
     }
-    device.chain(&Chain((0..STEPS.len()).map(|step| (step, 0)).collect())).unwrap();
+    device.chain(&Chain(STEPS.map(|step| (step, 0)).to_vec())).unwrap();
     settled("all steps").await;
     console_log!("{compiled} kernels of {} shaders", SHADERS.len());
 }

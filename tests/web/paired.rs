@@ -1,16 +1,12 @@
 //! Both back ends in lock-step in a browser: operations with random shapes, golden folders, and a difference that is found
 //! when its numbers arrive.
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
 use attnscope::{
     Error,
-    backend::{
-        Cpu, Paired, Shape, Weights,
-        gpu::{Device, Gpu},
-    },
+    backend::gpu::Device,
     cache::Store,
-    method::Positions,
     ops::{Kv, Ops},
 };
 use wasm_bindgen_test::{console_log, wasm_bindgen_test};
@@ -101,18 +97,7 @@ async fn golden_folders() {
 
 #[wasm_bindgen_test]
 async fn a_difference_is_found_when_it_arrives() {
-    let device = device().await;
-    let shape = Shape { layers: 1, query_heads: 2, kv_heads: 2, head_dim: 8, rope: None, eps: 1e-5 };
-    let mut cpu = Cpu::new(shape.clone(), Arc::new(Weights::default()), Positions::Text, Store::F32).unwrap();
-    let mut gpu = Gpu::new(device, shape, None, Positions::Text, Store::F32).unwrap();
-    let rows = vec![1.0; 3 * 16];
-    let mut other = rows.clone();
-    other[2 * 16 + 8] = 2.0;
-    cpu.begin(0, 3);
-    cpu.store(Kv(0), &rows, Some((&mut rows.clone(), &rows)), 0..3).unwrap();
-    gpu.begin(0, 3).unwrap();
-    gpu.store(Kv(0), &rows, Some((&other, &rows)), 0..3).unwrap();
-    let mut paired = Paired::new(cpu, gpu);
+    let mut paired = every_op::unlike(&device().await);
     // Nothing is back yet: both calls go through, and the first of them is named.
     let norms = paired.key_norms(Kv(0)).unwrap();
     paired.halve(norms).unwrap();

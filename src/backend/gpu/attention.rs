@@ -6,7 +6,7 @@ use super::{
     Buffer, Burst, Gpu, Rows, at_least,
     kernels::{
         Blocks, Counts, Decode, DecodePlanes, DecodeRead, Gather, Merge, Partials, Prefill, RoundRows, RowsMass,
-        StepMass, Stored, Turn, row_words,
+        StepRead, Stored, Turn, row_words,
     },
     memory::ListsAt,
     mirror::Call,
@@ -76,7 +76,7 @@ impl Gpu {
             Read::All | Read::BottomRight | Read::Window(_) | Read::Coarse if is_step => {
                 self.step(kv, read_as, &rows, leave)?;
             }
-            Read::Slots(_) if self.pass.rows == 1 => self.step(kv, read, &rows, leave)?,
+            Read::Slots(_) if self.pass.rows == 1 => self.step(kv, read_as, &rows, leave)?,
             Read::Slots(set) => {
                 let lists = self.listed(set)?.at;
                 self.gathered(kv, lists, &rows, leave)?;
@@ -132,19 +132,12 @@ impl Gpu {
         self.record(|on, burst| {
             let wanted = leave.iter().any(Option::is_some);
             on.record_split(burst, kv, &split, wanted, [&on.room.output, &on.room.lse])?;
-            leave.iter().flatten().try_for_each(|(_, table)| {
-                let mass = StepMass {
-                    heads,
-                    mass: on.handles.table(*table)?.at,
-                    slots,
-                    lists: split.listed,
-                    window: split.window,
-                    scores: &on.room.scores,
-                    stride: split.stride,
-                    lse: &on.room.lse,
-                };
-                mass.record(burst, &on.memory.words)
-            })
+            let (lists, window, stride) = (split.listed, split.window, split.stride);
+            let read = StepRead { heads, slots, lists, window, scores: &on.room.scores, stride, lse: &on.room.lse };
+            leave
+                .iter()
+                .flatten()
+                .try_for_each(|(_, table)| read.mass(burst, &on.memory.words, on.handles.table(*table)?.at))
         })?;
         leave.iter().flatten().for_each(|(_, table)| self.handles.written(*table));
         Ok(())

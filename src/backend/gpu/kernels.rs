@@ -36,7 +36,7 @@ pub(super) use divergence::Divergence;
 pub(super) use estimates::{BlockScores, Looks, PageScores, Probe};
 pub(super) use fold::FoldRows;
 pub(super) use listing::{Rule, listed, mark, positions};
-pub(super) use mass::{RowsMass, StepMass};
+pub(super) use mass::{RowsMass, StepRead};
 pub(super) use place::{Competition, best_place, cover, rank};
 pub(super) use quantise::Quantise;
 pub(super) use rope::Append;

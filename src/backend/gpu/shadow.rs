@@ -1,6 +1,10 @@
 //! Shadow evaluation: what a sparse read of the running pass missed.
 
-use super::{Gpu, at_least, kernels::Shadow, mirror::Call};
+use super::{
+    Gpu, at_least,
+    kernels::{Shadow, StepRead},
+    mirror::Call,
+};
 use crate::{
     Error, Result,
     ops::{Kv, Read},
@@ -27,18 +31,8 @@ impl Gpu {
             let [full, lse] = &on.room.full;
             on.record_split(burst, kv, &split, true, [full, lse])?;
             let (slots, scores) = (on.memory.slots(kv), &on.room.scores);
-            let shadow = Shadow {
-                heads,
-                slots,
-                lists,
-                window,
-                scores,
-                stride: split.stride,
-                lse,
-                full,
-                output: &on.room.output,
-            };
-            shadow.record(burst, &on.memory.words, missed)
+            let read = StepRead { heads, slots, lists, window, scores, stride: split.stride, lse };
+            Shadow { read, full, output: &on.room.output }.record(burst, &on.memory.words, missed)
         })?;
         self.mirror.note(Call::Shadow { kv, missed });
         Ok(())

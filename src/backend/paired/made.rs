@@ -102,11 +102,8 @@ impl Paired {
     pub(super) fn slot_parts(&self, kv: Kv) -> Vec<Part> {
         let heads = self.cpu.cache().layer(kv);
         let [counts, positions] = self.gpu.slot_places(kv);
-        let want = [
-            heads.iter().map(|head| vec![head.len() as u32]).collect(),
-            heads.iter().map(|head| head.position.clone()).collect(),
-        ];
-        let [slots, position] = want;
+        let slots = heads.iter().map(|head| vec![head.len() as u32]).collect();
+        let position = heads.iter().map(|head| head.position.clone()).collect();
         vec![
             Part::words(["head", "slots"], counts, slots),
             Part::words(["head", "position of slot"], positions, position),

@@ -26,30 +26,36 @@ impl Records {
         self.0.clear();
     }
 
-    /// The first record that differs. Decibels and the worst error of planes, and the numbers that a method remarks on,
-    /// are sums in another order.
     fn compare(&mut self, theirs: &[u8]) -> std::result::Result<(), String> {
-        let own = std::mem::take(&mut self.0);
-        for (at, (a, b)) in own.chunks_exact(RECORD).zip(theirs.chunks_exact(RECORD)).enumerate() {
-            let sums: &[usize] = match a[0] {
-                kind if kind == Kind::PlaneNoise as u8 || kind == Kind::Shadow as u8 => &[8, 12],
-                kind if kind == Kind::Note as u8 => &[12],
-                _ => &[],
-            };
-            let exact = sums.first().copied().unwrap_or(RECORD);
-            let near = |sum: &usize| {
-                let [a, b] = [a, b].map(|record| number(&record[*sum..]));
-                a == b || (a - b).abs() < 1e-3 * a.abs().max(1.0)
-            };
-            if a[..exact] != b[..exact] || !sums.iter().all(near) {
-                return Err(format!("record {at}: {b:?}, the CPU {a:?}"));
-            }
-        }
-        if own.len() != theirs.len() {
-            return Err(format!("{} records, the CPU {}", theirs.len() / RECORD, own.len() / RECORD));
-        }
-        Ok(())
+        same_records(&std::mem::take(&mut self.0), theirs)
     }
+}
+
+/// Compares the trace records of a run with the CPU's. Decibels and the worst error of planes, what a sparse read missed,
+/// and the numbers that a method remarks on are sums in another order: within 1e-3, of those above 1 that share.
+///
+/// # Errors
+/// The first record that differs, in words.
+pub fn same_records(cpu: &[u8], theirs: &[u8]) -> std::result::Result<(), String> {
+    for (at, (a, b)) in cpu.chunks_exact(RECORD).zip(theirs.chunks_exact(RECORD)).enumerate() {
+        let sums: &[usize] = match a[0] {
+            kind if kind == Kind::PlaneNoise as u8 || kind == Kind::Shadow as u8 => &[8, 12],
+            kind if kind == Kind::Note as u8 => &[12],
+            _ => &[],
+        };
+        let exact = sums.first().copied().unwrap_or(RECORD);
+        let near = |sum: &usize| {
+            let [a, b] = [a, b].map(|record| number(&record[*sum..]));
+            a == b || (a - b).abs() < 1e-3 * a.abs().max(1.0)
+        };
+        if a[..exact] != b[..exact] || !sums.iter().all(near) {
+            return Err(format!("record {at}: {b:?}, the CPU {a:?}"));
+        }
+    }
+    if cpu.len() != theirs.len() {
+        return Err(format!("{} records, the CPU {}", theirs.len() / RECORD, cpu.len() / RECORD));
+    }
+    Ok(())
 }
 
 fn number(bytes: &[u8]) -> f32 {
@@ -88,7 +94,7 @@ impl Paired {
         self.records.take(&mut self.cpu, &mut self.tracer);
         let records = &mut self.records;
         let same = self.gpu.tracer().take(|theirs| records.compare(theirs));
-        (self.op, self.call, self.layer) = ("trace", self.call, None);
+        (self.op, self.layer) = ("trace", None);
         same.map_err(|what| self.differ(what))?;
         self.op = "cache";
         for (own, theirs) in (0..).map(Kv).map_while(|kv| self.heads(kv)).flatten() {

@@ -12,14 +12,11 @@ use crate::{Result, cache::Store, ops::Kv};
 impl Paired {
     /// Keys and values of some slots of a KV head.
     fn row_parts(&self, kv: Kv, head: usize, slots: Range<usize>, tolerance: Tolerance) -> [Part; 2] {
-        let places = self.gpu.row_places(kv, head as u32, slots.start as u32);
-        let want = self.cpu.stored(kv, head, slots.clone());
-        let width = want[0].len() / slots.len().max(1);
-        let mut called = ["slot of a key", "slot of a value"].into_iter();
-        let [keys, values] = places;
-        [(keys, &want[0]), (values, &want[1])].map(|(place, want)| {
-            Part::rows([called.next().unwrap_or_default(), "channel"], place, want, width, tolerance)
-        })
+        let [keys, values] = self.gpu.row_places(kv, head as u32, slots.start as u32);
+        let [k, v] = self.cpu.stored(kv, head, slots.clone());
+        let width = k.len() / slots.len().max(1);
+        [("slot of a key", keys, k), ("slot of a value", values, v)]
+            .map(|(slot, place, want)| Part::rows([slot, "channel"], place, &want, width, tolerance))
     }
 
     /// The tolerance of numbers that are stored as rows.

@@ -9,7 +9,10 @@ use bytemuck::Pod;
 use wgpu::{BindGroupEntry, BindingResource, BufferBinding, ComputePass};
 
 use super::{Buffer, Device, Kernel, Pending, links::Links};
-use crate::{Error, Result, backend::gpu::PARAMS};
+use crate::{
+    Error, Result,
+    backend::gpu::{PARAMS, Step},
+};
 
 /// Bytes from one dispatch's parameters to the next: the least that a dynamic offset may be a multiple of everywhere.
 pub(super) const SLOT: u64 = 256;
@@ -95,9 +98,7 @@ impl Burst {
         if buffers.iter().any(|buffer| self.links.binds(buffer)) {
             self.flush()?;
         }
-        let mut bytes = bytemuck::bytes_of(params).to_vec();
-        bytes.resize(SLOT as usize, 0);
-        self.put(kernel, &bytes, buffers, groups)
+        self.put(kernel, bytemuck::bytes_of(params), buffers, groups)
     }
 
     /// Records a step over `groups` groups of at most `columns` columns; `inputs` are its scores and log-sum-exps. It joins
@@ -107,7 +108,7 @@ impl Burst {
     /// As [`dispatch`](Burst::dispatch).
     pub(crate) fn step<P: Pod>(
         &mut self,
-        step: (usize, u32),
+        step: (&'static Step, u32),
         params: &P,
         memory: &Buffer,
         inputs: &[&Buffer],
@@ -134,7 +135,7 @@ impl Burst {
 
     fn put(&mut self, kernel: &Kernel, params: &[u8], buffers: &[&Buffer], groups: [u32; 3]) -> Result<()> {
         let size = kernel.slots * SLOT;
-        if buffers.len() != kernel.buffers || groups.iter().any(|&n| n > 65535) || params.len() as u64 != size {
+        if buffers.len() != kernel.buffers || groups.iter().any(|&n| n > 65535) || params.len() as u64 > size {
             let want = format!("{} buffers, at most 65535 groups", kernel.buffers);
             return Err(Error::Shape { op: kernel.name, want, got: format!("{} buffers, {groups:?}", buffers.len()) });
         }
@@ -156,6 +157,7 @@ impl Burst {
         });
         let at = self.slots.len();
         self.slots.extend_from_slice(params);
+        self.slots.resize(at + size as usize, 0);
         self.pass.set_pipeline(&kernel.pipeline);
         self.pass.set_bind_group(0, &group, &[at as u32]);
         self.pass.dispatch_workgroups(groups[0], groups[1], groups[2]);

@@ -1,7 +1,7 @@
 //! Steps that wait to become one dispatch.
 
 use super::{Buffer, burst::SLOT};
-use crate::backend::gpu::{Chain, PARAMS};
+use crate::backend::gpu::{Chain, PARAMS, Step};
 
 /// Steps of a chain: what a browser compiles for the longest is still small.
 const MOST: usize = 8;
@@ -59,7 +59,7 @@ impl Links {
     /// Adds a step.
     pub fn add(
         &mut self,
-        step: (usize, u32),
+        step: (&'static Step, u32),
         params: &[u8],
         memory: &Buffer,
         inputs: &[&Buffer],

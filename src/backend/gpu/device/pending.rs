@@ -72,13 +72,17 @@ impl Device {
     }
 }
 
+/// Bytes of lists of so many numbers.
+fn bytes_of(lengths: &[usize]) -> u64 {
+    4 * lengths.iter().sum::<usize>() as u64
+}
+
 impl Pending {
     pub(super) fn new(device: Rc<Device>, staging: Option<wgpu::Buffer>, lengths: Vec<usize>) -> Pending {
         let (mapped, done) = wait();
         if let Some(staging) = &staging {
             // Of a larger buffer only what was copied.
-            let bytes = 4 * lengths.iter().sum::<usize>() as u64;
-            staging.map_async(wgpu::MapMode::Read, ..bytes, done);
+            staging.map_async(wgpu::MapMode::Read, ..bytes_of(&lengths), done);
         }
         Pending { device, staging, lengths, mapped }
     }
@@ -121,8 +125,7 @@ impl Pending {
         let refused = |why: &dyn std::fmt::Display| Error::Gpu { why: why.to_string() };
         mapped.map_err(|why| refused(&why))?;
         let Some(staging) = &self.staging else { return Ok(Vec::new()) };
-        let bytes = 4 * self.lengths.iter().sum::<usize>() as u64;
-        let view = staging.get_mapped_range(..bytes).map_err(|why| refused(&why))?;
+        let view = staging.get_mapped_range(..bytes_of(&self.lengths)).map_err(|why| refused(&why))?;
         let mut rest = &view[..];
         let apart = |&length: &usize| {
             let (own, more) = rest.split_at(4 * length);

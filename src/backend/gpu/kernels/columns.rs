@@ -47,7 +47,7 @@ impl Change {
             Change::Halve => (4, changed, 0.0),
         };
         let params = ChangeParams { changed, source, slots, value: value.to_bits() };
-        burst.step((CHANGE, op), &params, memory, &[], [changed.groups(), most])
+        burst.step((&CHANGE, op), &params, memory, &[], [changed.groups(), most])
     }
 }
 
@@ -91,7 +91,7 @@ impl Derive {
             Derive::Block(size) => (8, 0.0, size, 0),
         };
         let params = DeriveParams { source, result, number, count, newest };
-        burst.step((DERIVE, op), &params, memory, &[], [result.groups(), most])
+        burst.step((&DERIVE, op), &params, memory, &[], [result.groups(), most])
     }
 }
 

@@ -91,7 +91,7 @@ impl Rule {
                 7
             }
         };
-        burst.step((LISTING, op), &params, memory, &[], [lists.groups, limit])
+        burst.step((&LISTING, op), &params, memory, &[], [lists.groups, limit])
     }
 }
 
@@ -152,7 +152,7 @@ pub(crate) fn mark(
 ) -> Result<()> {
     let params =
         MarkParams { lists, table, inside: inside.to_bits(), outside: outside.to_bits(), ..MarkParams::zeroed() };
-    burst.step((MARK, 0), &params, memory, &[], [lists.groups, columns])
+    burst.step((&MARK, 0), &params, memory, &[], [lists.groups, columns])
 }
 
 /// Records the positions of listed slots.
@@ -164,5 +164,5 @@ pub(crate) fn positions(
     positions: ListsAt,
 ) -> Result<()> {
     let params = MarkParams { slots, lists, positions, ..MarkParams::zeroed() };
-    burst.step((MARK, 1), &params, memory, &[], [lists.groups, lists.most])
+    burst.step((&MARK, 1), &params, memory, &[], [lists.groups, lists.most])
 }

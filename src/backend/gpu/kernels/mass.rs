@@ -12,24 +12,24 @@ use crate::{
     kernels::Span,
 };
 
-/// Mass of a decode step, from the scores that its attention kept.
-pub(crate) struct StepMass<'a> {
+/// What a decode step read, and the scores that its attention kept.
+#[derive(Clone, Copy)]
+pub(crate) struct StepRead<'a> {
     pub heads: Heads,
-    pub mass: TableAt,
     pub slots: SlotsAt,
     /// What was read; `None`: of all slots the newest `window`.
     pub lists: Option<ListsAt>,
     pub window: u32,
-    /// Scores by place in the list, so many numbers from a query head to the next.
+    /// Scores by place in the list, of all slots by slot, so many numbers from a query head to the next.
     pub scores: &'a Buffer,
     pub stride: u32,
     pub lse: &'a Buffer,
 }
 
+/// The same for a kernel.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct StepParams {
-    mass: TableAt,
+pub(super) struct ReadParams {
     lists: ListsAt,
     heads: u32,
     stride: u32,
@@ -38,21 +38,30 @@ struct StepParams {
     kv_heads: u32,
 }
 
-impl StepMass<'_> {
-    /// Records it.
-    pub fn record(&self, burst: &mut Burst, memory: &Buffer) -> Result<()> {
-        let params = StepParams {
-            mass: self.mass,
+impl StepRead<'_> {
+    pub(super) fn params(&self) -> ReadParams {
+        ReadParams {
             lists: self.lists.unwrap_or_else(ListsAt::zeroed),
             heads: self.heads.query,
             stride: self.stride,
             window: self.window,
             slots: self.slots.count,
             kv_heads: self.heads.kv,
-        };
-        let inputs = [self.scores, self.lse];
-        burst.step((MASS, 0), &params, memory, &inputs, [self.mass.groups(), self.stride])
+        }
     }
+
+    /// Records the mass that it left.
+    pub fn mass(&self, burst: &mut Burst, memory: &Buffer, mass: TableAt) -> Result<()> {
+        let params = MassParams { mass, read: self.params() };
+        burst.step((&MASS, 0), &params, memory, &[self.scores, self.lse], [mass.groups(), self.stride])
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct MassParams {
+    mass: TableAt,
+    read: ReadParams,
 }
 
 /// Mass of several rows.

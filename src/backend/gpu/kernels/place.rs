@@ -27,13 +27,15 @@ struct PlaceParams {
 /// Comparisons that an invocation of a step makes: a workgroup that worked for long would hold up the whole device, and
 /// software adapters end all loops of a kernel after some ten thousand turns.
 const FEW: u32 = 1 << 13;
+/// Invocations of a step.
+const LANES: u32 = 256;
 
 impl PlaceParams {
     /// Records it: as a step, unless the columns, each of which is `compared` with so many, are too many for one workgroup.
     fn record(&self, burst: &mut Burst, memory: &Buffer, op: u32, columns: u32, compared: u32) -> Result<()> {
         let groups = self.places.groups();
-        if columns.div_ceil(256).saturating_mul(compared) <= FEW {
-            return burst.step((PLACE, op), self, memory, &[], [groups, columns]);
+        if columns.div_ceil(LANES).saturating_mul(compared) <= FEW {
+            return burst.step((&PLACE, op), self, memory, &[], [groups, columns]);
         }
         let kernel = burst.device().kernel(&PLACE_WIDE, &[op])?;
         burst.dispatch(&kernel, self, &[memory], [columns.div_ceil(64), groups, 1])

@@ -1,6 +1,8 @@
 //! Steps: what one workgroup does for one group of a table. Steps that follow each other become one dispatch, a *chain*,
 //! whose workgroups have a *cell* each: the groups of every step that need nothing of other cells.
 
+use std::hash::{Hash, Hasher};
+
 use super::shaders::file;
 
 /// A function of a file in `src/kernels`, called with its parameters, what it does, a group, and the invocation.
@@ -23,54 +25,58 @@ macro_rules! step {
 }
 
 /// Mass of a decode step.
-pub(crate) const MASS: usize = 0;
+pub(crate) static MASS: Step = step!("mass", "Mass", 1, true);
 /// Columns of tables, changed or made of others.
-pub(crate) const CHANGE: usize = 1;
-pub(crate) const DERIVE: usize = 2;
+pub(crate) static CHANGE: Step = step!("change", "Change", 5, false);
+pub(crate) static DERIVE: Step = step!("derive", "Derive", 9, false);
 /// Places in an order.
-pub(crate) const PLACE: usize = 3;
+pub(crate) static PLACE: Step = step!("place", "Place", 2, false);
 /// The best columns.
-pub(crate) const TOP_K: usize = 4;
+pub(crate) static TOP_K: Step = step!("top_k", "TopK", 1, false);
 /// Lists by a rule, and what is made of lists number by number.
-pub(crate) const LISTING: usize = 5;
-pub(crate) const MARK: usize = 6;
+pub(crate) static LISTING: Step = step!("listing", "Listing", 8, false);
+pub(crate) static MARK: Step = step!("mark", "Mark", 2, false);
 
 /// All steps.
-pub const STEPS: [Step; 7] = [
-    step!("mass", "Mass", 1, true),
-    step!("change", "Change", 5, false),
-    step!("derive", "Derive", 9, false),
-    step!("place", "Place", 2, false),
-    step!("top_k", "TopK", 1, false),
-    step!("listing", "Listing", 8, false),
-    step!("mark", "Mark", 2, false),
-];
+pub static STEPS: [&Step; 7] = [&MASS, &CHANGE, &DERIVE, &PLACE, &TOP_K, &LISTING, &MARK];
+
+// A step is its name: its text need not be compared when a chain is looked up.
+impl PartialEq for Step {
+    fn eq(&self, other: &Step) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Step {}
+
+impl Hash for Step {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
 
 /// What every step may use.
 const SHARED: [&str; 4] = [file!("memory"), file!("ordered"), file!("numbers"), file!("precise")];
 /// Bytes of a step's parameters in a slot of 256; behind them its groups in a cell.
 pub(crate) const PARAMS: usize = 240;
 
-/// Steps that are one dispatch: each its number in [`STEPS`], with what it does.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Chain(pub Vec<(usize, u32)>);
+/// Steps that are one dispatch, each with what it does.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Chain(pub Vec<(&'static Step, u32)>);
 
 impl Chain {
     /// Whether a step reads the scores and log-sum-exps of a decode step.
     #[must_use]
     pub fn inputs(&self) -> bool {
-        self.0.iter().any(|(step, _)| STEPS[*step].inputs)
+        self.0.iter().any(|(step, _)| step.inputs)
     }
 
     /// The whole WGSL: the files of the steps, and a kernel that calls one after the other.
-    ///
-    /// # Panics
-    /// With the number of a step that is none.
     #[must_use]
     pub fn text(&self) -> String {
         let (mut params, mut calls) = (String::new(), String::new());
         for (i, (step, op)) in self.0.iter().enumerate() {
-            let Step { name, params: own, .. } = STEPS[*step];
+            let Step { name, params: own, .. } = step;
             params += &format!("    @align(16) @size({PARAMS}) step{i}: {own},\n    @size(16) groups{i}: u32,\n");
             calls += &format!(
                 "    for (var i = 0u; i < chain.groups{i}; i++) {{
@@ -80,8 +86,8 @@ impl Chain {
     }}\n"
             );
         }
-        let files = STEPS.iter().enumerate().filter(|(i, _)| self.0.iter().any(|(step, _)| step == i));
-        SHARED.into_iter().chain(files.map(|(_, step)| step.text)).collect::<String>()
+        let files = STEPS.iter().filter(|of| self.0.iter().any(|(step, _)| step == *of));
+        SHARED.into_iter().chain(files.map(|step| step.text)).collect::<String>()
             + &format!(
                 "
 struct Chain {{

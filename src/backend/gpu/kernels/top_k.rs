@@ -70,6 +70,6 @@ impl TopK {
             most: self.most,
             mode: self.mode as u32,
         };
-        burst.step((TOP_K, 0), &params, memory, &[], [lists.groups, lists.most])
+        burst.step((&TOP_K, 0), &params, memory, &[], [lists.groups, lists.most])
     }
 }
