@@ -222,8 +222,11 @@ impl Engine {
     /// Logits after the newest finished pass, `[vocabulary]`.
     ///
     /// # Errors
-    /// [`Error::State`] when no pass was just finished.
+    /// [`Error::State`] when no pass was just finished, or when [`Options::logits`] said that nobody asks.
     pub fn logits(&self) -> Result<&[f32]> {
+        if !self.options.logits {
+            return Err(Error::State("logits are there only if the options of the run ask for them"));
+        }
         if self.text.fed == 0 || !matches!(self.stage, Stage::Between) {
             return Err(Error::State("logits are there only right after a step"));
         }

@@ -189,9 +189,9 @@ impl Guard {
         self.guesses = (self.guesses.0 + guessed, self.guesses.1 + held);
     }
 
-    /// The logits of a pass.
-    pub fn logits(&mut self, logits: &[f32]) {
-        self.finite = !self.limits.finite || logits.iter().all(|x| x.is_finite());
+    /// Whether the logits of a pass are all finite.
+    pub fn finite(&mut self, finite: bool) {
+        self.finite = finite || !self.limits.finite;
     }
 
     /// Least signal-to-noise ratio of what a pass quantised, in dB, if anything.
@@ -261,7 +261,7 @@ mod tests {
         guard.round(1, 1);
         let trip = guard.trip().unwrap();
         assert_eq!((trip.monitor, trip.value), (Monitor::Acceptance, 0.125));
-        guard.logits(&[1.0, f32::NAN]);
+        guard.finite(false);
         assert_eq!(guard.trip().map(|trip| trip.monitor), Some(Monitor::Finite));
         assert_eq!(guard.trip(), None);
         // The least of several passes counts, and only until it was judged.

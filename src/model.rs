@@ -249,11 +249,12 @@ impl Model {
         on.add_down(l.down, rows)
     }
 
-    /// Asks for the scores of every next token after some rows of the pass, `[rows, vocabulary]`.
+    /// Asks for the scores of every next token after some rows of the pass, `[rows, vocabulary]`; `back` if the host is to
+    /// have them.
     ///
     /// # Errors
     /// From the back end.
-    pub fn logits(&self, rows: Range<u32>, on: &mut dyn Dense) -> Result<()> {
-        on.logits(self.norm, self.head, rows)
+    pub fn logits(&self, rows: Range<u32>, back: bool, on: &mut dyn Dense) -> Result<()> {
+        on.logits(self.norm, self.head, rows, back)
     }
 }

@@ -1,4 +1,5 @@
-//! From logits to a token: greedy, or by temperature with top-k and top-p.
+//! How tokens are chosen: greedy, or by temperature with top-k and top-p. A back end picks them ([`Pick`]); only drawn
+//! guesses need whole distributions here, to be judged.
 
 mod judge;
 
@@ -6,7 +7,7 @@ pub use judge::{Verdict, judge};
 
 use crate::{
     Error, Result,
-    kernels::{argmax, top_k},
+    kernels::{Candidates, Pick, Picked},
 };
 
 /// How tokens are chosen. Temperature 0 is greedy.
@@ -52,9 +53,9 @@ impl Sampling {
 pub struct Sampler {
     how: Sampling,
     random: fastrand::Rng,
-    best: Vec<u32>,
-    work: Vec<u32>,
-    candidates: Vec<(u32, f32)>,
+    /// The number that draws the next token, until it did: a pass that is run again draws the same.
+    draw: Option<f32>,
+    candidates: Candidates,
     /// The distributions of the guesses of this round, `[guesses, vocabulary]`.
     guessed: Vec<f32>,
 }
@@ -66,61 +67,43 @@ impl Sampler {
         Sampler {
             how,
             random: fastrand::Rng::with_seed(how.seed),
-            best: Vec::new(),
-            work: Vec::new(),
-            candidates: Vec::new(),
+            draw: None,
+            candidates: Candidates::default(),
             guessed: Vec::new(),
         }
     }
 
-    /// The next token id for `logits`, `[vocabulary]`.
-    pub fn sample(&mut self, logits: &[f32]) -> u32 {
-        if self.how.temperature <= 0.0 {
-            return argmax(logits).unwrap_or(0) as u32;
-        }
-        self.weigh(logits);
-        let candidates = &self.candidates;
-        let mut at = self.random.f32() * candidates.iter().map(|c| c.1).sum::<f32>();
-        let hit = candidates.iter().find(|c| {
-            at -= c.1;
-            at < 0.0
-        });
-        hit.or(candidates.last()).map_or(0, |c| c.0)
+    fn is_greedy(&self) -> bool {
+        self.how.temperature <= 0.0
     }
 
-    /// The candidates of `logits` with their weights, best first.
-    fn weigh(&mut self, logits: &[f32]) {
-        let best = argmax(logits).unwrap_or(0);
-        let max = logits[best];
-        let weight = |id: u32| (id, ((logits[id as usize] - max) / self.how.temperature).exp());
-        self.candidates.clear();
-        if self.how.top_k > 0 {
-            top_k(logits, self.how.top_k as usize, &mut self.best, &mut self.work);
-            self.candidates.extend(self.best.iter().map(|&id| weight(id)));
-        } else {
-            self.candidates.extend((0..logits.len() as u32).map(weight));
-        }
-        // Equal weights in id order, so a seed means the same text everywhere.
-        self.candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let total: f32 = self.candidates.iter().map(|c| c.1).sum();
-        let mut kept = 0.0;
-        let reach = |c: &(u32, f32)| {
-            kept += c.1;
-            kept >= self.how.top_p * total
-        };
-        let n = self.candidates.iter().position(reach).map_or(self.candidates.len(), |i| i + 1);
-        self.candidates.truncate(n);
+    /// What the back end is to pick after a pass; nothing if the logits are needed here, as by a pass that guesses or
+    /// checks guesses that are drawn.
+    pub fn ask(&mut self, speculative: bool) -> Option<Pick> {
+        (self.is_greedy() || !speculative).then(|| self.pick())
     }
 
-    /// Adds the distribution that [`sample`](Sampler::sample) draws from to `out`; nothing when it is greedy.
+    fn pick(&mut self) -> Pick {
+        let Sampling { temperature, top_k, top_p, .. } = self.how;
+        let random = &mut self.random;
+        let draw = if temperature > 0.0 { *self.draw.get_or_insert_with(|| random.f32()) } else { 0.0 };
+        Pick { temperature, top_k, top_p, draw }
+    }
+
+    /// The next token: what was picked.
+    pub fn sample(&mut self, picked: &[Picked]) -> u32 {
+        self.draw = None;
+        picked.first().map_or(0, |picked| picked.id)
+    }
+
+    /// Adds the distribution that tokens are drawn from after `logits` to `out`.
     fn distribution(&mut self, logits: &[f32], out: &mut Vec<f32>) {
-        if self.how.temperature > 0.0 {
-            self.weigh(logits);
-            let (first, total) = (out.len(), self.candidates.iter().map(|c| c.1).sum::<f32>());
-            out.resize(first + logits.len(), 0.0);
-            for (id, weight) in &self.candidates {
-                out[first + *id as usize] = weight / total;
-            }
+        let how = Pick { draw: 0.0, ..self.pick() };
+        self.candidates.find(logits, &how);
+        let (first, total) = (out.len(), self.candidates.total());
+        out.resize(first + logits.len(), 0.0);
+        for (id, weight) in &self.candidates.weights {
+            out[first + *id as usize] = (f64::from(*weight) / total) as f32;
         }
     }
 
@@ -129,32 +112,30 @@ impl Sampler {
         self.guessed.clear();
     }
 
-    /// A guess for the next token, of which `logits` is the draft's opinion.
-    pub fn guess(&mut self, logits: &[f32]) -> u32 {
-        let mut guessed = std::mem::take(&mut self.guessed);
-        self.distribution(logits, &mut guessed);
-        self.guessed = guessed;
-        self.sample(logits)
+    /// A guess for the next token: what was picked, or drawn from `logits`, the draft's opinion.
+    pub fn guess(&mut self, picked: &[Picked], logits: &[f32]) -> u32 {
+        if !self.is_greedy() {
+            let mut guessed = std::mem::take(&mut self.guessed);
+            self.distribution(logits, &mut guessed);
+            self.guessed = guessed;
+            let how = self.pick();
+            let picked = self.candidates.pick(logits, &how);
+            return self.sample(&[picked]);
+        }
+        self.sample(picked)
     }
 
-    /// Checks the guesses of this round against the target's `logits`, `[guesses + 1, vocabulary]`: how many hold, and
-    /// the target's own token after them. The text is distributed as if the target alone had made it.
-    pub fn verify(&mut self, guesses: &[u32], logits: &[f32]) -> (u32, u32) {
-        let vocabulary = logits.len() / (guesses.len() + 1);
-        if self.how.temperature <= 0.0 {
-            let mut own = logits.chunks_exact(vocabulary).map(|row| argmax(row).unwrap_or(0) as u32);
-            let mut held = 0;
-            for guess in guesses {
-                let token = own.next().unwrap_or(0);
-                if token != *guess {
-                    return (held, token);
-                }
-                held += 1;
-            }
-            return (held, own.next().unwrap_or(0));
+    /// Checks the guesses of this round against what the target picked, `[guesses + 1]`, or its `logits`, `[guesses + 1,
+    /// vocabulary]`: how many hold, and the target's own token after them. The text is distributed as if the target alone
+    /// had made it.
+    pub fn verify(&mut self, guesses: &[u32], picked: &[Picked], logits: &[f32]) -> (u32, u32) {
+        if self.is_greedy() {
+            let held = guesses.iter().zip(picked).take_while(|(guess, own)| **guess == own.id).count();
+            return (held as u32, picked.get(held).map_or(0, |own| own.id));
         }
         let mut target = Vec::new();
-        logits.chunks_exact(vocabulary).for_each(|row| self.distribution(row, &mut target));
+        logits.chunks_exact(logits.len() / (guesses.len() + 1)).for_each(|row| self.distribution(row, &mut target));
+        self.draw = None;
         let Verdict { held, token, .. } = judge(guesses, &self.guessed, &target, || self.random.f32());
         (held, token)
     }
@@ -165,22 +146,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn greedy_takes_the_first_of_the_best() {
-        assert_eq!(Sampler::new(Sampling::default()).sample(&[0.0, 3.0, 3.0, -1.0]), 1);
-    }
-
-    #[test]
     fn frequencies_follow_the_distribution_within_top_k_and_top_p() {
         let logits: Vec<f32> = [0.5f32, 0.3, 0.15, 0.05].iter().map(|p| p.ln()).collect();
         let count = |top_k, top_p| {
             let mut sampler = Sampler::new(Sampling { temperature: 1.0, top_k, top_p, seed: 9 });
             let mut n = [0u32; 4];
-            (0..20_000).for_each(|_| n[sampler.sample(&logits) as usize] += 1);
+            for _ in 0..20_000 {
+                let how = sampler.ask(false).unwrap();
+                let picked = Candidates::default().pick(&logits, &how);
+                n[sampler.sample(&[picked]) as usize] += 1;
+            }
             n.map(|n| f64::from(n) / 20_000.0)
         };
         let close = |got: [f64; 4], want: [f64; 4]| got.iter().zip(want).all(|(g, w)| (g - w).abs() < 0.015);
         assert!(close(count(0, 1.0), [0.5, 0.3, 0.15, 0.05]));
         assert!(close(count(2, 1.0), [0.625, 0.375, 0.0, 0.0]));
         assert!(close(count(0, 0.79), [0.625, 0.375, 0.0, 0.0]));
+    }
+
+    #[test]
+    fn a_pass_that_is_run_again_draws_the_same() {
+        let mut sampler = Sampler::new(Sampling { temperature: 1.0, seed: 3, ..Sampling::default() });
+        let first = sampler.ask(false);
+        assert_eq!(sampler.ask(false), first);
+        sampler.sample(&[Picked::default()]);
+        assert_ne!(sampler.ask(false), first);
+        assert_eq!(sampler.ask(true), None, "drawn guesses are judged by whole distributions");
     }
 }

@@ -28,7 +28,10 @@ use crate::{
     Error, Result,
     backend::account::ReadCount,
     cache::{Cache, Rows, Store},
-    kernels::{Activations, AttendScratch, GemmScratch, Matrix, Precision, Rope, add_assign, matmul, rms_norm},
+    kernels::{
+        Activations, AttendScratch, Candidates, GemmScratch, Matrix, Picked, Precision, Rope, add_assign, matmul,
+        rms_norm,
+    },
     method::Positions,
     model::{Config, RopeConfig},
     ops::{Kv, Missed, Scores, Set, Tags, Weight},
@@ -98,6 +101,10 @@ pub struct Cpu {
     /// The slots that several rows read, and their keys and values.
     slots: Vec<u32>,
     gathered: [Rows; 2],
+    /// Rows of the newest logits, what was picked of them, and room for that.
+    answered: usize,
+    picked: Vec<Picked>,
+    candidates: Candidates,
     /// Mass of one KV head's group, `[group, slots]`.
     columns: Vec<f32>,
     /// Slots a group has read.
@@ -160,6 +167,9 @@ impl Cpu {
             gemm: GemmScratch::default(),
             attend: AttendScratch::default(),
             lse: Vec::new(),
+            answered: 0,
+            picked: Vec::new(),
+            candidates: Candidates::default(),
             slots: Vec::new(),
             gathered: [Rows::new(store), Rows::new(store)],
             columns: Vec::new(),

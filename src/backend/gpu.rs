@@ -37,7 +37,7 @@ use super::Shape;
 use crate::{
     Error, Result,
     cache::{Cache, Store},
-    kernels::Rope,
+    kernels::{Picked, Rope},
     method::Positions,
     ops::{Kv, Tags},
 };
@@ -86,6 +86,7 @@ pub struct Gpu {
     burst: Option<Burst>,
     sent: Option<Sent>,
     answer: Vec<f32>,
+    picked: Vec<Picked>,
 }
 
 /// The running pass.
@@ -101,11 +102,27 @@ struct PassRows {
     rounded: bool,
     /// Rows of the newest attention.
     newest: u32,
-    /// Numbers of the answer.
-    answer: u64,
+    logits: Logits,
+    /// Whether tokens are picked of them.
+    picks: bool,
     /// Widths of the residual stream and of the MLP's hidden rows.
     width: u32,
     hidden: u32,
+}
+
+/// The logits that a pass ends with, if any.
+#[derive(Clone, Copy, Debug, Default)]
+struct Logits {
+    rows: u32,
+    columns: u32,
+    /// Whether the host wants them.
+    back: bool,
+}
+
+impl Logits {
+    fn words(self) -> u64 {
+        u64::from(self.rows) * u64::from(self.columns)
+    }
 }
 
 /// A submitted pass.
@@ -129,6 +146,8 @@ struct Room {
     /// The MLP's hidden rows of a chunk.
     hidden: Buffer,
     logits: Buffer,
+    /// Of each row of them the token and whether all are finite.
+    picked: Buffer,
     /// Parts of a decode step's attention, and its scores by place in the list that is read.
     partials: Buffer,
     scores: Buffer,
@@ -157,6 +176,7 @@ impl Room {
             lse: none()?,
             hidden: none()?,
             logits: none()?,
+            picked: none()?,
             partials: none()?,
             scores: none()?,
             full: [none()?, none()?],
@@ -229,6 +249,7 @@ impl Gpu {
             burst: None,
             sent: None,
             answer: Vec::new(),
+            picked: Vec::new(),
             device,
             shape,
             heads,

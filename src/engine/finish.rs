@@ -19,12 +19,15 @@ impl Engine {
         self.pass.rows.end >= self.text.accepted
     }
 
-    /// Asks for the logits that are wanted and sends the pass off.
+    /// Asks for the tokens or the logits that are wanted and sends the pass off.
     pub(super) fn finish(&mut self) -> Result<Progress> {
         if self.makes_token() {
             let rows = self.rows();
             let first = if self.pass.kind == PassKind::Verify { 0 } else { rows - 1 };
-            self.model.logits(first..rows, &mut *self.backend)?;
+            let speculative = matches!(self.pass.kind, PassKind::Draft | PassKind::Verify);
+            let pick = self.sampler.ask(speculative);
+            self.model.logits(first..rows, self.options.logits || pick.is_none(), &mut *self.backend)?;
+            pick.map_or(Ok(()), |pick| self.backend.pick(pick))?;
         }
         self.backend.submit()?;
         self.receive()
@@ -42,14 +45,18 @@ impl Engine {
         }
         let guesses = self.guesses() as usize;
         let verify = self.pass.kind == PassKind::Verify;
-        let logits = self.backend.answer();
+        let (picked, logits) = (self.backend.picked(), self.backend.answer());
+        let finite = picked.iter().all(|picked| picked.finite)
+            && (!picked.is_empty() || logits.iter().all(|logit| logit.is_finite()));
         let (held, id) = match self.pass.kind {
-            PassKind::Verify => self.sampler.verify(&self.text.ids[self.text.accepted as usize..][..guesses], logits),
-            PassKind::Draft => (0, self.sampler.guess(logits)),
-            PassKind::Prefill | PassKind::Decode | PassKind::Correct => (0, self.sampler.sample(logits)),
+            PassKind::Verify => {
+                self.sampler.verify(&self.text.ids[self.text.accepted as usize..][..guesses], picked, logits)
+            }
+            PassKind::Draft => (0, self.sampler.guess(picked, logits)),
+            PassKind::Prefill | PassKind::Decode | PassKind::Correct => (0, self.sampler.sample(picked)),
         };
         if let Some(guard) = &mut self.guard {
-            guard.logits(logits);
+            guard.finite(finite);
             guard.round(if verify { guesses as u32 } else { 0 }, held);
         }
         self.end_pass();

@@ -44,6 +44,13 @@ pub enum End {
     Length,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        let (trace, sampling) = (Detail::default(), Sampling::default());
+        Options { max_tokens: 0, trace, sampling, logits: true, eos: Vec::new(), shadow: 0, guard: None }
+    }
+}
+
 impl Options {
     /// Tokens from one shadow evaluation to the next; 0: none.
     #[must_use]
@@ -54,7 +61,7 @@ impl Options {
 }
 
 /// How a run is done.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Tokens to generate, at least 1.
     pub max_tokens: u32,
@@ -62,6 +69,8 @@ pub struct Options {
     pub trace: Detail,
     /// How tokens are chosen.
     pub sampling: Sampling,
+    /// Whether [`Engine::logits`] is asked after steps. If not, a device sends the chosen token alone.
+    pub logits: bool,
     /// Tokens that end the text; empty: none does.
     pub eos: Vec<u32>,
     /// Every so many tokens a decoding step also attends densely where it read sparsely, and records what was missed;

@@ -5,7 +5,6 @@
 @group(0) @binding(1) var<storage, read_write> memory: array<u32>;
 
 const FIXED: u32 = 0x80000000u; // of Table.count: the rest is the number of columns
-const INFINITY: u32 = 0x7f800000u; // bits
 
 // f32 scores, [groups, columns].
 struct Table {
@@ -54,17 +53,6 @@ fn score(table: Table, group: u32, column: u32) -> f32 {
 
 fn put_score(table: Table, group: u32, column: u32, value: f32) {
     memory[table.at + group * table.stride + column] = bitcast<u32>(value);
-}
-
-// An integer that orders as the floats do, both zeros alike and what is no number below all (kernels/select.rs).
-fn rank_of(bits: u32) -> u32 {
-    if (bits & 0x7fffffffu) > INFINITY {
-        return 0u;
-    }
-    if (bits & 0x7fffffffu) == 0u {
-        return FIXED;
-    }
-    return select(bits | FIXED, ~bits, (bits & FIXED) != 0u);
 }
 
 // Whether a list, whose count is at word `at`, has a number.

@@ -1,7 +1,11 @@
 //! What the model and the engine ask of a back end.
 
 use super::{Fold, Kv, Mass, Ops, PlaneGroups, Read, Scores, Set, Tag};
-use crate::{Result, trace::Tracer};
+use crate::{
+    Result,
+    kernels::{Pick, Picked},
+    trace::Tracer,
+};
 use std::ops::Range;
 
 /// What a sparse read missed of the live slots; what was dropped before is not there to compare with. Means over query
@@ -91,16 +95,21 @@ pub trait Dense: Ops {
     fn gate_up(&mut self, norm: Weight, gate: Weight, up: Weight, rows: Range<u32>) -> Result<()>;
     /// residual += hidden times a matrix.
     fn add_down(&mut self, w: Weight, rows: Range<u32>) -> Result<()>;
-    /// Asks for norm(residual) of some rows of the pass times the output matrix, the pass's last work.
-    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<()>;
+    /// Asks for norm(residual) of some rows of the pass times the output matrix; `back` if they are to be an
+    /// [`answer`](Dense::answer).
+    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>, back: bool) -> Result<()>;
+    /// Asks for a token after each row of these logits, the pass's last work.
+    fn pick(&mut self, how: Pick) -> Result<()>;
     /// Ends a pass: sends off what was recorded of it.
     fn submit(&mut self) -> Result<()>;
     /// Whether all is done and known here that the pass made: only then is its trace complete, and do
-    /// [`answer`](Dense::answer), [`missed`](Dense::missed), [`kept`](Dense::kept) and [`live`](Dense::live) tell of
+    /// [`answer`](Dense::answer), [`picked`](Dense::picked), [`missed`](Dense::missed), [`kept`](Dense::kept) and [`live`](Dense::live) tell of
     /// it. Ask again until it is; natively the first call waits.
     fn arrived(&mut self) -> Result<bool>;
-    /// The newest [`logits`](Dense::logits), `[rows, vocabulary]`.
+    /// The newest [`logits`](Dense::logits), `[rows, vocabulary]`; nothing if they were not to come back.
     fn answer(&self) -> &[f32];
+    /// What was [picked](Dense::pick) of the newest logits, by row; nothing if it was not asked.
+    fn picked(&self) -> &[Picked];
     /// What each [`shadow`](Dense::shadow) of the pass found, as the mean over the query heads.
     fn missed(&self) -> &[Missed];
 

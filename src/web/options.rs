@@ -137,7 +137,7 @@ impl SessionOptions {
     pub fn engine(&self, loaded: &Loaded) -> JsResult<engine::Options> {
         let eos = if self.ignore_eos.unwrap_or(false) { Vec::new() } else { loaded.tokenizer.eos().to_vec() };
         let (sampling, shadow, guard) = (self.sampling()?, self.shadow.unwrap_or(0), self.guard());
-        Ok(engine::Options { sampling, eos, shadow, guard, ..engine::Options::default() })
+        Ok(engine::Options { sampling, logits: false, eos, shadow, guard, ..engine::Options::default() })
     }
 
     /// The method, fitted to memory when that is given.

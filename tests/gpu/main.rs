@@ -17,6 +17,7 @@ mod engine;
 mod made;
 mod matmul;
 mod paired;
+mod pick;
 mod planes;
 mod prefill;
 mod scores;

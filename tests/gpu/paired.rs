@@ -12,6 +12,7 @@ use attnscope::{
     method::Positions,
     methods::{REGISTRY, Spec, Value},
     ops::{Dense, Kv, Ops, Pins},
+    sampler::Sampling,
     trace::Detail,
 };
 
@@ -64,7 +65,8 @@ fn every_method_in_lock_step() {
             let prompt = tiny::prompt(rng.usize(1..200));
             let spec = Spec::method(row.name, &budgets);
             let (mut engine, agreed) = loaded.compose_paired(&on, &spec, None).unwrap();
-            let options = Options { max_tokens: 6, trace: Detail::Sets, ..Options::default() };
+            let sampling = Sampling { temperature: seed as f32, top_k: 50, top_p: 0.95, seed };
+            let options = Options { max_tokens: 6, trace: Detail::Sets, sampling, ..Options::default() };
             engine.start(&prompt, options).unwrap();
             loop {
                 match engine.next_step() {
@@ -76,7 +78,7 @@ fn every_method_in_lock_step() {
             seen.extend(agreed.operations().into_iter().map(|(op, ..)| op));
         }
     }
-    for op in ["embed", "project", "attend", "add_output", "gate_up", "add_down", "logits", "pass"] {
+    for op in ["embed", "project", "attend", "add_output", "gate_up", "add_down", "logits", "pick", "pass"] {
         assert!(seen.contains(op), "{op} was not compared: {seen:?}");
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     backend::account::ReadCount,
     cache::Head,
-    kernels::swiglu,
+    kernels::{Pick, Picked, swiglu},
     ops::{Dense, Fold, Kept, Kv, Mass, Missed, Partial, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
     trace::Tracer,
 };
@@ -113,9 +113,19 @@ impl Dense for Cpu {
         self.add_times(w, &rows)
     }
 
-    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<()> {
+    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>, _back: bool) -> Result<()> {
         self.load_normed(norm, &rows)?;
+        self.picked.clear();
+        self.answered = rows.len();
         self.times(head, 0)
+    }
+
+    fn pick(&mut self, how: Pick) -> Result<()> {
+        let (logits, candidates) = (&self.chunk[0], &mut self.candidates);
+        let rows = logits.chunks_exact((logits.len() / self.answered.max(1)).max(1));
+        self.picked.clear();
+        self.picked.extend(rows.map(|row| candidates.pick(row, &how)));
+        Ok(())
     }
 
     fn submit(&mut self) -> Result<()> {
@@ -128,6 +138,10 @@ impl Dense for Cpu {
 
     fn answer(&self) -> &[f32] {
         &self.chunk[0]
+    }
+
+    fn picked(&self) -> &[Picked] {
+        &self.picked
     }
 
     fn missed(&self) -> &[Missed] {

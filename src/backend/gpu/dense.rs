@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    Buffer, Gpu, Sent, at_least,
-    kernels::{Ending, Keep, Norm, Product},
+    Buffer, Gpu, Logits, Sent, at_least,
+    kernels::{Ending, Keep, Norm, Product, record_pick},
     memory::ListsAt,
     mirror::Call,
     planes::PlaneStore,
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Error, Result,
     backend::account::ReadCount,
+    kernels::{Pick, Picked},
     ops::{Dense, Fold, Kept, Kv, Mass, Missed, Partial, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
     trace::Tracer,
 };
@@ -133,20 +134,31 @@ impl Dense for Gpu {
         self.product(w, None, (&x, 0), rows.end - rows.start, Ending::Add, (&out, rows.start * width, width))
     }
 
-    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<()> {
+    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>, back: bool) -> Result<()> {
         let (n, width) = (rows.end - rows.start, self.width());
         let vocabulary = self.weights()?.product(head, false)?.iter().map(|part| part.stack.rows()).sum::<u32>();
-        self.pass.answer = u64::from(n) * u64::from(vocabulary);
-        at_least(&self.device, &mut self.room.logits, self.pass.answer)?;
+        self.pass.logits = Logits { rows: n, columns: vocabulary, back };
+        at_least(&self.device, &mut self.room.logits, self.pass.logits.words())?;
         let (x, out) = (self.room.x.clone(), self.room.logits.clone());
         self.product(head, Some(norm), (&x, rows.start * width), n, Ending::Store, (&out, 0, vocabulary))
+    }
+
+    fn pick(&mut self, how: Pick) -> Result<()> {
+        let Logits { rows, columns, .. } = self.pass.logits;
+        at_least(&self.device, &mut self.room.picked, 2 * u64::from(rows))?;
+        self.pass.picks = true;
+        self.record(|on, burst| record_pick(burst, how, [rows, columns], &on.room.logits, &on.room.picked))
     }
 
     fn submit(&mut self) -> Result<()> {
         let mut burst = self.burst.take().unwrap_or_else(|| self.device.burst());
         let strides = self.ask_lists(&mut burst)?;
-        if self.pass.answer > 0 {
-            burst.read(&self.room.logits, 0..self.pass.answer)?;
+        let Logits { rows, back, .. } = self.pass.logits;
+        if back {
+            burst.read(&self.room.logits, 0..self.pass.logits.words())?;
+        }
+        if self.pass.picks {
+            burst.read(&self.room.picked, 0..2 * u64::from(rows))?;
         }
         self.sent = Some(Sent { pending: burst.submit()?, strides });
         Ok(())
@@ -162,6 +174,10 @@ impl Dense for Gpu {
 
     fn answer(&self) -> &[f32] {
         &self.answer
+    }
+
+    fn picked(&self) -> &[Picked] {
+        &self.picked
     }
 
     fn missed(&self) -> &[Missed] {
@@ -279,11 +295,12 @@ impl Gpu {
 
     /// Takes in what came back: the logits, and the lists that the cache is brought up to date with.
     fn take_in(&mut self, mut words: Vec<Vec<u32>>, strides: &[u32]) -> Result<()> {
-        if self.pass.answer > 0
-            && let Some(logits) = words.pop()
-        {
-            self.answer = bytemuck::cast_vec(logits);
-        }
+        let picked = if self.pass.picks { words.pop() } else { None };
+        self.picked.clear();
+        let picked = picked.as_deref().unwrap_or_default().chunks_exact(2);
+        self.picked.extend(picked.map(|words| Picked { id: words[0], finite: words[1] == 1 }));
+        let logits = if self.pass.logits.back { words.pop() } else { None };
+        self.answer = logits.map_or_else(Vec::new, bytemuck::cast_vec);
         self.mirror.replay(words, strides)?;
         for (layer, (live, alike)) in self.live.iter_mut().zip(&mut self.alike).enumerate() {
             let heads = self.mirror.cache.layer(Kv(layer as u32));

@@ -82,9 +82,14 @@ impl Gpu {
         Gpu::place(&self.room.hidden, 0, self.pass.hidden)
     }
 
-    /// The logits, `rows` rows.
-    pub(in crate::backend) fn logits_place(&self, rows: u32) -> Place {
-        Gpu::place(&self.room.logits, 0, (self.pass.answer / u64::from(rows.max(1))) as u32)
+    /// The logits.
+    pub(in crate::backend) fn logits_place(&self) -> Place {
+        Gpu::place(&self.room.logits, 0, self.pass.logits.columns)
+    }
+
+    /// Of each row of them the token that was picked, and 1 if all are finite.
+    pub(in crate::backend) fn picked_place(&self) -> Place {
+        Gpu::place(&self.room.picked, 0, 2)
     }
 
     /// Keys and values of a KV head from slot `slot` on.

@@ -63,7 +63,7 @@ fn pass(model: &Model, ids: &[u32], on: &mut dyn Dense) -> Result<()> {
     model.project(0, rows.clone(), true, on)?;
     on.attend(kv, Read::All, rows.clone(), &[None; 2])?;
     model.absorb(0, rows.clone(), on)?;
-    model.logits(rows.end - 1..rows.end, on)?;
+    model.logits(rows.end - 1..rows.end, true, on)?;
     on.submit()
 }
 

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Result,
+    kernels::{Pick, Picked},
     ops::{Dense, Fold, Kept, Kv, Mass, Missed, Partial, PlaneGroups, Read, Scores, Set, Tag, Weight},
     trace::Tracer,
 };
@@ -124,11 +125,17 @@ impl Dense for Paired {
         self.check_residual(&rows, PRODUCT)
     }
 
-    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>) -> Result<()> {
-        self.call("logits", None, |on, _| on.logits(norm, head, rows.clone()))?;
-        let (want, place) = (self.cpu.answer(), self.gpu.logits_place(rows.len() as u32));
+    fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>, back: bool) -> Result<()> {
+        self.call("logits", None, |on, _| on.logits(norm, head, rows.clone(), back))?;
+        let (want, place) = (self.cpu.answer(), self.gpu.logits_place());
         let part = Part::rows(["row of logits", "id"], place, want, want.len() / rows.len().max(1), PRODUCT);
         self.check_parts(vec![part])
+    }
+
+    fn pick(&mut self, how: Pick) -> Result<()> {
+        self.call("pick", None, |on, _| on.pick(how))?;
+        let want = self.cpu.picked().iter().map(|picked| vec![picked.id, picked.finite.into()]).collect();
+        self.check_parts(vec![Part::words(["row of logits", "token"], self.gpu.picked_place(), want)])
     }
 
     fn submit(&mut self) -> Result<()> {
@@ -141,6 +148,10 @@ impl Dense for Paired {
 
     fn answer(&self) -> &[f32] {
         self.cpu.answer()
+    }
+
+    fn picked(&self) -> &[Picked] {
+        self.cpu.picked()
     }
 
     fn missed(&self) -> &[Missed] {

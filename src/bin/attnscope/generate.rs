@@ -21,7 +21,7 @@ use std::{
 
 const EXAMPLES: &str = "Examples:
   attnscope generate --model smollm2.gguf --prompt 'The sea is' --method h2o --param heavy=64 --param recent=64
-  attnscope generate --model smollm2.gguf --chat 'Why is the sky blue?' --temperature 0.7 --seed 1
+  attnscope generate --model smollm2.gguf --chat 'Why is the sky blue?' --temperature 0.7 --top-p 0.9 --seed 1
   attnscope generate --model smollm2.gguf --prompt-file story.txt --method tidal_decode --max-tokens 8 --json
   attnscope generate --model smollm2.gguf --prompt-file story.txt --retain snap_kv --select quest --param select.budget=64
   attnscope generate --model smollm2.gguf --prompt-file story.txt --prefill flex_prefill --schedule quant_spec
@@ -41,6 +41,12 @@ pub struct Args {
     /// 0: always the most probable token
     #[arg(long, default_value_t = 0.0)]
     temperature: f32,
+    /// With a temperature above 0, only so many best tokens are candidates; 0: all
+    #[arg(long, default_value_t = 0)]
+    top_k: u32,
+    /// With a temperature above 0, only the fewest best tokens that reach this share of the probability; 1: all
+    #[arg(long, default_value_t = 1.0)]
+    top_p: f32,
     /// Seed for a temperature above 0
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -108,12 +114,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let prompt = args.prompt.ids(&loaded)?;
     let (mut engine, agreed) = args.model.engine(&loaded)?;
     let eos = if args.ignore_eos { Vec::new() } else { loaded.tokenizer.eos().to_vec() };
-    let sampling = Sampling { temperature: args.temperature, seed: args.seed, ..Sampling::default() };
+    let sampling = Sampling { temperature: args.temperature, top_k: args.top_k, top_p: args.top_p, seed: args.seed };
     engine.start(
         &prompt,
         Options {
             max_tokens: args.max_tokens,
             sampling,
+            logits: false,
             eos,
             shadow: args.shadow,
             guard: args.guard,

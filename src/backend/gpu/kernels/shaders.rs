@@ -131,12 +131,22 @@ pub(crate) const MATMUL: Shader = Shader {
     outputs: 1,
     samples: &[&[1, 0, 0], &[4, 1, 1], &[8, 2, 2], &[1, 3, 2], &[8, 3, 1], &[1, 2, 0]],
 };
+/// Tokens of logits: the best, or drawn.
+pub(crate) const PICK: Shader = Shader {
+    name: "pick",
+    parts: &[file!("rank"), file!("sums"), file!("pick")],
+    constants: &["OP"],
+    memory: false,
+    inputs: 1,
+    outputs: 1,
+    samples: &[&[0], &[1]],
+};
 /// A kernel over the shared memory.
 macro_rules! over_memory {
     ($name:literal, [$($part:literal),*], $inputs:literal, $outputs:literal, $constants:expr, $samples:expr) => {
         Shader {
             name: $name,
-            parts: &[file!("memory"), $(file!($part)),*],
+            parts: &[file!("rank"), file!("memory"), $(file!($part)),*],
             constants: $constants,
             memory: true,
             inputs: $inputs,
@@ -244,6 +254,7 @@ pub const SHADERS: &[&Shader] = &[
     &ATTEND,
     &ATTEND_BLOCKS,
     &MATMUL,
+    &PICK,
     &ROPE,
     &TURN,
     &ROUNDED,

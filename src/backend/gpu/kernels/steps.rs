@@ -56,7 +56,7 @@ impl Hash for Step {
 }
 
 /// What every step may use.
-const SHARED: [&str; 4] = [file!("memory"), file!("ordered"), file!("numbers"), file!("precise")];
+const SHARED: [&str; 5] = [file!("rank"), file!("memory"), file!("ordered"), file!("numbers"), file!("precise")];
 /// Bytes of a step's parameters in a slot of 256; behind them its groups in a cell.
 pub(crate) const PARAMS: usize = 240;
 
