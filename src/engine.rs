@@ -248,10 +248,10 @@ impl Engine {
         self.stopwatch.spent()
     }
 
-    /// Prompt and generated ids so far.
+    /// Prompt and generated ids so far, without guesses that were not checked yet.
     #[must_use]
     pub fn ids(&self) -> &[u32] {
-        &self.text.ids
+        &self.text.ids[..self.text.accepted as usize]
     }
 
     /// What the cache holds and what the newest pass read.

@@ -13,7 +13,7 @@ use crate::{
     Error, Result,
     gguf::{Header, Metadata},
     kernels::RopeStyle,
-    ops::{Dense, Kv, ROW, Weight},
+    ops::{AHEAD, Dense, Kv, Weight},
 };
 use std::ops::Range;
 
@@ -218,12 +218,12 @@ pub struct Model {
 }
 
 impl Model {
-    /// Begins a pass: x = embed(ids), 0 for [`ROW`].
+    /// Begins a pass: x = embed(ids), 0 for [`ROW`](crate::ops::ROW); ids from [`AHEAD`] on are of tokens that only the device knows.
     ///
     /// # Errors
     /// [`Error::TokenId`] for an id outside the vocabulary.
     pub fn embed(&self, ids: &[u32], first: u32, on: &mut dyn Dense) -> Result<()> {
-        if let Some(&got) = ids.iter().find(|&&id| id >= self.config.vocabulary && id != ROW) {
+        if let Some(&got) = ids.iter().find(|&&id| id >= self.config.vocabulary && id < AHEAD) {
             return Err(Error::TokenId { got, vocabulary: self.config.vocabulary });
         }
         on.embed(self.embedding, ids, first)

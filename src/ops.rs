@@ -10,8 +10,8 @@ mod terms;
 pub use dense::{Dense, Kept, Missed, Partial, Weight};
 pub use tags::Tags;
 pub use terms::{
-    Expand, Fold, Fresh, Group, Kv, Mass, Pins, PlaneGroups, Pooled, Pooling, ROW, Read, Reduce, Scores, Set, Spread,
-    Tag, Take,
+    AHEAD, Expand, Fold, Fresh, Group, Kv, Mass, Pins, PlaneGroups, Pooled, Pooling, ROW, Read, Reduce, Scores, Set,
+    Spread, Tag, Take,
 };
 
 use crate::Result;

@@ -39,11 +39,11 @@ use crate::{
     cache::{Cache, Store},
     kernels::{Picked, Rope},
     method::Positions,
-    ops::{Kv, Tags},
+    ops::{AHEAD, Kv, ROW, Tags},
 };
 use kernels::row_words;
 use memory::Memory;
-use mirror::Mirror;
+use mirror::{Log, Mirror};
 use planes::PlaneStore;
 use tables::Handles;
 
@@ -84,7 +84,10 @@ pub struct Gpu {
     pass: PassRows,
     room: Room,
     burst: Option<Burst>,
-    sent: Option<Sent>,
+    /// Passes that have not arrived: one, and those that ran ahead of it.
+    sent: Vec<Sent>,
+    /// Tokens they picked.
+    picks: u32,
     answer: Vec<f32>,
     picked: Vec<Picked>,
 }
@@ -103,8 +106,6 @@ struct PassRows {
     /// Rows of the newest attention.
     newest: u32,
     logits: Logits,
-    /// Whether tokens are picked of them.
-    picks: bool,
     /// Widths of the residual stream and of the MLP's hidden rows.
     width: u32,
     hidden: u32,
@@ -128,6 +129,11 @@ impl Logits {
 /// A submitted pass.
 struct Sent {
     pending: Pending,
+    /// What has come back of it.
+    words: Option<Vec<Vec<u32>>>,
+    log: Log,
+    /// Its first position.
+    first: u32,
     /// Words from one list to the next of each set that comes back.
     strides: Vec<u32>,
 }
@@ -176,7 +182,7 @@ impl Room {
             lse: none()?,
             hidden: none()?,
             logits: none()?,
-            picked: none()?,
+            picked: device.buffer("picked", 2 * u64::from(ROW - AHEAD))?,
             partials: none()?,
             scores: none()?,
             full: [none()?, none()?],
@@ -247,7 +253,8 @@ impl Gpu {
             pass: PassRows::default(),
             room: Room::new(&device)?,
             burst: None,
-            sent: None,
+            sent: Vec::new(),
+            picks: 0,
             answer: Vec::new(),
             picked: Vec::new(),
             device,

@@ -180,7 +180,7 @@ impl Paired {
         self.fine()?;
         while let Some(mut check) = self.checks.pop_front() {
             let words = match check.pending.take() {
-                Some(pending) => pending.wait().await,
+                Some(mut pending) => pending.wait().await,
                 None => Ok(Vec::new()),
             };
             let judged = words.and_then(|words| self.judge(check, &words));

@@ -1,14 +1,19 @@
 //! The end of a pass: what it made.
 
 use super::{End, Engine, Progress, Stage, Step};
-use crate::{Error, Result, method::PassKind, trace::Kind};
+use crate::{Error, Result, method::PassKind, ops::AHEAD, trace::Kind};
 
 impl Engine {
+    /// What the guard hears of passes that have arrived.
     fn end_pass(&mut self) {
         if let Some(guard) = &mut self.guard {
             guard.quantised(self.backend.kept().noise);
             self.backend.missed().iter().for_each(|missed| guard.missed(*missed));
         }
+        self.leave_pass();
+    }
+
+    fn leave_pass(&mut self) {
         (self.text.fed, self.stored) = (self.pass.rows.end, self.pass.rows.end);
         self.passes += 1;
         self.stage = Stage::Between;
@@ -19,15 +24,29 @@ impl Engine {
         self.pass.rows.end >= self.text.accepted
     }
 
+    /// Guesses that only the device knows.
+    fn ahead(&self) -> usize {
+        self.text.ids[self.text.accepted as usize..].iter().filter(|id| **id >= AHEAD).count()
+    }
+
     /// Asks for the tokens or the logits that are wanted and sends the pass off.
     pub(super) fn finish(&mut self) -> Result<Progress> {
         if self.makes_token() {
             let rows = self.rows();
             let first = if self.pass.kind == PassKind::Verify { 0 } else { rows - 1 };
-            let speculative = matches!(self.pass.kind, PassKind::Draft | PassKind::Verify);
-            let pick = self.sampler.ask(speculative);
-            self.model.logits(first..rows, self.options.logits || pick.is_none(), &mut *self.backend)?;
-            pick.map_or(Ok(()), |pick| self.backend.pick(pick))?;
+            let is_guess = self.pass.kind == PassKind::Draft;
+            let pick = self.sampler.ask(is_guess || self.pass.kind == PassKind::Verify);
+            let back = pick.is_none() || (self.options.logits && !is_guess);
+            self.model.logits(first..rows, back, &mut *self.backend)?;
+            if let Some(pick) = pick {
+                self.backend.pick(pick, is_guess.then_some(self.pass.rows.end))?;
+                if is_guess && self.backend.submit_ahead()? {
+                    let id = AHEAD + self.ahead() as u32;
+                    self.text.ids.push(id);
+                    self.leave_pass();
+                    return Ok(Progress::Working);
+                }
+            }
         }
         self.backend.submit()?;
         self.receive()
@@ -45,13 +64,16 @@ impl Engine {
         }
         let guesses = self.guesses() as usize;
         let verify = self.pass.kind == PassKind::Verify;
+        let (ahead, accepted) = (self.ahead(), self.text.accepted as usize);
         let (picked, logits) = (self.backend.picked(), self.backend.answer());
         let finite = picked.iter().all(|picked| picked.finite)
             && (!picked.is_empty() || logits.iter().all(|logit| logit.is_finite()));
+        let (known, picked) = picked.split_at(ahead.min(picked.len()));
+        let unknown = self.text.ids[accepted..].iter_mut().filter(|id| **id >= AHEAD);
+        unknown.zip(known).for_each(|(id, known)| *id = known.id);
+        let is_drawn_here = picked.is_empty();
         let (held, id) = match self.pass.kind {
-            PassKind::Verify => {
-                self.sampler.verify(&self.text.ids[self.text.accepted as usize..][..guesses], picked, logits)
-            }
+            PassKind::Verify => self.sampler.verify(&self.text.ids[accepted..][..guesses], picked, logits),
             PassKind::Draft => (0, self.sampler.guess(picked, logits)),
             PassKind::Prefill | PassKind::Decode | PassKind::Correct => (0, self.sampler.sample(picked)),
         };
@@ -64,7 +86,9 @@ impl Engine {
             return Ok(Progress::Working);
         }
         if self.pass.kind == PassKind::Draft {
-            self.backend.tracer().record(Kind::Token, 0, 0, 2, id, self.text.ids.len() as u32);
+            if is_drawn_here {
+                self.backend.record(Kind::Token, 2, id, self.text.ids.len() as u32);
+            }
             self.text.ids.push(id);
             return Ok(Progress::Working);
         }

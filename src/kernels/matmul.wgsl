@@ -1,19 +1,13 @@
-// Products of activations with a weight matrix as the CPU lays it out (kernels/matrix.rs), which is eight rows
-// interleaved: out = x * transpose(w), optionally of normalised rows of x, added to what is there, or gated (SwiGLU).
+// Products of activations with a weight matrix: out = x * transpose(w), optionally of normalised rows of x, added to what is
+// there, or gated (SwiGLU).
 //
 // Workgroup (group of eight weight rows, tile of ROWS activation rows). An invocation has one of the eight weight rows
 // and of every CHUNK columns one block of 32; it unpacks each weight once for ROWS products.
 
-const LANES: u32 = 8u; // weight rows of a group
 const PARTS: u32 = 8u; // blocks of a chunk
 const CHUNK: u32 = PARTS * 32u;
 const SUMS: u32 = select(1u, 2u, ENDING == GATE); // matrices at once
 
-// LAYOUT
-const HALF: u32 = 0u;
-const SINGLE: u32 = 1u;
-const Q8: u32 = 2u;
-const Q4: u32 = 3u;
 // ENDING
 const STORE: u32 = 0u;
 const ADD: u32 = 1u;
@@ -37,8 +31,8 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>; // [rows, cols]
 @group(0) @binding(2) var<storage, read> norms: array<f32>;
-@group(0) @binding(3) var<storage, read> weights: array<u32>; // [groups, blocks] of words
-@group(0) @binding(4) var<storage, read> scales: array<u32>; // [groups, blocks] of 8 f16, or of 8 scales and 8 minima
+@group(0) @binding(3) var<storage, read> weights: array<u32>;
+@group(0) @binding(4) var<storage, read> scales: array<u32>;
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;
 
 var<workgroup> chunk: array<vec4<f32>, ROWS * CHUNK / 4u>; // [ROWS, CHUNK]
@@ -47,46 +41,11 @@ var<workgroup> inverses: array<f32, ROWS>;
 
 var<private> sums: array<f32, SUMS * ROWS>;
 
-fn eighth(at: u32, lane: u32) -> f32 {
-    return unpack2x16float(scales[at + lane / 2u])[lane & 1u];
-}
-
-// Columns 4 * quad.. of a lane's row of block `block`.
-fn quad_of(first: u32, block: u32, quad: u32, lane: u32, scale: f32, least: f32) -> vec4<f32> {
-    if LAYOUT == HALF {
-        let at = first + (block * 32u + 4u * quad) * 4u + lane / 2u;
-        let pick = lane & 1u;
-        return vec4<f32>(
-            unpack2x16float(weights[at])[pick],
-            unpack2x16float(weights[at + 4u])[pick],
-            unpack2x16float(weights[at + 8u])[pick],
-            unpack2x16float(weights[at + 12u])[pick],
-        );
-    } else if LAYOUT == SINGLE {
-        let at = first + (block * 32u + 4u * quad) * 8u + lane;
-        return bitcast<vec4<f32>>(vec4<u32>(weights[at], weights[at + 8u], weights[at + 16u], weights[at + 24u]));
-    } else if LAYOUT == Q8 {
-        // A word has columns 0, 2, 1, 3.
-        let word = bitcast<i32>(weights[first + (block * 8u + quad) * LANES + lane]);
-        return scale * vec4<f32>((vec4<i32>(word) << vec4<u32>(24u, 8u, 16u, 0u)) >> vec4<u32>(24u));
-    }
-    // A word has columns 0, 2, 4, 6, 1, 3, 5, 7.
-    let word = weights[first + (block * 4u + quad / 2u) * LANES + lane] >> (8u * (quad & 1u));
-    return scale * vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u)) + least;
-}
-
 // Adds one block's products to the sums of the `which`-th matrix.
 fn add_block(which: u32, first: u32, scales_at: u32, block: u32, part: u32, lane: u32) {
-    var scale = 1.0;
-    var least = 0.0;
-    if LAYOUT == Q8 {
-        scale = eighth(scales_at + block * 4u, lane);
-    } else if LAYOUT == Q4 {
-        scale = eighth(scales_at + block * 8u, lane);
-        least = eighth(scales_at + block * 8u + 4u, lane);
-    }
+    let grid = grid_of(scales_at, block, lane);
     for (var quad = 0u; quad < 8u; quad++) {
-        let weight = quad_of(first, block, quad, lane, scale, least);
+        let weight = quad_of(first, block, quad, lane, grid);
         for (var r = 0u; r < ROWS; r++) {
             sums[which * ROWS + r] += dot(weight, chunk[(r * CHUNK + part * 32u) / 4u + quad]);
         }

@@ -12,11 +12,12 @@ struct Params {
     temperature: f32,
     top_p: f32,
     draw: f32,
+    first_picked: u32, // number of row 0's token among those that were picked
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> logits: array<u32>;
-@group(0) @binding(2) var<storage, read_write> picked: array<u32>; // [rows, 2]: the id, and 1 if all logits are finite
+@group(0) @binding(2) var<storage, read_write> picked: array<u32>; // [tokens, 2]: the id, and 1 if all logits are finite
 
 // The best of each invocation: its rank, and the lowest column that has it.
 var<workgroup> best: array<vec2<u32>, LANES>;
@@ -129,7 +130,7 @@ fn drawn(own: u32, first: u32, end: End, top: f32) {
             }
             equal += u32(rank == end.rank);
         }
-        picked[2u * (first / params.columns)] = id;
+        picked[2u * (params.first_picked + first / params.columns)] = id;
     }
 }
 
@@ -161,8 +162,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let top = workgroupUniformLoad(&best[0]);
     let is_finite = sum_of(own, infinite) == 0.0;
     if own == 0u {
-        picked[2u * row] = top.y;
-        picked[2u * row + 1u] = u32(is_finite);
+        let at = 2u * (params.first_picked + row);
+        picked[at] = top.y;
+        picked[at + 1u] = u32(is_finite);
     }
     if OP == GREEDY || !is_finite {
         return;

@@ -4,7 +4,7 @@ use super::{Fold, Kv, Mass, Ops, PlaneGroups, Read, Scores, Set, Tag};
 use crate::{
     Result,
     kernels::{Pick, Picked},
-    trace::Tracer,
+    trace::{Kind, Tracer},
 };
 use std::ops::Range;
 
@@ -66,7 +66,8 @@ pub struct Weight(pub u32);
 /// stream, queries (kept for the whole pass), attention output and the MLP's hidden rows. Calls work on a range of
 /// the pass's rows, so a long prompt is done in bounded pieces.
 pub trait Dense: Ops {
-    /// Begins a pass: residual = embeddings of `ids`, the first at position `first`; 0 where an id is [`ROW`].
+    /// Begins a pass: residual = embeddings of `ids`, the first at position `first`; 0 where an id is [`ROW`], and of
+    /// a token that only the device knows where it is from [`AHEAD`] on.
     fn embed(&mut self, table: Weight, ids: &[u32], first: u32) -> Result<()>;
     /// Whether products from now on may be with narrower copies of matrices, where the back end has any.
     fn narrow(&mut self, on: bool);
@@ -98,17 +99,25 @@ pub trait Dense: Ops {
     /// Asks for norm(residual) of some rows of the pass times the output matrix; `back` if they are to be an
     /// [`answer`](Dense::answer).
     fn logits(&mut self, norm: Weight, head: Weight, rows: Range<u32>, back: bool) -> Result<()>;
-    /// Asks for a token after each row of these logits, the pass's last work.
-    fn pick(&mut self, how: Pick) -> Result<()>;
+    /// Asks for a token after each row of these logits, the pass's last work. A guess, at this position, is recorded.
+    fn pick(&mut self, how: Pick, guess: Option<u32>) -> Result<()>;
     /// Ends a pass: sends off what was recorded of it.
     fn submit(&mut self) -> Result<()>;
+    /// The same, but the next pass begins before this one has arrived, and names what it picked by an id from [`AHEAD`] on;
+    /// then both arrive at once. False where that cannot be: then nothing was done.
+    ///
+    /// # Errors
+    /// As [`submit`](Dense::submit).
+    fn submit_ahead(&mut self) -> Result<bool> {
+        Ok(false)
+    }
     /// Whether all is done and known here that the pass made: only then is its trace complete, and do
     /// [`answer`](Dense::answer), [`picked`](Dense::picked), [`missed`](Dense::missed), [`kept`](Dense::kept) and [`live`](Dense::live) tell of
     /// it. Ask again until it is; natively the first call waits.
     fn arrived(&mut self) -> Result<bool>;
     /// The newest [`logits`](Dense::logits), `[rows, vocabulary]`; nothing if they were not to come back.
     fn answer(&self) -> &[f32];
-    /// What was [picked](Dense::pick) of the newest logits, by row; nothing if it was not asked.
+    /// What was [picked](Dense::pick) by the passes that arrived last, by row; nothing if it was not asked.
     fn picked(&self) -> &[Picked];
     /// What each [`shadow`](Dense::shadow) of the pass found, as the mean over the query heads.
     fn missed(&self) -> &[Missed];
@@ -133,6 +142,10 @@ pub trait Dense: Ops {
     fn kept(&self) -> Kept;
     /// The trace.
     fn tracer(&mut self) -> &mut Tracer;
+    /// Adds a record of no layer to the trace, behind those of the passes before.
+    fn record(&mut self, kind: Kind, aux: u8, a: u32, b: u32) {
+        self.tracer().record(kind, 0, 0, aux, a, b);
+    }
     /// Tags the tokens at original positions from `first` on; a token that was never tagged is text of the
     /// same round as the one before. [`reset`](Dense::reset) forgets all tags.
     fn tag(&mut self, first: u32, tags: &[Tag]);

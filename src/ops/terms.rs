@@ -15,6 +15,10 @@ pub struct Set(pub u32);
 /// Stands for a token id where an embedding row takes its place.
 pub const ROW: u32 = u32::MAX;
 
+/// From here on, below [`ROW`], ids stand for tokens that are known to the device alone: the first, the second and so on
+/// that was picked since a pass arrived.
+pub const AHEAD: u32 = ROW - 64;
+
 /// Which rows of the cache the queries of one layer read. Every read is causal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use attnscope::{
-    backend::gpu::{Device, Ending, Norm, Product, Stack},
+    backend::gpu::{Device, Embed, Ending, Norm, Product, Stack},
     kernels::{Activations, GemmScratch, Layout, Matrix, Precision, add_assign, matmul, rms_norm, swiglu},
 };
 use half::f16;
@@ -152,4 +152,29 @@ fn matrices_that_do_not_stack_are_refused() {
     let other = matrix(&mut seed, Layout::Q4, 8, 32);
     assert!(Stack::upload(&gpu, &[&a, &b]).is_err() && Stack::upload(&gpu, &[&b, &other]).is_err());
     assert_eq!(Stack::upload(&gpu, &[&b, &a]).unwrap().rows(), 17);
+}
+
+#[test]
+fn embeddings_of_picked_tokens() {
+    let Some(gpu) = gpu("embeddings") else { return };
+    let mut seed = fastrand::Rng::with_seed(9);
+    for layout in LAYOUTS {
+        for (outputs, cols) in [(9, 32), (24, 576), (41, 96)] {
+            let w = matrix(&mut seed, layout, outputs, cols);
+            let table = Stack::upload(&gpu, &[&w]).unwrap();
+            let ids: Vec<u32> = (0..5).map(|_| seed.u32(..outputs as u32)).collect();
+            // Each with whether its logits were finite, which is none of this kernel's.
+            let picked = gpu.upload("picked", &ids.iter().flat_map(|&id| [id, 1]).collect::<Vec<u32>>()).unwrap();
+            let x = gpu.upload("x", &vec![7.0f32; 4 + 3 * cols]).unwrap();
+            let mut burst = gpu.burst();
+            Embed { first: 2, rows: 3, x_first: 4 }.record(&mut burst, &picked, &table, &x).unwrap();
+            burst.read(&x, 0..x.words()).unwrap();
+            let got = floats(&block_on(burst.finish()).unwrap()[0]);
+            let mut want = vec![0.0; 3 * cols];
+            want.chunks_exact_mut(cols).zip(&ids[2..]).for_each(|(row, id)| w.row(*id as usize, row));
+            assert_eq!(got[..4], [7.0; 4], "{layout:?}: what is before");
+            // A product and a sum, perhaps rounded once.
+            assert!(difference(&got[4..], &want) <= 2.0 * f32::EPSILON, "{layout:?} [{outputs}, {cols}]");
+        }
+    }
 }

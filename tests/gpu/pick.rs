@@ -21,7 +21,7 @@ fn run(gpu: &Rc<Device>, how: Pick, logits: &[f32], rows: usize) -> Vec<Picked> 
     let buffer = gpu.upload("logits", logits).unwrap();
     let picked = gpu.buffer("picked", 2 * rows as u64).unwrap();
     let mut burst = gpu.burst();
-    record_pick(&mut burst, how, [rows, logits.len() / rows].map(|n| n as u32), &buffer, &picked).unwrap();
+    record_pick(&mut burst, how, [rows, logits.len() / rows].map(|n| n as u32), &buffer, &picked, 0).unwrap();
     burst.read(&picked, 0..2 * rows as u64).unwrap();
     let words = &block_on(burst.finish()).unwrap()[0];
     words.chunks(2).map(|words| Picked { id: words[0], finite: words[1] == 1 }).collect()

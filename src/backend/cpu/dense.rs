@@ -7,7 +7,7 @@ use crate::{
     cache::Head,
     kernels::{Pick, Picked, swiglu},
     ops::{Dense, Fold, Kept, Kv, Mass, Missed, Partial, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
-    trace::Tracer,
+    trace::{Kind, Tracer},
 };
 use std::ops::Range;
 
@@ -120,11 +120,14 @@ impl Dense for Cpu {
         self.times(head, 0)
     }
 
-    fn pick(&mut self, how: Pick) -> Result<()> {
+    fn pick(&mut self, how: Pick, guess: Option<u32>) -> Result<()> {
         let (logits, candidates) = (&self.chunk[0], &mut self.candidates);
         let rows = logits.chunks_exact((logits.len() / self.answered.max(1)).max(1));
         self.picked.clear();
         self.picked.extend(rows.map(|row| candidates.pick(row, &how)));
+        if let (Some(position), Some(picked)) = (guess, self.picked.first()) {
+            self.tracer.record(Kind::Token, 0, 0, 2, picked.id, position);
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     Buffer, Gpu, Logits, Sent, at_least,
-    kernels::{Ending, Keep, Norm, Product, record_pick},
+    kernels::{Embed, Ending, Keep, Norm, Product, record_pick},
     memory::ListsAt,
     mirror::Call,
     planes::PlaneStore,
@@ -13,9 +13,10 @@ use super::{
 use crate::{
     Error, Result,
     backend::account::ReadCount,
+    cache::Head,
     kernels::{Pick, Picked},
-    ops::{Dense, Fold, Kept, Kv, Mass, Missed, Partial, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
-    trace::Tracer,
+    ops::{AHEAD, Dense, Fold, Kept, Kv, Mass, Missed, Partial, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
+    trace::{Kind, Tracer},
 };
 
 impl Gpu {
@@ -57,13 +58,19 @@ impl Dense for Gpu {
         let width = weights.width(table)?;
         let mut x = vec![0.0; ids.len() * width];
         for (&id, row) in ids.iter().zip(x.chunks_exact_mut(width)) {
-            if id != ROW {
+            if id < AHEAD {
                 weights.embedding(table, id, row)?;
             }
         }
         self.pass.width = width as u32;
         at_least(&self.device, &mut self.room.x, x.len() as u64)?;
-        self.device.write(&self.room.x, 0, &x)
+        self.device.write(&self.room.x, 0, &x)?;
+        // Guesses are the newest ids.
+        let is_ahead = |id: &u32| (AHEAD..ROW).contains(id);
+        let Some(row) = ids.iter().position(is_ahead) else { return Ok(()) };
+        let table = weights.table().ok_or(Error::State("the device has no embedding table"))?;
+        let embed = Embed { first: ids[row] - AHEAD, rows: (ids.len() - row) as u32, x_first: (row * width) as u32 };
+        self.record(|on, burst| embed.record(burst, &on.room.picked, table, &on.room.x))
     }
 
     fn narrow(&mut self, on: bool) {
@@ -143,33 +150,41 @@ impl Dense for Gpu {
         self.product(head, Some(norm), (&x, rows.start * width), n, Ending::Store, (&out, 0, vocabulary))
     }
 
-    fn pick(&mut self, how: Pick) -> Result<()> {
-        let Logits { rows, columns, .. } = self.pass.logits;
-        at_least(&self.device, &mut self.room.picked, 2 * u64::from(rows))?;
-        self.pass.picks = true;
-        self.record(|on, burst| record_pick(burst, how, [rows, columns], &on.room.logits, &on.room.picked))
+    fn pick(&mut self, how: Pick, guess: Option<u32>) -> Result<()> {
+        let (Logits { rows, columns, .. }, first) = (self.pass.logits, self.picks);
+        self.picks += rows;
+        if first == 0 {
+            at_least(&self.device, &mut self.room.picked, 2 * u64::from(rows))?;
+        }
+        if let Some(position) = guess {
+            self.mirror.note(Call::Guess { position });
+        }
+        self.record(|on, burst| record_pick(burst, how, [rows, columns], &on.room.logits, &on.room.picked, first))
     }
 
     fn submit(&mut self) -> Result<()> {
-        let mut burst = self.burst.take().unwrap_or_else(|| self.device.burst());
-        let strides = self.ask_lists(&mut burst)?;
-        let Logits { rows, back, .. } = self.pass.logits;
-        if back {
-            burst.read(&self.room.logits, 0..self.pass.logits.words())?;
+        self.send(true)
+    }
+
+    fn submit_ahead(&mut self) -> Result<bool> {
+        // With room for the pass that checks as many guesses.
+        let can = !self.pass.logits.back
+            && 2 * self.picks < ROW - AHEAD
+            && self.weights.as_ref().is_some_and(|weights| weights.table().is_some());
+        if can {
+            self.send(false)?;
         }
-        if self.pass.picks {
-            burst.read(&self.room.picked, 0..2 * u64::from(rows))?;
-        }
-        self.sent = Some(Sent { pending: burst.submit()?, strides });
-        Ok(())
+        Ok(can)
     }
 
     fn arrived(&mut self) -> Result<bool> {
-        let Some(sent) = &mut self.sent else { return Ok(true) };
-        let Some(words) = sent.pending.take()? else { return Ok(false) };
-        let strides = std::mem::take(&mut sent.strides);
-        self.sent = None;
-        self.take_in(words, &strides).map(|()| true)
+        for sent in self.sent.iter_mut().filter(|sent| sent.words.is_none()) {
+            sent.words = sent.pending.take()?;
+            if sent.words.is_none() {
+                return Ok(false);
+            }
+        }
+        self.take_in().map(|()| true)
     }
 
     fn answer(&self) -> &[f32] {
@@ -185,7 +200,9 @@ impl Dense for Gpu {
     }
 
     fn reset(&mut self, rows: u32) -> Result<()> {
-        (self.burst, self.sent) = (None, None);
+        self.burst = None;
+        self.sent.clear();
+        self.picks = 0;
         self.tags.clear();
         self.tags_sent = false;
         self.live.fill(0);
@@ -244,8 +261,15 @@ impl Dense for Gpu {
     }
 
     fn cut(&mut self, kv: Kv, first: u32) -> Result<()> {
-        self.mirror.cache.cut(kv, first, &mut self.mirror.tracer)?;
-        let counts: Vec<u32> = self.mirror.cache.layer(kv).iter().map(|head| head.len() as u32).collect();
+        if self.sent.is_empty() {
+            self.mirror.cache.cut(kv, first, &mut self.mirror.tracer)?;
+        } else if self.sent.iter().all(|sent| sent.first >= first && sent.log.only_adds()) {
+            self.mirror.note(Call::Cut { kv, first });
+        } else {
+            return Err(Error::State("what a pass left that has not arrived cannot be cut"));
+        }
+        let slots = |head: &Head| head.position.partition_point(|&position| position < first) as u32;
+        let counts: Vec<u32> = self.mirror.cache.layer(kv).iter().map(slots).collect();
         let live = counts.iter().max().copied().unwrap_or(0);
         self.live[kv.0 as usize] = live;
         self.alike[kv.0 as usize] = counts.iter().all(|count| *count == live);
@@ -271,6 +295,14 @@ impl Dense for Gpu {
         &mut self.mirror.tracer
     }
 
+    fn record(&mut self, kind: Kind, aux: u8, a: u32, b: u32) {
+        if self.sent.is_empty() {
+            self.mirror.tracer.record(kind, 0, 0, aux, a, b);
+        } else {
+            self.mirror.note(Call::Record { kind, aux, a, b });
+        }
+    }
+
     fn tag(&mut self, first: u32, tags: &[Tag]) {
         self.tags.put(first, tags);
         self.tags_sent = false;
@@ -283,25 +315,46 @@ impl Dense for Gpu {
 }
 
 impl Gpu {
-    /// Waits until the submitted pass [has arrived](Dense::arrived).
+    /// Waits until what was submitted [has arrived](Dense::arrived).
     ///
     /// # Errors
     /// [`Error::Gpu`] when the device is lost or refused something, [`Error::Memory`].
     pub async fn finish(&mut self) -> Result<()> {
-        let Some(sent) = self.sent.take() else { return Ok(()) };
-        let words = sent.pending.wait().await?;
-        self.take_in(words, &sent.strides)
+        for sent in self.sent.iter_mut().filter(|sent| sent.words.is_none()) {
+            sent.words = Some(sent.pending.wait().await?);
+        }
+        self.take_in()
     }
 
-    /// Takes in what came back: the logits, and the lists that the cache is brought up to date with.
-    fn take_in(&mut self, mut words: Vec<Vec<u32>>, strides: &[u32]) -> Result<()> {
-        let picked = if self.pass.picks { words.pop() } else { None };
+    /// Submits the pass; the tokens that were picked come back with the last of those that run ahead of each other.
+    fn send(&mut self, is_last: bool) -> Result<()> {
+        let mut burst = self.burst.take().unwrap_or_else(|| self.device.burst());
+        let strides = self.ask_lists(&mut burst)?;
+        if self.pass.logits.back {
+            burst.read(&self.room.logits, 0..self.pass.logits.words())?;
+        }
+        if is_last && self.picks > 0 {
+            burst.read(&self.room.picked, 0..2 * u64::from(self.picks))?;
+        }
+        let (pending, log) = (burst.submit()?, std::mem::take(&mut self.mirror.log));
+        self.sent.push(Sent { pending, words: None, log, first: self.pass.first, strides });
+        Ok(())
+    }
+
+    /// Takes in what came back: tokens, logits, and the lists that the cache is brought up to date with.
+    fn take_in(&mut self) -> Result<()> {
+        let Some(last) = self.sent.last_mut().and_then(|sent| sent.words.as_mut()) else { return Ok(()) };
+        let picked = if self.picks > 0 { last.pop() } else { None };
+        self.picks = 0;
         self.picked.clear();
         let picked = picked.as_deref().unwrap_or_default().chunks_exact(2);
         self.picked.extend(picked.map(|words| Picked { id: words[0], finite: words[1] == 1 }));
-        let logits = if self.pass.logits.back { words.pop() } else { None };
+        let logits = if self.pass.logits.back { last.pop() } else { None };
         self.answer = logits.map_or_else(Vec::new, bytemuck::cast_vec);
-        self.mirror.replay(words, strides)?;
+        self.mirror.guesses = self.picked.iter().map(|picked| picked.id).collect();
+        for Sent { words, log, strides, .. } in self.sent.drain(..) {
+            self.mirror.replay(log, words.unwrap_or_default(), &strides)?;
+        }
         for (layer, (live, alike)) in self.live.iter_mut().zip(&mut self.alike).enumerate() {
             let heads = self.mirror.cache.layer(Kv(layer as u32));
             *live = heads.iter().map(|head| head.len() as u32).max().unwrap_or(0);

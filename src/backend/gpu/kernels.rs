@@ -25,7 +25,7 @@ mod top_k;
 pub use attend::{Decode, DecodeRead, Heads, Lists, Merge, Partials};
 pub use attend_planes::{DecodePlanes, PlaneBuffers};
 pub use attend_rows::{Blocks, Counts, Prefill};
-pub use matmul::{Ending, Norm, Product, Stack};
+pub use matmul::{Embed, Ending, Norm, Product, Stack};
 pub use pick::record_pick;
 pub use rope::{Column, RopeTable};
 pub use shaders::{SHADERS, Shader};

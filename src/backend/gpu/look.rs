@@ -87,7 +87,7 @@ impl Gpu {
         Gpu::place(&self.room.logits, 0, self.pass.logits.columns)
     }
 
-    /// Of each row of them the token that was picked, and 1 if all are finite.
+    /// Of each row that was picked of since a pass arrived the token, and 1 if all logits are finite.
     pub(in crate::backend) fn picked_place(&self) -> Place {
         Gpu::place(&self.room.picked, 0, 2)
     }

@@ -16,6 +16,14 @@ use crate::{
 /// A call whose result is known when the pass has come back.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Call {
+    /// A pass begins.
+    Begin,
+    /// The engine recorded something while a pass was on its way.
+    Record { kind: Kind, aux: u8, a: u32, b: u32 },
+    /// A guess was picked, for this position.
+    Guess { position: u32 },
+    /// Slots from a position on were taken back.
+    Cut { kv: Kv, first: u32 },
     /// Rows of the pass were stored.
     Append { kv: Kv, first: u32, rows: u32 },
     /// The newest `rows` rows of the pass attended.
@@ -49,13 +57,37 @@ pub(super) struct Mirror {
     pub missed: Vec<Missed>,
     query_heads: usize,
     seen: Vec<bool>,
-    calls: Vec<Call>,
-    /// Sets of these calls, in the order in which they are read back.
+    /// The calls of the pass that is recorded.
+    pub log: Log,
+    /// What came back of the one that is told.
     sets: Vec<Set>,
     lists: Vec<Vec<Vec<u32>>>,
-    /// Tables of these calls, in the order in which they are noted; they are read back behind the sets.
-    tables: Vec<TableAt>,
     scores: VecDeque<Vec<u32>>,
+    /// Guesses that have come back and are not told yet.
+    pub guesses: VecDeque<u32>,
+}
+
+/// The calls of a pass, and what of the device's memory they need.
+#[derive(Default)]
+pub(super) struct Log {
+    calls: Vec<Call>,
+    /// Sets, in the order in which they are read back.
+    sets: Vec<Set>,
+    /// Tables, in the order in which they are noted; they are read back behind the sets.
+    tables: Vec<TableAt>,
+}
+
+impl Log {
+    /// Whether slots were only added and read.
+    pub fn only_adds(&self) -> bool {
+        let adds = |call: &Call| {
+            matches!(
+                call,
+                Call::Begin | Call::Record { .. } | Call::Guess { .. } | Call::Append { .. } | Call::Read { .. }
+            )
+        };
+        self.calls.iter().all(adds)
+    }
 }
 
 fn set_of(call: &Call) -> Option<Set> {
@@ -77,50 +109,47 @@ impl Mirror {
             missed: Vec::new(),
             query_heads,
             seen: Vec::new(),
-            calls: Vec::new(),
+            log: Log::default(),
             sets: Vec::new(),
             lists: Vec::new(),
-            tables: Vec::new(),
             scores: VecDeque::new(),
+            guesses: VecDeque::new(),
         }
     }
 
     /// Forgets the cache and what was not told to it.
     pub fn reset(&mut self) -> Result<()> {
-        self.calls.clear();
-        self.sets.clear();
-        self.tables.clear();
+        self.log = Log::default();
         self.cache.reset(0)
     }
 
     pub fn note(&mut self, call: Call) {
         if let Some(set) = set_of(&call)
-            && !self.sets.contains(&set)
+            && !self.log.sets.contains(&set)
         {
-            self.sets.push(set);
+            self.log.sets.push(set);
         }
         if let Call::Note { table, .. }
         | Call::Quantise { noise: Some(table), .. }
         | Call::Shadow { missed: table, .. } = call
         {
-            self.tables.push(table);
+            self.log.tables.push(table);
         }
-        self.calls.push(call);
+        self.log.calls.push(call);
     }
 
-    /// Makes the calls, given the words of each set's lists, then of each table.
-    pub fn replay(&mut self, mut words: Vec<Vec<u32>>, strides: &[u32]) -> Result<()> {
+    /// Makes the calls of a pass, given the words of each set's lists, then of each table.
+    pub fn replay(&mut self, log: Log, mut words: Vec<Vec<u32>>, strides: &[u32]) -> Result<()> {
         self.lists.clear();
+        self.sets = log.sets;
         self.scores = words.split_off(self.sets.len().min(words.len())).into();
         for (words, stride) in words.iter().zip(strides) {
             let list = |words: &[u32]| words[1..].iter().take(words[0] as usize).copied().collect();
             self.lists.push(words.chunks_exact(*stride as usize).map(list).collect());
         }
-        for call in std::mem::take(&mut self.calls) {
+        for call in log.calls {
             self.make(call)?;
         }
-        self.sets.clear();
-        self.tables.clear();
         Ok(())
     }
 
@@ -128,6 +157,16 @@ impl Mirror {
         let at = set_of(&call).and_then(|set| self.sets.iter().position(|own| *own == set));
         let lists = at.map_or(&[][..], |at| &self.lists[at]);
         match call {
+            Call::Begin => {
+                self.read = ReadCount::default();
+                self.missed.clear();
+            }
+            Call::Record { kind, aux, a, b } => self.tracer.record(kind, 0, 0, aux, a, b),
+            Call::Guess { position } => {
+                let id = self.guesses.pop_front().unwrap_or(0);
+                self.tracer.record(Kind::Token, 0, 0, 2, id, position);
+            }
+            Call::Cut { kv, first } => self.cache.cut(kv, first, &mut self.tracer)?,
             Call::Append { kv, first, rows } => {
                 self.cache.record_append(kv, first, rows, &mut self.tracer);
                 self.cache.append_elsewhere(kv, first, rows);
@@ -215,13 +254,13 @@ impl Gpu {
     /// set.
     pub(super) fn ask_lists(&self, burst: &mut Burst) -> Result<Vec<u32>> {
         let mut strides = Vec::new();
-        for set in &self.mirror.sets {
+        for set in &self.mirror.log.sets {
             let lists = self.handles.listed(*set)?.at;
             let range: Range<u64> = lists.at.into()..u64::from(lists.at) + u64::from(lists.stride * lists.groups);
             burst.read(&self.memory.words, range)?;
             strides.push(lists.stride);
         }
-        for table in &self.mirror.tables {
+        for table in &self.mirror.log.tables {
             let range: Range<u64> = table.at.into()..u64::from(table.at) + u64::from(table.stride * table.groups());
             burst.read(&self.memory.words, range)?;
         }

@@ -10,7 +10,6 @@ use super::{
 };
 use crate::{
     Error, Result,
-    backend::account::ReadCount,
     method::Positions,
     ops::{Fresh, Kv},
 };
@@ -27,8 +26,7 @@ impl Gpu {
             self.grow(most.saturating_add(most / 4)).or_else(|_| self.grow(most))?;
         }
         self.pass = PassRows { first, rows, ..PassRows::default() };
-        self.mirror.read = ReadCount::default();
-        self.mirror.missed.clear();
+        self.mirror.note(Call::Begin);
         self.handles.clear();
         self.memory.begin_pass();
         let numbers = u64::from(rows) * u64::from(self.heads.query * self.heads.dim);

@@ -29,6 +29,8 @@ pub struct DeviceWeights {
     /// Of the feed-forward matrices, gate and up together and down, and their narrower copies, made at first need.
     feed_forward: Vec<[Weight; 3]>,
     narrow: OnceCell<Products>,
+    /// The embedding table, where it is the output matrix too.
+    table: Option<Weight>,
     /// All norms, one behind the other, and where each begins.
     pub(super) norms: Buffer,
     norm_at: HashMap<u32, u32>,
@@ -85,7 +87,8 @@ impl DeviceWeights {
             }
         }
         let (norms, narrow, host) = (device.upload("norms", &norms)?, OnceCell::new(), Arc::clone(host));
-        Ok(DeviceWeights { products, feed_forward, narrow, norms, norm_at, host })
+        let table = Some(model.embedding).filter(|table| *table == model.head);
+        Ok(DeviceWeights { products, feed_forward, narrow, table, norms, norm_at, host })
     }
 
     /// Moves the narrower copies to the device, if there are any and they are not there.
@@ -109,6 +112,14 @@ impl DeviceWeights {
         let copy = self.narrow.get().filter(|_| narrow).and_then(|copies| copies.get(&w.0));
         let parts = copy.or_else(|| self.products.get(&w.0));
         parts.map(Vec::as_slice).ok_or(Error::State("the device has no matrix at this handle"))
+    }
+
+    /// The embedding table, if the device has it.
+    pub(super) fn table(&self) -> Option<&Stack> {
+        match self.product(self.table?, false) {
+            Ok([part]) => Some(&part.stack),
+            _ => None,
+        }
     }
 
     /// Number where a norm begins.

@@ -132,8 +132,8 @@ impl Dense for Paired {
         self.check_parts(vec![part])
     }
 
-    fn pick(&mut self, how: Pick) -> Result<()> {
-        self.call("pick", None, |on, _| on.pick(how))?;
+    fn pick(&mut self, how: Pick, guess: Option<u32>) -> Result<()> {
+        self.call("pick", None, |on, _| on.pick(how, guess))?;
         let want = self.cpu.picked().iter().map(|picked| vec![picked.id, picked.finite.into()]).collect();
         self.check_parts(vec![Part::words(["row of logits", "token"], self.gpu.picked_place(), want)])
     }

@@ -104,7 +104,7 @@ impl Pending {
     ///
     /// # Errors
     /// As [`take`](Pending::take).
-    pub async fn wait(mut self) -> Result<Vec<Vec<u32>>> {
+    pub async fn wait(&mut self) -> Result<Vec<Vec<u32>>> {
         if let Some(there) = self.take()? {
             return Ok(there);
         }

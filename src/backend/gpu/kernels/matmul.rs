@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::shaders::MATMUL;
+use super::shaders::{EMBED, MATMUL};
 use crate::{
     Error, Result,
     backend::gpu::device::{Buffer, Burst, Device},
@@ -65,6 +65,16 @@ impl Stack {
     #[must_use]
     pub fn rows(&self) -> u32 {
         self.rows
+    }
+
+    /// The layout as `kernels/weights.wgsl` numbers it.
+    fn layout(&self) -> u32 {
+        match self.layout {
+            Layout::Half => 0,
+            Layout::Single => 1,
+            Layout::Q8 => 2,
+            Layout::Q4 => 3,
+        }
     }
 
     /// Words of eight rows: of their weights, and of their scales.
@@ -174,13 +184,7 @@ impl Product<'_> {
             2..=4 => 4,
             _ => 8,
         };
-        let layout = match w.layout {
-            Layout::Half => 0,
-            Layout::Single => 1,
-            Layout::Q8 => 2,
-            Layout::Q4 => 3,
-        };
-        let kernel = burst.device().kernel(&MATMUL, &[tile, layout, self.ending as u32])?;
+        let kernel = burst.device().kernel(&MATMUL, &[tile, w.layout(), self.ending as u32])?;
         let nothing = burst.device().nothing.clone();
         let norms = self.norm.map_or(&nothing, |norm| norm.weights);
         burst.dispatch(
@@ -189,5 +193,36 @@ impl Product<'_> {
             &[self.x, norms, &w.weights, &w.scales, out],
             [groups, self.rows.div_ceil(tile), 1],
         )
+    }
+}
+
+/// The embeddings of tokens that were picked on the device.
+#[derive(Clone, Copy)]
+pub struct Embed {
+    /// Number of the first among those that were picked.
+    pub first: u32,
+    /// How many.
+    pub rows: u32,
+    /// Number where the first one's row begins.
+    pub x_first: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct EmbedParams {
+    cols: u32,
+    first_picked: u32,
+    x_first: u32,
+}
+
+impl Embed {
+    /// Records that their rows of `table` are written to `x`.
+    ///
+    /// # Errors
+    /// From the device.
+    pub fn record(self, burst: &mut Burst, picked: &Buffer, table: &Stack, x: &Buffer) -> Result<()> {
+        let params = EmbedParams { cols: table.cols, first_picked: self.first, x_first: self.x_first };
+        let kernel = burst.device().kernel(&EMBED, &[table.layout()])?;
+        burst.dispatch(&kernel, &params, &[picked, &table.weights, &table.scales, x], [self.rows, 1, 1])
     }
 }

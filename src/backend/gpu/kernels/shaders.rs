@@ -124,12 +124,22 @@ pub(crate) const ATTEND_BLOCKS: Shader = Shader {
 /// Products with weights, by rows of activations at once, layout and ending (`kernels/matmul.wgsl` numbers both).
 pub(crate) const MATMUL: Shader = Shader {
     name: "matmul",
-    parts: &[file!("matmul")],
+    parts: &[file!("weights"), file!("matmul")],
     constants: &["ROWS", "LAYOUT", "ENDING"],
     memory: false,
     inputs: 4,
     outputs: 1,
     samples: &[&[1, 0, 0], &[4, 1, 1], &[8, 2, 2], &[1, 3, 2], &[8, 3, 1], &[1, 2, 0]],
+};
+/// Embeddings of picked tokens.
+pub(crate) const EMBED: Shader = Shader {
+    name: "embed",
+    parts: &[file!("weights"), file!("embed")],
+    constants: &["LAYOUT"],
+    memory: false,
+    inputs: 3,
+    outputs: 1,
+    samples: &[&[0], &[1], &[2], &[3]],
 };
 /// Tokens of logits: the best, or drawn.
 pub(crate) const PICK: Shader = Shader {
@@ -254,6 +264,7 @@ pub const SHADERS: &[&Shader] = &[
     &ATTEND,
     &ATTEND_BLOCKS,
     &MATMUL,
+    &EMBED,
     &PICK,
     &ROPE,
     &TURN,
