@@ -46,6 +46,21 @@ export function takeRange(
   return gone;
 }
 
+/** The set bits of a payload, of which bit 0 is position `from`, as words of a row; words without any are left out. */
+export function eachWord(payload: Uint8Array, from: number, visit: (word: number, bits: number) => void): void {
+  const data = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  const shift = from & 31;
+  let word = from >>> 5;
+  let carry = 0;
+  for (let at = 0; at < payload.length; at += 4, word++) {
+    const bits = data.getUint32(at, true);
+    const here = (bits << shift) | carry;
+    carry = shift === 0 ? 0 : bits >>> (32 - shift);
+    if (here !== 0) visit(word, here);
+  }
+  if (carry !== 0) visit(word, carry);
+}
+
 export function hasBit(bits: Uint32Array, base: number, position: number): boolean {
   return ((bits[base + (position >>> 5)] >>> (position & 31)) & 1) === 1;
 }

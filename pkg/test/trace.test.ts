@@ -1,54 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ALL_HEADS, CacheView, Kind, PAYLOAD, records } from '../src/trace.js';
+import { ALL_HEADS, CacheView, Kind, KV_SETS, PAYLOAD, records } from '../src/trace.js';
+import { type Act, act, encode, SHAPE } from './acts.js';
 import { bitsRecord, concat, record } from './blocks.js';
 
-const SHAPE = { layers: 2, queryHeads: 4, kvHeads: 2 };
 const GROUP = SHAPE.queryHeads / SHAPE.kvHeads;
-const LIMIT = 700;
-
-/** What a record does, in words that the naive model below understands. */
-type Act =
-  | { kind: 'pass' }
-  | { kind: 'append' | 'evictRun' | 'readRun'; layer: number; head: number; from: number; count: number }
-  | { kind: 'evictBits' | 'readBits'; layer: number; head: number; from: number; positions: number[] }
-  | { kind: 'readAll'; layer: number; head: number }
-  | { kind: 'readWindow'; layer: number; head: number; count: number };
-
-const layer = fc.nat(SHAPE.layers - 1);
-const kvHead = fc.oneof(fc.nat(SHAPE.kvHeads - 1), fc.constant(ALL_HEADS));
-const queryHead = fc.oneof(fc.nat(SHAPE.queryHeads - 1), fc.constant(ALL_HEADS));
-const from = fc.nat(LIMIT);
-const act: fc.Arbitrary<Act> = fc.oneof(
-  fc.constant<Act>({ kind: 'pass' }),
-  fc.record({ kind: fc.constantFrom('append', 'evictRun'), layer, head: kvHead, from, count: fc.nat(200) }),
-  fc.record({ kind: fc.constant('readRun'), layer, head: queryHead, from, count: fc.nat(200) }),
-  fc.record({ kind: fc.constant('evictBits'), layer, head: kvHead, from, positions: fc.array(fc.nat(300)) }),
-  fc.record({ kind: fc.constant('readBits'), layer, head: queryHead, from, positions: fc.array(fc.nat(300)) }),
-  fc.record({ kind: fc.constant('readAll'), layer, head: queryHead }),
-  fc.record({ kind: fc.constant('readWindow'), layer, head: queryHead, count: fc.nat(300) }),
-) as fc.Arbitrary<Act>;
-
-function encode(a: Act): Uint8Array {
-  if (a.kind === 'pass') return record(Kind.pass, { aux: 1, a: 0, b: 1 });
-  const where = { layer: a.layer, head: a.head };
-  if (a.kind === 'readAll') return record(Kind.readAll, where);
-  if (a.kind === 'readWindow') return record(Kind.readWindow, { ...where, a: a.count });
-  if ('positions' in a) {
-    return bitsRecord(
-      Kind[a.kind],
-      { ...where, a: a.from },
-      a.positions.map((p) => a.from + p),
-    );
-  }
-  return record(Kind[a.kind], { ...where, a: a.from, b: a.count });
-}
 
 /** The same rules with sets of positions. */
 class Naive {
   stored = sets(SHAPE.kvHeads);
   evicted = sets(SHAPE.kvHeads);
   dropped = sets(SHAPE.kvHeads);
+  quantised = sets(SHAPE.kvHeads);
+  parked = sets(SHAPE.kvHeads);
+  merged = sets(SHAPE.kvHeads);
   read = sets(SHAPE.queryHeads);
 
   take(a: Act): void {
@@ -78,7 +43,21 @@ class Naive {
           if (!this.stored[row].delete(p)) continue;
           this.evicted[row].add(p);
           this.dropped[row].add(p);
+          this.#leave(row, p);
         }
+      } else if (a.kind === 'cut') {
+        for (const p of positions) {
+          this.stored[row].delete(p);
+          this.#leave(row, p);
+        }
+      } else if (a.kind === 'quantise') {
+        for (const p of positions) this.quantised[row].add(p);
+      } else if (a.kind === 'park') {
+        for (const p of positions) this.parked[row].add(p);
+      } else if (a.kind === 'fetch') {
+        for (const p of positions) this.parked[row].delete(p);
+      } else if (a.kind === 'fold') {
+        this.merged[row].add(a.into);
       } else if (a.kind === 'readAll') {
         this.read[row] = new Set(this.stored[kv]);
       } else if (a.kind === 'readWindow') {
@@ -88,6 +67,10 @@ class Naive {
         for (const p of positions) this.read[row].add(p);
       }
     }
+  }
+
+  #leave(row: number, position: number): void {
+    for (const set of [this.quantised, this.parked, this.merged]) set[row].delete(position);
   }
 }
 
@@ -111,9 +94,9 @@ describe('CacheView', () => {
         view.apply(concat(acts.slice(0, cut).map(encode)));
         view.apply(concat(acts.slice(cut).map(encode)));
         for (let row = 0; row < SHAPE.layers * SHAPE.kvHeads; row++) {
-          expect(sorted(toSet(view.stored, row, view.words))).toEqual(sorted(naive.stored[row]));
-          expect(sorted(toSet(view.evicted, row, view.words))).toEqual(sorted(naive.evicted[row]));
-          expect(sorted(toSet(view.dropped, row, view.words))).toEqual(sorted(naive.dropped[row]));
+          for (const name of KV_SETS) {
+            expect(sorted(toSet(view[name], row, view.words)), name).toEqual(sorted(naive[name][row]));
+          }
           expect(view.storedRows[row]).toBe(naive.stored[row].size);
         }
         for (let l = 0; l < SHAPE.layers; l++) {

@@ -1,0 +1,139 @@
+import fc from 'fast-check';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { CacheView, History, Kind, KV_SETS, nextEvent } from '../src/trace.js';
+import { type Act, act, encode, SHAPE } from './acts.js';
+import { bitsRecord, concat, record } from './blocks.js';
+
+/** Everything a view says, by position, whatever room it has. */
+function told(view: CacheView) {
+  const sets = [...KV_SETS, 'read'] as const;
+  const bits = (name: (typeof sets)[number]) => {
+    const out: number[] = [];
+    view[name].forEach((word, at) => {
+      const [row, first] = [Math.floor(at / view.words), (at % view.words) * 32];
+      for (let i = 0; i < 32; i++) if ((word >>> i) & 1) out.push(row * 1e6 + first + i);
+    });
+    return out;
+  };
+  const { length, pass, totals, storedRows, evictedRows } = view;
+  return { length, pass, totals, counts: [...storedRows, ...evictedRows], sets: sets.map(bits) };
+}
+
+function recorded(steps: readonly (readonly Act[])[], options: ConstructorParameters<typeof History>[1]) {
+  const history = new History(SHAPE, options);
+  const replay = new CacheView(SHAPE);
+  const want = steps.map((acts) => {
+    for (const a of acts) {
+      history.add(encode(a));
+      replay.apply(encode(a));
+    }
+    history.close();
+    return told(replay);
+  });
+  return { history, want };
+}
+
+const steps = fc.array(fc.array(act, { maxLength: 12 }), { minLength: 1, maxLength: 20 });
+
+afterEach(() => vi.unstubAllGlobals());
+
+describe('History', () => {
+  it.each([true, false])('shows any step as a replay does (compressed: %s)', async (compressed) => {
+    if (!compressed) vi.stubGlobal('CompressionStream', undefined);
+    await fc.assert(
+      fc.asyncProperty(
+        steps,
+        fc.array(fc.nat(19), { minLength: 1 }),
+        fc.integer({ min: 1, max: 7 }),
+        async (acts, seeks, every) => {
+          const { history, want } = recorded(acts, { every });
+          for (const seek of seeks) {
+            const step = seek % acts.length;
+            expect(told(await history.seek(step))).toEqual(want[step]);
+          }
+          expect(told(history.view)).toEqual(want[want.length - 1]);
+        },
+      ),
+      { seed: 48213, numRuns: 60 },
+    );
+  });
+
+  it('shows steps while more come', async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, async (acts) => {
+        const history = new History(SHAPE, { every: 4 });
+        const replay = new CacheView(SHAPE);
+        const want: unknown[] = [];
+        for (const [i, step] of acts.entries()) {
+          for (const a of step) {
+            history.add(encode(a));
+            replay.apply(encode(a));
+          }
+          history.close();
+          want.push(told(replay));
+          expect(told(await history.seek(i >> 1))).toEqual(want[i >> 1]);
+          expect(told(await history.seek(i))).toEqual(want[i]);
+        }
+      }),
+      { seed: 48213, numRuns: 30 },
+    );
+  });
+
+  it('gives back the blocks', async () => {
+    const blocks = Array.from({ length: 9 }, (_, i) => record(Kind.pass, { aux: 1, a: i, b: 1 }));
+    const history = new History(SHAPE, { every: 4 });
+    for (const block of blocks) {
+      history.add(block);
+      history.close();
+    }
+    for (const [i, block] of blocks.entries()) expect(await history.block(i)).toEqual(block);
+  });
+
+  it('turns the oldest steps into summaries when there is too much', async () => {
+    const history = new History(SHAPE, { every: 4, limit: 800 });
+    for (let i = 0; i < 40; i++) {
+      history.add(concat([record(Kind.pass, { aux: 1, a: i, b: 1 }), record(Kind.bytes, { a: i })]));
+      history.close();
+      await history.seek(i);
+    }
+    expect(history.bytes).toBeLessThanOrEqual(800);
+    expect(history.first).toBeGreaterThan(0);
+    expect(history.first % 4).toBe(0);
+    expect(history.steps.map(({ totals }) => totals.kvBytes)).toEqual(Array.from({ length: 40 }, (_, i) => i));
+    const refusal = expect.objectContaining({ code: 'trace' });
+    await expect(history.seek(history.first - 1)).rejects.toThrow(refusal);
+    expect((await history.seek(history.first)).pass?.first).toBe(history.first);
+    await expect(history.seek(40)).rejects.toThrow(refusal);
+    await expect(history.seek(0.5)).rejects.toThrow(refusal);
+  });
+});
+
+describe('events', () => {
+  it('are what happened beside storing and reading', () => {
+    const history = new History(SHAPE);
+    history.add(concat([record(Kind.pass, { aux: 0, b: 9 }), record(Kind.append, { head: 255, b: 9 })]));
+    history.close();
+    history.add(record(Kind.pass, { aux: 3, a: 9, b: 2 }));
+    history.add(
+      concat([record(Kind.evictRun, { head: 255, a: 1, b: 3 }), bitsRecord(Kind.evictBits, { head: 1 }, [5, 8])]),
+    );
+    history.close();
+    history.add(record(Kind.fold, { a: 4, b: 6 }));
+    history.close();
+    expect(history.steps.map(({ events }) => events)).toEqual([
+      [],
+      [
+        { kind: 'pass', aux: 3, records: 1, rows: 0 },
+        { kind: 'evictRun', aux: 0, records: 2, rows: 8 },
+      ],
+      [{ kind: 'fold', aux: 0, records: 1, rows: 1 }],
+    ]);
+  });
+
+  it('are found from any step, where they begin', () => {
+    const evict = [{ kind: 'evictRun', aux: 0, records: 1, rows: 1 }] as const;
+    const steps = [[], [], evict, evict, [], evict];
+    expect([0, 1, 2, 4, 5].map((step) => nextEvent(steps, step, 1))).toEqual([2, 2, 5, 5, -1]);
+    expect([0, 2, 4, 5].map((step) => nextEvent(steps, step, -1))).toEqual([-1, -1, 2, 2]);
+  });
+});
