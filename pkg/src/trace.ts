@@ -2,6 +2,8 @@
 export { countBits, popcount } from './bits.js';
 export { CacheView, KV_SETS, type PassKind, type Shape } from './trace/cache-view.js';
 export { nextEvent, type StepEvent } from './trace/events.js';
+export { type ReadTraceOptions, readTraceFile, writeTraceFile } from './trace/file.js';
 export { History, type HistoryOptions, type StepSummary } from './trace/history.js';
 export { records, type TraceRecord } from './trace/records.js';
+export type { TraceModel, TraceRun, TraceToken, TraceTrack, TraceValue } from './trace/run.js';
 export * from './trace.gen.js';

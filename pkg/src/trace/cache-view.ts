@@ -1,6 +1,6 @@
 /** The cache as a trace tells it. */
 import { copyNewest, countBits, eachWord, hasBit, popcount, setRange, takeRange } from '../bits.js';
-import { ALL_HEADS, Kind } from '../trace.gen.js';
+import { ALL_HEADS, Kind, RECORD } from '../trace.gen.js';
 import { malformed, records, type TraceRecord } from './records.js';
 
 export interface Shape {
@@ -14,8 +14,10 @@ const PASSES: readonly PassKind[] = ['prefill', 'decode', 'draft', 'verify', 'co
 
 /** More positions than any model has; a larger number in a block means that the block is damaged. */
 const MAX_POSITIONS = 1 << 22;
-/** And more bytes of bits than any model's; 8,192 tokens of one with 32 layers of 32 heads need 2 MB. */
-const MAX_BYTES = 1 << 28;
+/** Payloads are whole records, so the last bits of one may lie beyond the text. */
+const ROUNDED = RECORD * 8;
+/** And more bytes of bits than any model's: 131,072 tokens of one with 32 layers of 32 heads are 26 MB. */
+const MAX_BYTES = 1 << 26;
 
 /** The sets that `CacheView` has by KV head. */
 export const KV_SETS = ['stored', 'evicted', 'dropped', 'quantised', 'parked', 'merged'] as const;
@@ -54,9 +56,13 @@ export class CacheView {
   /** Totals of the newest finished pass, as the engine counted them. */
   totals = { kvBytes: 0, readBytes: 0, storedRows: 0, readRows: 0 };
 
-  constructor(shape: Shape) {
-    this.shape = { ...shape };
-    const kv = shape.layers * shape.kvHeads;
+  readonly #limit: number;
+
+  /** `positions`: how many the text can have; what names another one is damaged. */
+  constructor({ layers, queryHeads, kvHeads }: Shape, positions = MAX_POSITIONS) {
+    this.shape = { layers, queryHeads, kvHeads };
+    this.#limit = Math.min(positions, MAX_POSITIONS);
+    const kv = layers * kvHeads;
     const row = () => new Uint32Array(kv * this.words);
     this.stored = row();
     this.evicted = row();
@@ -64,7 +70,7 @@ export class CacheView {
     this.quantised = row();
     this.parked = row();
     this.merged = row();
-    this.read = new Uint32Array(shape.layers * shape.queryHeads * this.words);
+    this.read = new Uint32Array(layers * queryHeads * this.words);
     this.storedRows = new Uint32Array(kv);
     this.evictedRows = new Uint32Array(kv);
   }
@@ -243,7 +249,7 @@ export class CacheView {
   /** Makes room for positions below `length`. */
   #reserve(length: number): void {
     if (length <= this.words * 32) return;
-    if (length > MAX_POSITIONS) throw malformed('a position is out of range');
+    if (length > this.#limit + ROUNDED) throw malformed('a position is out of range');
     let words = this.words;
     while (words * 32 < length) words *= 2;
     this.resize(words);

@@ -34,7 +34,9 @@ export async function deflate(bytes: Uint8Array): Promise<Uint8Array> {
 
 /** The `size` bytes that were compressed; stops as soon as there are more. Throws `trace` for anything else. */
 export async function inflate(bytes: Uint8Array, size: number): Promise<Uint8Array> {
-  if (!canCompress()) throw new AttnscopeError('trace', 'This trace is compressed, and this host has no inflate.');
+  if (typeof DecompressionStream !== 'function') {
+    throw new AttnscopeError('trace', 'This trace is compressed, and this host has no inflate.');
+  }
   const stream = new DecompressionStream('deflate');
   const writer = stream.writable.getWriter();
   // A damaged stream fails on both sides; the reading side reports it.

@@ -16,6 +16,8 @@ export interface HistoryOptions {
   every?: number;
   /** Bytes kept; beyond them the oldest segments become summaries. Default 128 MiB. */
   limit?: number;
+  /** How many positions the text can have; a block that names others is damaged. */
+  positions?: number;
 }
 
 /** What is kept of every step, also when its blocks are gone. */
@@ -58,9 +60,9 @@ export class History {
   /** Seeks share `#shown`, so one waits for another. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(shape: Shape, { every = 32, limit = 128 * 2 ** 20 }: HistoryOptions = {}) {
-    this.view = new CacheView(shape);
-    this.#shown = new CacheView(shape);
+  constructor(shape: Shape, { every = 32, limit = 128 * 2 ** 20, positions }: HistoryOptions = {}) {
+    this.view = new CacheView(shape, positions);
+    this.#shown = new CacheView(shape, positions);
     this.#every = every;
     this.#limit = limit;
   }

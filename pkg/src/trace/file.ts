@@ -1,0 +1,158 @@
+/**
+ * The trace file: one run, of one method or of several side by side, to be opened again without a model.
+ *
+ * Eight bytes of magic and a version `u32`, then sections `stored u32, size u32, bytes`, little endian. A section is
+ * deflated when `stored` is not `size`. The first is the header as JSON; then, track by track, one for every 32 steps:
+ * for each step `size u32` and its block. A reader trusts none of it: sizes have limits, nothing is inflated beyond the
+ * size that was announced, and all blocks are replayed before a run is given out.
+ */
+import { AttnscopeError } from '../errors.js';
+import { canCompress, deflate, inflate, join } from './compress.js';
+import { History } from './history.js';
+import { checkHeader, type TraceHeader, type TraceRun, type TraceTrack } from './run.js';
+
+/** As with PNG, the bytes around the name show that a transfer changed line ends or cut off a bit. */
+const MAGIC = Uint8Array.of(0x89, 0x41, 0x54, 0x4e, 0x0d, 0x0a, 0x1a, 0x0a);
+const VERSION = 1;
+const START = MAGIC.length + 4;
+const SECTION = 8;
+const STEPS = 32;
+
+/** 32 steps at 8,192 tokens of text are 9 MB with the method that records most. */
+const MAX_SECTION = 64 * 2 ** 20;
+const MAX_ALL = 512 * 2 ** 20;
+/** What deflate can reach; a size above it is a lie. */
+const MAX_RATIO = 1032;
+/** Tokens that were guessed and taken back come after the text. */
+const GUESSES = 256;
+
+/** The bytes of a trace file. Throws `trace` when a history has lost its oldest steps to its limit. */
+export async function writeTraceFile({ tracks, ...run }: TraceRun): Promise<Uint8Array> {
+  const header: TraceHeader = { ...run, tracks: tracks.map(({ history: _, ...track }) => track) };
+  const start = new Uint8Array(START);
+  start.set(MAGIC);
+  new DataView(start.buffer).setUint32(MAGIC.length, VERSION, true);
+  const parts = [start, ...(await section(new TextEncoder().encode(JSON.stringify(header))))];
+  for (const { steps, history } of tracks) {
+    for (let first = 0; first < steps.length; first += STEPS) {
+      const blocks: Uint8Array[] = [];
+      for (let step = first; step < Math.min(first + STEPS, steps.length); step++) {
+        const block = await history.block(step);
+        blocks.push(u32(block.length), block);
+      }
+      parts.push(...(await section(join(blocks))));
+    }
+  }
+  return join(parts);
+}
+
+export interface ReadTraceOptions {
+  /** Ends reading between two steps. */
+  signal?: AbortSignal;
+  /** Bytes that the histories of all tracks may take together. Default 128 MiB. */
+  limit?: number;
+}
+
+/** Reads a trace file, whoever wrote it. Throws `trace` when it is none, damaged, or too large. */
+export async function readTraceFile(
+  source: Blob | ArrayBuffer | Uint8Array,
+  { signal, limit = 128 * 2 ** 20 }: ReadTraceOptions = {},
+): Promise<TraceRun> {
+  const bytes = source instanceof Blob ? await source.arrayBuffer() : source;
+  const sections = new Sections(bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes));
+  const { tracks, ...run } = checkHeader(parse(await sections.next()));
+  const longest = Math.max(0, ...tracks.map(({ steps }) => steps.length));
+  const positions = run.prompt.length + longest + GUESSES;
+  const read: TraceTrack[] = [];
+  for (const track of tracks) {
+    const history = new History(run.model, { limit: limit / tracks.length, positions });
+    for (let left = track.steps.length; left > 0; left -= STEPS) {
+      for (const block of blocksOf(await sections.next(), Math.min(left, STEPS))) {
+        if (signal?.aborted) throw new AttnscopeError('aborted', 'Reading the trace was stopped on request.');
+        history.add(block);
+        history.close();
+      }
+    }
+    read.push({ ...track, history });
+  }
+  sections.end();
+  return { ...run, tracks: read };
+}
+
+async function section(bytes: Uint8Array): Promise<Uint8Array[]> {
+  if (bytes.length > MAX_SECTION) throw new AttnscopeError('trace', 'This run is too long for a trace file.');
+  const packed = canCompress() ? await deflate(bytes) : bytes;
+  const stored = packed.length < bytes.length ? packed : bytes;
+  return [u32(stored.length), u32(bytes.length), stored];
+}
+
+function u32(n: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, n, true);
+  return bytes;
+}
+
+/** The sections of a file, one after the other. */
+class Sections {
+  readonly #bytes: Uint8Array;
+  readonly #data: DataView;
+  #at = START;
+  #all = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (bytes.length < START || MAGIC.some((byte, i) => bytes[i] !== byte)) {
+      throw new AttnscopeError('trace', 'This is not a trace file.');
+    }
+    const version = this.#data.getUint32(MAGIC.length, true);
+    if (version !== VERSION) {
+      throw new AttnscopeError('trace', `This trace file has version ${version}; this program reads ${VERSION}.`);
+    }
+  }
+
+  async next(): Promise<Uint8Array> {
+    const from = this.#at + SECTION;
+    if (from > this.#bytes.length) throw damaged('it ends too early');
+    const stored = this.#data.getUint32(this.#at, true);
+    const size = this.#data.getUint32(this.#at + 4, true);
+    this.#at = from + stored;
+    this.#all += size;
+    if (this.#at > this.#bytes.length) throw damaged('it ends too early');
+    if (size > MAX_SECTION || this.#all > MAX_ALL || size > stored * MAX_RATIO) throw damaged('a size is out of range');
+    const bytes = this.#bytes.subarray(from, this.#at);
+    return stored === size ? bytes : inflate(bytes, size);
+  }
+
+  end(): void {
+    if (this.#at !== this.#bytes.length) throw damaged('something follows its end');
+  }
+}
+
+/** Copies of the blocks, so that a history does not hold on to the file. */
+function blocksOf(section: Uint8Array, count: number): Uint8Array[] {
+  const data = new DataView(section.buffer, section.byteOffset, section.byteLength);
+  const blocks: Uint8Array[] = [];
+  let at = 0;
+  for (let i = 0; i < count; i++) {
+    if (at + 4 > section.length) throw damaged('a step is missing');
+    const from = at + 4;
+    at = from + data.getUint32(at, true);
+    if (at > section.length) throw damaged('a step is cut short');
+    blocks.push(section.slice(from, at));
+  }
+  if (at !== section.length) throw damaged('there are more steps than it says');
+  return blocks;
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (thrown) {
+    throw new AttnscopeError('trace', 'This trace file is damaged: its header is no JSON.', { cause: thrown });
+  }
+}
+
+function damaged(why: string): AttnscopeError {
+  return new AttnscopeError('trace', `This trace file is damaged: ${why}.`);
+}

@@ -1,0 +1,199 @@
+import { deflateSync } from 'node:zlib';
+import fc from 'fast-check';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { AttnscopeError } from '../src/errors.js';
+import { History, readTraceFile, type TraceRun, writeTraceFile } from '../src/trace.js';
+import { act, encode, SHAPE } from './acts.js';
+import { concat } from './blocks.js';
+
+const token = fc.record({ id: fc.nat(), text: fc.string({ unit: 'binary' }) });
+const value = fc.oneof(
+  fc.double({ noDefaultInfinity: true, noNaN: true }),
+  fc.string(),
+  fc.boolean(),
+  fc.array(fc.nat()),
+);
+
+/** A run whose histories have the blocks that `blocks` makes. */
+function runs(blocks: fc.Arbitrary<Uint8Array>, most = 40): fc.Arbitrary<TraceRun> {
+  const step = fc.record({ token, block: blocks });
+  const track = fc.record({
+    method: fc.string(),
+    title: fc.string(),
+    params: fc.dictionary(fc.string(), value),
+    tokensPerSecond: fc.oneof(fc.constant(null), fc.nat(100)),
+    steps: fc.array(step, { maxLength: most }),
+  });
+  return fc
+    .record({
+      // As many tokens as the blocks name positions.
+      prompt: fc.array(token, { maxLength: 5 }).map((some) => [...some, ...Array(900).fill({ id: 1, text: 'a' })]),
+      settings: fc.dictionary(fc.string(), fc.jsonValue()) as fc.Arbitrary<Record<string, unknown>>,
+      tracks: fc.array(track, { minLength: 1, maxLength: 3 }),
+    })
+    .map(({ prompt, settings, tracks }) => ({
+      model: { name: 'tiny', ...SHAPE, headDim: 64 },
+      prompt,
+      settings,
+      tracks: tracks.map(({ steps, ...rest }) => ({
+        ...rest,
+        steps: steps.map((s) => s.token),
+        history: historyOf(steps.map((s) => s.block)),
+      })),
+    }));
+}
+
+function historyOf(blocks: readonly Uint8Array[]): History {
+  const history = new History(SHAPE, { every: 4 });
+  for (const block of blocks) {
+    history.add(block);
+    history.close();
+  }
+  return history;
+}
+
+const acts = fc.array(act, { maxLength: 6 }).map((list) => concat(list.map(encode)));
+
+async function plain({ tracks, ...run }: TraceRun) {
+  const all = tracks.map(async ({ history, ...track }) => {
+    const blocks = await Promise.all(track.steps.map((_, i) => history.block(i)));
+    return { ...track, blocks, steps: track.steps, events: history.steps };
+  });
+  return { ...run, tracks: await Promise.all(all) };
+}
+
+/** A file is a run in which every step can be shown, or a typed error. Gives the code. */
+async function opens(bytes: Uint8Array): Promise<string> {
+  try {
+    const run = await readTraceFile(bytes);
+    for (const { steps, history } of run.tracks) for (const [i] of steps.entries()) await history.seek(i);
+    return 'read';
+  } catch (thrown) {
+    if (!(thrown instanceof AttnscopeError)) throw thrown;
+    return thrown.code;
+  }
+}
+
+afterEach(() => vi.unstubAllGlobals());
+
+describe('trace files', () => {
+  it.each([true, false])('bring a run back (compressed: %s)', async (compressed) => {
+    if (!compressed) vi.stubGlobal('CompressionStream', undefined);
+    await fc.assert(
+      fc.asyncProperty(runs(acts), async (run) => {
+        const want = JSON.parse(JSON.stringify(await plain(run)));
+        const bytes = await writeTraceFile(run);
+        const got = await readTraceFile(new Blob([bytes as BlobPart]));
+        expect(JSON.parse(JSON.stringify(await plain(got)))).toEqual(want);
+      }),
+      { seed: 48213, numRuns: 20 },
+    );
+  });
+
+  it('are a run or a typed error after any damage', async () => {
+    const damage = fc.array(fc.record({ at: fc.double({ min: 0, max: 1, noNaN: true }), byte: fc.nat(255) }), {
+      minLength: 1,
+      maxLength: 3,
+    });
+    const cut = fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, fc.double({ min: 0, max: 1, noNaN: true }));
+    const codes = new Set<string>();
+    await fc.assert(
+      fc.asyncProperty(runs(acts, 12), damage, cut, fc.boolean(), async (run, changes, keep, packed) => {
+        // Without a checksum in the way, damage reaches the header and the blocks.
+        if (!packed) vi.stubGlobal('CompressionStream', undefined);
+        const whole = await writeTraceFile(run);
+        vi.unstubAllGlobals();
+        const bytes = whole.slice(0, Math.round(whole.length * keep));
+        for (const { at, byte } of changes) if (bytes.length > 0) bytes[Math.floor(at * (bytes.length - 1))] = byte;
+        const code = await opens(bytes);
+        expect(['read', 'trace']).toContain(code);
+        codes.add(code);
+      }),
+      { seed: 48213, numRuns: 150 },
+    );
+    expect([...codes].sort()).toEqual(['read', 'trace']);
+  });
+
+  it('are a run or a typed error whatever the blocks are', async () => {
+    const record = fc.tuple(
+      fc.nat(25),
+      fc.nat(3),
+      fc.constantFrom(0, 1, 2, 255),
+      fc.uint8Array({ minLength: 13, maxLength: 13 }),
+    );
+    const wild = fc
+      .array(record, { maxLength: 8 })
+      .map((list) => concat(list.map(([kind, layer, head, rest]) => Uint8Array.of(kind, layer, head, ...rest))));
+    await fc.assert(
+      fc.asyncProperty(fc.array(wild, { minLength: 1, maxLength: 4 }), async (blocks) => {
+        const [sizes, bytes] = [blocks.map((b) => u32(b.length)), blocks];
+        const body = concat(blocks.flatMap((_, i) => [sizes[i], bytes[i]]));
+        expect(['read', 'trace']).toContain(await opens(file(header(blocks.length), body)));
+      }),
+      { seed: 48213, numRuns: 300 },
+    );
+  });
+
+  it('are refused when a header says what cannot be', async () => {
+    const changed = (change: (json: ReturnType<typeof header>) => void) => {
+      const json = header(0);
+      change(json);
+      return file(json);
+    };
+    expect(await opens(changed(() => undefined))).toBe('read');
+    for (const bytes of [
+      changed((h) => Object.assign(h.model, { layers: 1e9 })),
+      changed((h) => Object.assign(h.model, { kvHeads: 5 })),
+      changed((h) => Object.assign(h.model, { queryHeads: 2.5 })),
+      changed((h) => Object.assign(h, { prompt: 'text' })),
+      changed((h) => Object.assign(h, { settings: null })),
+      changed((h) => Object.assign(h.tracks[0], { params: { budget: { valueOf: 1 } } })),
+      changed((h) => Object.assign(h.tracks[0], { tokensPerSecond: 'fast' })),
+      changed((h) => Object.assign(h, { tracks: Array(99).fill(h.tracks[0]) })),
+      concat([file(header(0)), new Uint8Array(1)]),
+      new Uint8Array(),
+      new TextEncoder().encode('<!doctype html><title>not found</title>'),
+    ]) {
+      expect(await opens(bytes)).toBe('trace');
+    }
+  });
+
+  it('are not inflated beyond what they announce, nor beyond the limits', async () => {
+    const bomb = deflateSync(new Uint8Array(32 * 2 ** 20));
+    const claim = (size: number) => concat([file(header(1)), u32(bomb.length), u32(size), bomb]);
+    expect(await opens(claim(1000))).toBe('trace');
+    expect(await opens(claim(0xffff_ffff))).toBe('trace');
+    const lie = concat([file(header(1)), u32(4), u32(2 ** 20), new Uint8Array(4)]);
+    expect(await opens(lie)).toBe('trace');
+  });
+
+  it('need all steps of a history', async () => {
+    const history = new History(SHAPE, { every: 1, limit: 0 });
+    for (let i = 0; i < 3; i++) history.close();
+    const steps = [1, 2, 3].map((id) => ({ id, text: '' }));
+    const { model, prompt, settings, tracks } = header(0);
+    const run: TraceRun = { model, prompt, settings, tracks: [{ ...tracks[0], steps, history }] };
+    await expect(writeTraceFile(run)).rejects.toThrow(expect.objectContaining({ code: 'trace' }));
+  });
+});
+
+function header(steps: number) {
+  const token = { id: 1, text: 'a' };
+  return {
+    model: { name: 'tiny', ...SHAPE, headDim: 64 },
+    prompt: Array(700).fill(token),
+    settings: {},
+    tracks: [{ method: 'full', title: 'Full', params: {}, tokensPerSecond: null, steps: Array(steps).fill(token) }],
+  };
+}
+
+/** A file by hand, nothing compressed. */
+function file(json: unknown, ...sections: Uint8Array[]): Uint8Array {
+  const start = Uint8Array.of(0x89, 0x41, 0x54, 0x4e, 0x0d, 0x0a, 0x1a, 0x0a, 1, 0, 0, 0);
+  const all = [new TextEncoder().encode(JSON.stringify(json)), ...sections];
+  return concat([start, ...all.flatMap((s) => [u32(s.length), u32(s.length), s])]);
+}
+
+function u32(n: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(n).buffer);
+}
