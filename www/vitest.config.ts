@@ -12,6 +12,7 @@ export default defineConfig({
     alias: [
       { find: /^attnscope$/, replacement: source('index') },
       { find: /^attnscope\/trace$/, replacement: source('trace') },
+      { find: /^attnscope\/view$/, replacement: source('view') },
     ],
   },
   test: { include: ['test/**/*.test.ts'], environment: 'node' },

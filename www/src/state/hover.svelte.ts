@@ -1,5 +1,5 @@
 import type { Shape } from 'attnscope/trace';
-import type { Mode } from '../view/cells.js';
+import type { Mode } from 'attnscope/view';
 
 /** The cell that is looked at, shared by all panels. `head` is a query head, whatever the maps show. */
 export interface Spot {
@@ -9,14 +9,14 @@ export interface Spot {
   position: number;
 }
 
-/** The row of a layer that shows this query head: itself in reads, its KV head in storage. */
+/** The row of a layer that shows this query head: its KV head in storage, itself otherwise. */
 export function rowOf(head: number, shape: Shape, mode: Mode): number {
-  return mode === 'reads' ? head : Math.floor((head * shape.kvHeads) / shape.queryHeads);
+  return mode !== 'storage' ? head : Math.floor((head * shape.kvHeads) / shape.queryHeads);
 }
 
 /** The query head, or the first of them, that a row of a layer stands for. */
 export function headOf(row: number, shape: Shape, mode: Mode): number {
-  return mode === 'reads' ? row : Math.floor((row * shape.queryHeads) / shape.kvHeads);
+  return mode !== 'storage' ? row : Math.floor((row * shape.queryHeads) / shape.kvHeads);
 }
 
 class Hover {

@@ -1,4 +1,5 @@
 import { AttnscopeError, type Model, type Step } from 'attnscope';
+import type { Mode, Scene } from 'attnscope/view';
 import { loader } from './loader.svelte.js';
 import { refused } from './params.js';
 import { codeOf, FATAL, type Problem, problem } from './problems.js';
@@ -32,6 +33,11 @@ class Run {
 
   get busy(): boolean {
     return this.status === 'running';
+  }
+
+  /** What a map of a track is drawn from. Differences are those to the first method. */
+  scene(track: Track, mode: Mode): Scene {
+    return { view: track.view, mode, reference: this.tracks[0].view };
   }
 
   stop(): void {

@@ -1,5 +1,5 @@
 import type { MethodInfo, ParamValue } from 'attnscope';
-import type { Mode } from '../view/cells.js';
+import type { Mode } from 'attnscope/view';
 import { defaults, same, type Values, withBudget } from './params.js';
 import { PRESETS, TUNED_FOR } from './presets.js';
 

@@ -1,3 +1,4 @@
+import { cellProperties } from 'attnscope/view';
 import { settings } from './settings.svelte.js';
 
 /** The theme that is on: the visitor's choice, or what the system says. */
@@ -22,7 +23,9 @@ class Theme {
 
   /** Puts the theme on the page; call it in an effect, before colours are read. */
   apply(): 'light' | 'dark' {
-    document.documentElement.dataset.theme = this.name;
+    const { dataset, style } = document.documentElement;
+    dataset.theme = this.name;
+    for (const [name, colour] of cellProperties(this.name)) style.setProperty(name, colour);
     return this.name;
   }
 }

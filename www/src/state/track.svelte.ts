@@ -1,7 +1,6 @@
 import type { GenerateProgress, MethodInfo, ModelInfo, Session, Step, Steps } from 'attnscope';
 import { CacheView } from 'attnscope/trace';
-import { frames } from '../view/frame.js';
-import { type Summary, summarise } from '../view/verdict.js';
+import { frames, type Summary, summarise } from 'attnscope/view';
 import type { Values } from './params.js';
 import type { Problem } from './problems.js';
 

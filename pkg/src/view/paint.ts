@@ -1,3 +1,4 @@
+import { AttnscopeError } from '../errors.js';
 import type { Cells } from './cells.js';
 import type { Lut } from './palette.js';
 
@@ -8,7 +9,7 @@ export class MapPainter {
 
   constructor(private readonly canvas: HTMLCanvasElement) {
     const context = canvas.getContext('2d', { alpha: false });
-    if (!context) throw new Error('This browser gave no 2D canvas.');
+    if (!context) throw new AttnscopeError('unsupported', 'This browser gave no 2D canvas.');
     this.#context = context;
   }
 

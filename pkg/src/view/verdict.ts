@@ -1,4 +1,5 @@
-import type { CacheView } from 'attnscope/trace';
+import { countBits } from '../bits.js';
+import type { CacheView } from '../trace/cache-view.js';
 import { count, percent, plural } from './format.js';
 
 /** What the trace says about the newest pass, in numbers. */
@@ -18,6 +19,10 @@ export interface Summary {
   evictingLayers: number;
   /** Rows dropped since the beginning, over all layers and KV heads. */
   evictedRows: number;
+  /** Rows in the cache that are in 4-bit planes, in the far tier, and that others were added to. */
+  quantisedRows: number;
+  parkedRows: number;
+  mergedRows: number;
 }
 
 export function summarise(view: CacheView): Summary | null {
@@ -55,13 +60,24 @@ export function summarise(view: CacheView): Summary | null {
     denseLayers,
     evictingLayers,
     evictedRows,
+    quantisedRows: countBits(view.quantised, 0, view.quantised.length),
+    parkedRows: countBits(view.parked, 0, view.parked.length),
+    mergedRows: countBits(view.merged, 0, view.merged.length),
   };
 }
 
 /** One line for a panel. It names no method: it says what the records say. */
 export function verdict(s: Summary | null): string {
   if (!s) return 'Nothing has run yet.';
-  return `${reads(s)} ${keeps(s)}`;
+  return [reads(s), keeps(s), ...changes(s)].join(' ');
+}
+
+function changes({ quantisedRows, parkedRows, mergedRows }: Summary): string[] {
+  return [
+    quantisedRows > 0 && `${plural(quantisedRows, 'row')} in 4-bit planes.`,
+    parkedRows > 0 && `${plural(parkedRows, 'row')} in the far tier.`,
+    mergedRows > 0 && `Others were merged into ${plural(mergedRows, 'row')}.`,
+  ].filter((line) => line !== false);
 }
 
 function reads(s: Summary): string {
