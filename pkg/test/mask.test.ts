@@ -66,20 +66,27 @@ describe('head history', () => {
     const step = fc.record({ read: fc.array(fc.nat(80)), drop: fc.nat(90) });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 90 }), fc.integer({ min: 3, max: 60 }), (steps, columns) => {
+        const length = 5 + steps.length;
+        // Drawn row by row, as in a run.
+        const grown = makeCells();
         const history = new HeadHistory(SHAPE, 0, 0);
         history.add(concat([pass(0, 5, 0), append(0, 5), record(Kind.readAll, { head: ALL })]));
+        fillMask(history, { width: length, shift: 0 }, grown);
         for (const [i, { read, drop }] of steps.entries()) {
           const reads = bitsRecord(
             Kind.readBits,
             {},
             read.filter((p) => p <= 5 + i),
           );
-          history.add(concat([pass(5 + i, 1), append(5 + i, 1), reads, record(Kind.evictRun, { a: drop, b: 1 })]));
+          const changed = history.add(
+            concat([pass(5 + i, 1), append(5 + i, 1), reads, record(Kind.evictRun, { a: drop, b: 1 })]),
+          );
+          fillMask(history, { width: length, shift: 0 }, grown, changed);
         }
-        const length = 5 + steps.length;
         const fine = fillMask(history, { width: length, shift: 0 }, makeCells());
         const axis = axisFor(length, columns);
         const coarse = fillMask(history, axis, makeCells());
+        expect(grown.data).toEqual(fine.data);
         coarse.data.forEach((cell, at) => {
           const [x, y] = [at % axis.width, Math.floor(at / axis.width)];
           const states: number[] = [];

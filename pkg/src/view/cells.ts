@@ -129,25 +129,33 @@ export function fillWord(
   states: readonly CellState[],
   planes: Uint32Array,
 ): void {
-  const { shift, width } = out;
+  const { shift, width, data } = out;
   const field = 1 << shift;
   const mask = field === 32 ? 0xffffffff : (1 << field) - 1;
-  const first = (word * 32) >> shift;
-  const last = Math.min(width, first + (32 >> shift));
-  const known = planes.reduce((all, bits) => all | bits, 0);
+  const first = row * width + ((word * 32) >> shift);
+  const last = Math.min((row + 1) * width, first + (32 >> shift));
+  let known = 0;
+  for (let i = 0; i < states.length; i++) known |= planes[i];
   // Counts of every bin of the word at once, each in a field as wide as the bin.
   const all = fieldCounts(known, shift);
   let free = known;
   for (let i = 0; i < states.length && free !== 0; i++) {
-    const own = fieldCounts(planes[i] & free, shift);
-    free &= ~planes[i];
-    if (own === 0) continue;
-    for (let x = first; x < last; x++) {
-      const count = (own >>> ((x - first) * field)) & mask;
-      // A more severe state was there first.
-      if (count === 0 || out.data[row * width + x] !== 0) continue;
-      const of = (all >>> ((x - first) * field)) & mask;
-      out.data[row * width + x] = states[i] * DENSITIES + (count === of ? DENSITIES - 1 : Math.floor((3 * count) / of));
+    const bits = planes[i] & free;
+    if (bits === 0) continue;
+    free &= ~bits;
+    const state = states[i] * DENSITIES;
+    // Most words: all of it in one state.
+    if (bits === -1) {
+      for (let at = first; at < last; at++) data[at] = state + DENSITIES - 1;
+      return;
+    }
+    const own = fieldCounts(bits, shift);
+    for (let at = first, bit = 0; at < last; at++, bit += field) {
+      const count = (own >>> bit) & mask;
+      // Where there is something, a more severe state was there first.
+      if (count === 0 || data[at] !== 0) continue;
+      const of = (all >>> bit) & mask;
+      data[at] = state + (count === of ? DENSITIES - 1 : Math.floor((3 * count) / of));
     }
   }
 }

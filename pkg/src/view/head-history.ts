@@ -50,7 +50,9 @@ export class HeadHistory {
     this.#kvHead = Math.floor((head * kvHeads) / queryHeads);
   }
 
-  add(block: Uint8Array): void {
+  /** Returns the first query whose row changed. */
+  add(block: Uint8Array): number {
+    let first = this.#view.pass?.first ?? 0;
     for (const record of records(block)) {
       if (record.kind === Kind.pass) {
         this.#keep();
@@ -58,8 +60,10 @@ export class HeadHistory {
       } else if (!this.#mine(record)) continue;
       else this.#hear(record);
       this.#view.apply(alone(record));
+      if (record.kind === Kind.pass) first = Math.min(first, record.a);
     }
     this.#keep();
+    return first;
   }
 
   /**

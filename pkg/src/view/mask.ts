@@ -3,14 +3,20 @@ import { type Axis, type Cells, DENSITIES, fieldCounts, resize } from './cells.j
 import { type HeadHistory, PLANES } from './head-history.js';
 import { Cell } from './states.js';
 
-/** Fills a square of `axis.width` cells, the most severe state of a bin and how much of the bin it is. */
-export function fillMask(history: HeadHistory, axis: Axis, out: Cells): Cells {
+/**
+ * Fills a square of `axis.width` cells, the most severe state of a bin and how much of the bin it is. Rows before the
+ * query `from` stay as they are: in a long run only the last changes.
+ */
+export function fillMask(history: HeadHistory, axis: Axis, out: Cells, from = 0): Cells {
   const { width, shift } = axis;
-  resize(out, axis, width, 1);
+  const same = out.width === width && out.height === width && out.shift === shift;
+  const first = same ? from >> shift : 0;
+  if (first === 0) resize(out, axis, width, 1);
+  else out.data.fill(0, first * width);
   const words = Math.ceil((width << shift) / 32);
   const planes = PLANES.map(() => new Uint32Array(words));
   const counts = PLANES.map(() => new Uint32Array(width));
-  for (let y = 0; y < width && y << shift < history.length; y++) {
+  for (let y = first; y < width && y << shift < history.length; y++) {
     for (const count of counts) count.fill(0);
     for (let query = y << shift; query < Math.min((y + 1) << shift, history.length); query++) {
       history.row(query, planes);
