@@ -2,15 +2,16 @@
  * Drawing of traces without a framework: data in, canvas pixels out. Everything is drawn by what the records say; no code
  * here knows a method by name.
  */
-export * from './view/cells.js';
-export * from './view/format.js';
-export { Frames, frames } from './view/frame.js';
+export { type Axis, axisFor, type Cells, cellAt, DENSITIES, fillCells, makeCells, type Scene } from './view/cells.js';
+export { type AttnScopeElement, define, type TraceSource } from './view/element.js';
+export { bytes, count, duration, percent, plural, visible } from './view/format.js';
+export { frames } from './view/frame.js';
 export { HeadHistory } from './view/head-history.js';
-export * from './view/lane.js';
-export * from './view/lens.js';
-export * from './view/marks.js';
+export { drawLane, readersOf } from './view/lane.js';
+export { drawLens, type LensView } from './view/lens.js';
+export { type Mark, marksOf } from './view/marks.js';
 export { fillMask } from './view/mask.js';
 export { MapPainter } from './view/paint.js';
-export { CIVIDIS, COLOURS, cellProperties, css, type Lut, lutOf, type Theme } from './view/palette.js';
-export * from './view/states.js';
-export * from './view/verdict.js';
+export { COLOURS, cellProperties, type Lut, lutOf, type Theme } from './view/palette.js';
+export { Cell, type CellState, MODE_STATES, type Mode, STATES, type StateName, stateName } from './view/states.js';
+export { type Summary, summarise, verdict } from './view/verdict.js';

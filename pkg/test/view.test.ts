@@ -1,19 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ALL_HEADS, CacheView, Kind, type SCHEMA } from '../src/trace.js';
+import { fieldCounts } from '../src/view/cells.js';
+import { fillLane } from '../src/view/lane.js';
+import { CIVIDIS, css } from '../src/view/palette.js';
 import {
   axisFor,
   bytes,
   Cell,
-  CIVIDIS,
   COLOURS,
   cellAt,
   count,
-  css,
   DENSITIES,
-  fieldCounts,
   fillCells,
-  fillLane,
   lutOf,
   MODE_STATES,
   type Mode,

@@ -55,6 +55,20 @@ export function replay(info, blocks) {
       if (stored[layer][kv].has(position)) return 'stored';
       return evicted[layer][kv].has(position) ? 'evicted' : 'empty';
     },
+    /**
+     * Beside what another method reads in the same step.
+     * @param {ReturnType<typeof replay>} other
+     */
+    differs(other) {
+      return (layer, head, position) => {
+        const here = read[layer][head].has(position);
+        if (other.reads(layer, head, position) === 'read') {
+          if (here) return 'both';
+          return stored[layer][Math.floor(head / group)].has(position) ? 'missed' : 'lost';
+        }
+        return here ? 'extra' : 'empty';
+      };
+    },
     /** @param {number} layer @param {number} head @param {number} position */
     storage(layer, head, position) {
       if (dropped[layer][head].has(position)) return 'dropped';

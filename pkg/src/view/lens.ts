@@ -10,7 +10,7 @@ export interface LensView {
   position: number;
 }
 
-export const LENS_COLUMNS = 21;
+const LENS_COLUMNS = 21;
 const GAP = 1;
 
 export function drawLens(canvas: HTMLCanvasElement, { scene, layer, head, position }: LensView, lut: Lut): void {

@@ -1,0 +1,57 @@
+import { make } from './dom.js';
+import type { Mark } from './marks.js';
+
+/** More signs than this would lie on each other. */
+const MOST_MARKS = 60;
+
+export interface TimelineActions {
+  seek: (step: number) => void;
+  toggle: () => void;
+}
+
+/** A slider over the steps with the signs of what happened, and the button that plays. */
+export class Timeline {
+  readonly element: HTMLElement;
+  readonly #button = make('button', { type: 'button' });
+  readonly #slider = make('input', { type: 'range', step: '1', 'aria-label': 'Step' });
+  readonly #output = make('output');
+  readonly #labels: ReadonlyMap<number, string>;
+
+  constructor(
+    readonly first: number,
+    readonly last: number,
+    marks: readonly Mark[],
+    { seek, toggle }: TimelineActions,
+  ) {
+    this.#slider.min = String(first);
+    this.#slider.max = String(last);
+    this.#slider.addEventListener('input', () => seek(this.#slider.valueAsNumber));
+    this.#button.addEventListener('click', toggle);
+    this.#labels = new Map(marks.map(({ step, label }) => [step, label]));
+    // What the labels say is said by the slider; the signs are for the eye.
+    const signs = make('div', { class: 'marks', 'aria-hidden': 'true' }, ...this.#signs(marks));
+    this.element = make('div', { class: 'row' }, this.#button);
+    this.element.append(make('div', { class: 'timeline' }, signs, this.#slider), this.#output);
+  }
+
+  show(step: number, playing: boolean, text: string): void {
+    this.#slider.value = String(step);
+    this.#button.textContent = playing ? '❚❚' : '▶';
+    this.#button.setAttribute('aria-label', playing ? 'Pause' : 'Play');
+    this.#output.textContent = `step ${step + 1} of ${this.last + 1}`;
+    const events = this.#labels.get(step);
+    this.#slider.setAttribute('aria-valuetext', [`step ${step + 1}`, text, events].filter(Boolean).join(', '));
+  }
+
+  /** Evenly thinned where there are too many; the labels are all there. */
+  #signs(marks: readonly Mark[]): HTMLElement[] {
+    const every = Math.ceil(marks.length / MOST_MARKS);
+    return marks
+      .filter(({ step }, i) => i % every === 0 && step >= this.first)
+      .map(({ step, sign, label }) => {
+        const element = make('span', { title: `Step ${step + 1}: ${label}` }, sign);
+        element.style.left = `${(100 * (step - this.first)) / Math.max(1, this.last - this.first)}%`;
+        return element;
+      });
+  }
+}

@@ -1,0 +1,67 @@
+import type { CacheView } from '../trace/cache-view.js';
+import type { TraceTrack } from '../trace/run.js';
+import { type Axis, fillCells, makeCells } from './cells.js';
+import { make } from './dom.js';
+import { bytes, percent, visible } from './format.js';
+import { drawLane } from './lane.js';
+import { MapPainter } from './paint.js';
+import { lutOf, type Theme } from './palette.js';
+import type { Mode } from './states.js';
+import { summarise, verdict } from './verdict.js';
+
+/** What all panels show alike. */
+export interface Look {
+  mode: Mode;
+  axis: Axis;
+  theme: Theme;
+}
+
+/** A method of a recorded run: its now map, the token lane under it, and a line on what happened. */
+export class TrackPanel {
+  readonly element: HTMLElement;
+  readonly #map = make('canvas', { class: 'map', role: 'img' });
+  readonly #lane = make('canvas', { class: 'lane', role: 'img' });
+  readonly #numbers = make('small');
+  readonly #verdict = make('p', { class: 'verdict' });
+  readonly #says = make('p');
+  readonly #painter = new MapPainter(this.#map);
+  readonly #cells = makeCells();
+
+  constructor(
+    readonly track: TraceTrack,
+    readonly lead: TraceTrack,
+  ) {
+    this.#map.dataset.map = track.method;
+    this.#verdict.dataset.verdict = track.method;
+    const caption = make('figcaption', {}, make('span', {}, track.title), this.#numbers);
+    this.element = make('figure', {}, caption, this.#map, this.#lane, this.#verdict, this.#says);
+  }
+
+  /** The last step there is at `step`; a method may have ended before the others. */
+  stepAt(step: number): number {
+    return Math.min(step, this.track.steps.length - 1);
+  }
+
+  draw(view: CacheView, reference: CacheView, step: number, { mode, axis, theme }: Look): void {
+    const lut = lutOf(theme);
+    fillCells({ view, mode, reference }, axis, this.#cells);
+    this.#painter.draw(this.#cells, lut);
+    drawLane(this.#lane, view, axis, lut);
+    const summary = summarise(view);
+    const line = verdict(summary);
+    this.#verdict.textContent = line;
+    const { tokensPerSecond } = this.track;
+    const speed = tokensPerSecond === null ? '' : ` · ran at ${tokensPerSecond.toFixed(1)} tokens/s`;
+    this.#numbers.textContent = `${percent(summary?.readShare ?? 0)} read · ${bytes(view.totals.kvBytes)}${speed}`;
+    this.#says.textContent = this.#saysAt(step);
+    this.#map.setAttribute('aria-label', `${this.track.title}. ${line}`);
+    this.#lane.setAttribute('aria-label', `${this.track.title}: how many heads read each position`);
+  }
+
+  #saysAt(step: number): string {
+    const { text, id } = this.track.steps[this.stepAt(step)];
+    if (step >= this.track.steps.length) return `Ended after step ${this.track.steps.length}.`;
+    const agrees = this.track === this.lead || this.lead.steps[step]?.id === id;
+    return `Says ${visible(text)}${agrees ? '' : `, unlike ${this.lead.title}`}.`;
+  }
+}
