@@ -1,7 +1,7 @@
 /** What a method read, kept and dropped, from its trace blocks. Positions are positions in the text, never slots. */
 export { countBits, popcount } from './bits.js';
 export { CacheView, KV_SETS, type PassKind, type Shape } from './trace/cache-view.js';
-export { nextEvent, type StepEvent } from './trace/events.js';
+export { mergeEvents, nextEvent, type StepEvent } from './trace/events.js';
 export { type ReadTraceOptions, readTraceFile, writeTraceFile } from './trace/file.js';
 export { History, type HistoryOptions, type StepSummary } from './trace/history.js';
 export { records, type TraceRecord } from './trace/records.js';

@@ -9,7 +9,7 @@ export { frames } from './view/frame.js';
 export { HeadHistory } from './view/head-history.js';
 export { drawLane, readersOf } from './view/lane.js';
 export { drawLens, type LensView } from './view/lens.js';
-export { type Mark, marksOf } from './view/marks.js';
+export { type Mark, marksOf, thinned } from './view/marks.js';
 export { fillMask } from './view/mask.js';
 export { MapPainter } from './view/paint.js';
 export { COLOURS, cellProperties, type Lut, lutOf, type Theme } from './view/palette.js';

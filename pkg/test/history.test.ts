@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { CacheView, History, Kind, KV_SETS, nextEvent } from '../src/trace.js';
+import { CacheView, History, Kind, KV_SETS, mergeEvents, nextEvent } from '../src/trace.js';
 import { type Act, act, encode, SHAPE } from './acts.js';
 import { bitsRecord, concat, record } from './blocks.js';
 
@@ -128,6 +128,15 @@ describe('events', () => {
       ],
       [{ kind: 'fold', aux: 0, records: 1, rows: 1 }],
     ]);
+  });
+
+  it('of several methods are summed up by kind', () => {
+    const event = (rows: number) => ({ kind: 'evictRun' as const, aux: 0, records: 1, rows });
+    expect(mergeEvents([[{ events: [event(2)] }, { events: [] }], [{ events: [event(3)] }]])).toEqual([
+      [{ kind: 'evictRun', aux: 0, records: 2, rows: 5 }],
+      [],
+    ]);
+    expect(mergeEvents([])).toEqual([]);
   });
 
   it('are found from any step, where they begin', () => {

@@ -22,6 +22,7 @@ import {
   readersOf,
   STATES,
   summarise,
+  thinned,
   verdict,
 } from '../src/view.js';
 import { act, encode, SHAPE } from './acts.js';
@@ -176,11 +177,7 @@ describe('lane', () => {
 describe('marks', () => {
   it('say what happened, step by step', () => {
     const events = (kind: keyof typeof SCHEMA, aux = 0, rows = 0) => ({ kind, aux, records: 2, rows });
-    const steps = [
-      { events: [] },
-      { events: [events('evictRun', 0, 3), events('pass', 3)] },
-      { events: [events('guard', 1)] },
-    ];
+    const steps = [[], [events('evictRun', 0, 3), events('pass', 3)], [events('guard', 1)]];
     expect(marksOf(steps)).toEqual([
       { step: 1, sign: '×✓', label: '3 rows dropped, guesses verified' },
       { step: 2, sign: '!', label: 'guard: error was passed' },
@@ -203,6 +200,15 @@ describe('verdict', () => {
     expect(verdict(summarise(view))).toBe(
       'Reads 75\u00a0% of 10 positions: 1 layer read everything, 1 a selection. Keeps 80\u00a0%: 8 rows dropped in 1 of 2 layers.',
     );
+  });
+});
+
+describe('many marks', () => {
+  it('are thinned evenly', () => {
+    const marks = Array.from({ length: 7 }, (_, step) => ({ step, sign: '×', label: '' }));
+    expect(thinned(marks, 10).map(({ step }) => step)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(thinned(marks, 3).map(({ step }) => step)).toEqual([0, 3, 6]);
+    expect(thinned([])).toEqual([]);
   });
 });
 

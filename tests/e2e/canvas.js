@@ -4,12 +4,13 @@ const STATES = ['empty', 'evicted', 'stored', 'dropped', 'read'];
  * The state of every cell of a map, from its pixels alone. Only a map with one position a column has pure colours.
  * @param {import('playwright-core').Page} page
  * @param {string} method
+ * @param {'map' | 'mask'} what the map of a method, or the mask of one of its heads
  */
-export async function readMap(page, method) {
+export async function readMap(page, method, what = 'map') {
   return page.evaluate(
-    ({ method, STATES }) => {
-      const canvas = document.querySelector(`canvas[data-map="${method}"]`);
-      if (!(canvas instanceof HTMLCanvasElement)) throw new Error(`no map of ${method}`);
+    ({ method, what, STATES }) => {
+      const canvas = document.querySelector(`canvas[data-${what}="${method}"]`);
+      if (!(canvas instanceof HTMLCanvasElement)) throw new Error(`no ${what} of ${method}`);
       const { width, height } = canvas;
       const pixels = canvas.getContext('2d')?.getImageData(0, 0, width, height).data ?? [];
       const style = getComputedStyle(document.documentElement);
@@ -22,21 +23,21 @@ export async function readMap(page, method) {
       });
       return { width, height, cells };
     },
-    { method, STATES },
+    { method, what, STATES },
   );
 }
 
 /**
- * What the page kept of the trace.
+ * What the page kept of the trace: a block for each step.
  * @param {import('playwright-core').Page} page
- * @returns {Promise<{ info: { layers: number, queryHeads: number, kvHeads: number }, traces: { method: string, blocks: Uint8Array[] }[] }>}
+ * @returns {Promise<{ info: { layers: number, queryHeads: number, kvHeads: number }, traces: { method: string, steps: Uint8Array[] }[] }>}
  */
 export async function readTrace(page) {
-  const { info, traces } = await page.evaluate(() => {
-    const { blocks, info } = window.__attnscope;
+  const { info, traces } = await page.evaluate(async () => {
+    const { steps, info } = window.__attnscope;
     const text = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
-    return { info: info(), traces: blocks().map((t) => ({ method: t.method, blocks: t.blocks.map(text) })) };
+    return { info: info(), traces: (await steps()).map((t) => ({ method: t.method, steps: t.steps.map(text) })) };
   });
-  const decode = (t) => ({ method: t.method, blocks: t.blocks.map((b) => new Uint8Array(Buffer.from(b, 'base64'))) });
+  const decode = (t) => ({ method: t.method, steps: t.steps.map((b) => new Uint8Array(Buffer.from(b, 'base64'))) });
   return { info, traces: traces.map(decode) };
 }

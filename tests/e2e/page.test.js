@@ -115,8 +115,8 @@ describe('the page with a real model', {
     await finished();
     const { info, traces } = await readTrace(page);
     assert.deepEqual(traces.map((t) => t.method).sort(), [...METHODS].sort());
-    for (const { method, blocks } of traces) {
-      const told = replay(info, blocks);
+    for (const { method, steps } of traces) {
+      const told = replay(info, steps);
       for (const mode of ['reads', 'storage']) {
         await button(mode === 'reads' ? 'Reads' : 'Storage').click();
         await page.waitForTimeout(100);
@@ -136,6 +136,44 @@ describe('the page with a real model', {
       else assert.match(line ?? '', /Keeps everything/);
     }
     await button('Reads').click();
+  });
+
+  it('shows any step again, and goes back to the newest', async () => {
+    const { info, traces } = await readTrace(page);
+    const slider = page.getByRole('slider', { name: 'Token', exact: true });
+    const live = button('Live');
+    assert.equal(await live.getAttribute('aria-pressed'), 'true');
+    const shows = async (step) => {
+      await page.getByText(`token ${step + 1} of 12`).waitFor();
+      await page.waitForTimeout(150);
+      for (const { method, steps } of traces) {
+        const told = replay(info, steps.slice(0, step + 1));
+        const { width, cells } = await readMap(page, method);
+        const want = cells.map((_, i) => {
+          const row = Math.floor(i / width);
+          return told.reads(Math.floor(row / info.queryHeads), row % info.queryHeads, i % width);
+        });
+        assert.deepEqual(cells, want, `${method}, step ${step}`);
+      }
+    };
+    await slider.fill('2');
+    await shows(2);
+    assert.equal(await live.getAttribute('aria-pressed'), 'false');
+    await slider.press('ArrowRight');
+    await shows(3);
+    await slider.press('Home');
+    await shows(0);
+    // The prompt is longer than the budget, so dropping begins with the first step.
+    assert.match((await slider.getAttribute('aria-valuetext')) ?? '', /dropped/);
+    await slider.fill('5');
+    await slider.press('Shift+ArrowLeft');
+    await shows(0);
+    await page.locator('[data-stream="full"] [data-from]').last().click();
+    await page.waitForFunction(() => Number(document.querySelector('#timeline').value) > 0);
+    await slider.focus();
+    await slider.press('l');
+    await shows(11);
+    assert.equal(await live.getAttribute('aria-pressed'), 'true');
   });
 
   it('answers the needle with the values of the preset, and gives the defaults back', async () => {

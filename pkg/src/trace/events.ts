@@ -43,14 +43,28 @@ export function addEvents(events: StepEvent[], block: Uint8Array, { kvHeads }: S
     // A kind of a later version.
     if (name === undefined) continue;
     const which = kind === Kind.pass || kind === Kind.guard ? aux : 0;
-    let event = events.find((e) => e.kind === name && e.aux === which);
-    if (!event) {
-      event = { kind: name, aux: which, records: 0, rows: 0 };
-      events.push(event);
-    }
-    event.records++;
-    event.rows += rowsOf(record) * (record.head === ALL_HEADS ? kvHeads : 1);
+    const rows = rowsOf(record) * (record.head === ALL_HEADS ? kvHeads : 1);
+    sumUp(events, { kind: name, aux: which, records: 1, rows });
   }
+}
+
+/** The events of several methods, step by step, each kind once. */
+export function mergeEvents(runs: readonly (readonly { events: readonly StepEvent[] }[])[]): StepEvent[][] {
+  return Array.from({ length: Math.max(0, ...runs.map((steps) => steps.length)) }, (_, step) => {
+    const merged: StepEvent[] = [];
+    for (const steps of runs) for (const event of steps[step]?.events ?? []) sumUp(merged, event);
+    return merged;
+  });
+}
+
+function sumUp(events: StepEvent[], { kind, aux, records, rows }: StepEvent): void {
+  let event = events.find((e) => e.kind === kind && e.aux === aux);
+  if (!event) {
+    event = { kind, aux, records: 0, rows: 0 };
+    events.push(event);
+  }
+  event.records += records;
+  event.rows += rows;
 }
 
 function rowsOf({ kind, b, payload }: TraceRecord): number {

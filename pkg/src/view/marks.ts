@@ -38,9 +38,18 @@ const PASSES: Readonly<Record<number, Look>> = {
 };
 const GUARDS = ['recall', 'error', 'acceptance', 'finite numbers', 'noise'];
 
+/** Signs beyond this number would lie on each other. */
+const MOST = 60;
+
+/** The marks to draw where there are more than fit, evenly chosen. */
+export function thinned(marks: readonly Mark[], most = MOST): readonly Mark[] {
+  const every = Math.ceil(marks.length / most);
+  return marks.filter((_, i) => i % every === 0);
+}
+
 /** The marks of a run; steps in which nothing happened have none. */
-export function marksOf(steps: readonly { events: readonly StepEvent[] }[]): Mark[] {
-  return steps.flatMap(({ events }, step) => {
+export function marksOf(steps: readonly (readonly StepEvent[])[]): Mark[] {
+  return steps.flatMap((events, step) => {
     const looks = events.flatMap((event) => {
       const look = event.kind === 'pass' ? PASSES[event.aux] : LOOKS[event.kind];
       return look ? [{ sign: look.sign, words: look.words(event) }] : [];

@@ -1,6 +1,6 @@
 /** A recorded run to look at: the maps of its methods side by side, its text, and a timeline over its steps. */
 import { AttnscopeError } from '../errors.js';
-import { nextEvent, type StepEvent } from '../trace/events.js';
+import { mergeEvents, nextEvent, type StepEvent } from '../trace/events.js';
 import type { TraceRun } from '../trace/run.js';
 import type { KindName } from '../trace.gen.js';
 import { type Axis, axisFor } from './cells.js';
@@ -60,10 +60,8 @@ export class Player {
     this.#first = Math.max(...tracks.map(({ history }) => history.first));
     this.#step = this.#first;
     this.#panels = tracks.map((track) => new TrackPanel(track, tracks[0]));
-    this.#events = Array.from({ length: this.#last + 1 }, (_, step) =>
-      tracks.flatMap(({ history }) => [...(history.steps[step]?.events ?? [])]),
-    );
-    const marks = marksOf(this.#events.map((events) => ({ events })));
+    this.#events = mergeEvents(tracks.map(({ history }) => history.steps));
+    const marks = marksOf(this.#events);
     const actions = { seek: (step: number) => this.seek(step), toggle: () => this.toggle() };
     this.#timeline = new Timeline(this.#first, this.#last, marks, actions);
     this.#tokens = this.#makeTokens();

@@ -1,8 +1,5 @@
 import { make } from './dom.js';
-import type { Mark } from './marks.js';
-
-/** More signs than this would lie on each other. */
-const MOST_MARKS = 60;
+import { type Mark, thinned } from './marks.js';
 
 export interface TimelineActions {
   seek: (step: number) => void;
@@ -43,11 +40,9 @@ export class Timeline {
     this.#slider.setAttribute('aria-valuetext', [`step ${step + 1}`, text, events].filter(Boolean).join(', '));
   }
 
-  /** Evenly thinned where there are too many; the labels are all there. */
   #signs(marks: readonly Mark[]): HTMLElement[] {
-    const every = Math.ceil(marks.length / MOST_MARKS);
-    return marks
-      .filter(({ step }, i) => i % every === 0 && step >= this.first)
+    return thinned(marks)
+      .filter(({ step }) => step >= this.first)
       .map(({ step, sign, label }) => {
         const element = make('span', { title: `Step ${step + 1}: ${label}` }, sign);
         element.style.left = `${(100 * (step - this.first)) / Math.max(1, this.last - this.first)}%`;

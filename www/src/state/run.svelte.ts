@@ -3,13 +3,14 @@ import type { Mode, Scene } from 'attnscope/view';
 import { loader } from './loader.svelte.js';
 import { refused } from './params.js';
 import { codeOf, FATAL, type Problem, problem } from './problems.js';
+import { Scrub } from './scrub.svelte.js';
 import { settings } from './settings.svelte.js';
 import { Track } from './track.svelte.js';
 
 export type RunStatus = 'idle' | 'running' | 'done' | 'stopped' | 'failed';
 
-/** The blocks of a trace are kept only where a test asks for them by `?test`. */
-const KEEP = typeof location !== 'undefined' && new URLSearchParams(location.search).has('test');
+/** Bytes of history of all methods together; beyond them the oldest steps become sums. */
+const HISTORY = 128 * 2 ** 20;
 
 /** All chosen methods on one prompt, in lock-step: every method takes one token in turn. */
 class Run {
@@ -26,6 +27,10 @@ class Run {
   /** What computed the newest run, where that is not what was asked for. */
   computed = $state('');
   sameTokens = $state(true);
+  readonly scrub = new Scrub(
+    () => this.tracks,
+    () => this.step,
+  );
 
   prompt: Uint32Array = new Uint32Array();
   #stop: AbortController | null = null;
@@ -59,6 +64,7 @@ class Run {
       this.step = 0;
       this.span = ids.length + settings.all.maxTokens;
       this.tracks = tracks;
+      this.scrub.follow();
       await this.#steps(tracks, this.#stop.signal);
       this.status = 'done';
     } catch (thrown) {
@@ -107,9 +113,11 @@ class Run {
       throw new AttnscopeError('context', `${sum} are more than the ${context} this model can hold.`);
     }
     await Promise.all(this.tracks.map((track) => track.close()));
-    const tracks = settings
-      .chosen(loader.methods)
-      .map((method, i) => new Track(method, $state.snapshot(all.params[method.name]), i, model.info, KEEP));
+    const chosen = settings.chosen(loader.methods);
+    const limit = HISTORY / chosen.length;
+    const tracks = chosen.map(
+      (method, i) => new Track(method, $state.snapshot(all.params[method.name]), i, model.info, limit),
+    );
     const signal = this.#stop?.signal;
     try {
       for (const track of tracks) {

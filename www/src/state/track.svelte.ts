@@ -1,5 +1,5 @@
 import type { GenerateProgress, MethodInfo, ModelInfo, Session, Step, Steps } from 'attnscope';
-import { CacheView } from 'attnscope/trace';
+import { type CacheView, History } from 'attnscope/trace';
 import { frames, type Summary, summarise } from 'attnscope/view';
 import type { Values } from './params.js';
 import type { Problem } from './problems.js';
@@ -14,15 +14,12 @@ export interface Said {
 
 /** One method at work on the prompt: its text, its numbers by step, and its cache as the trace tells it. */
 export class Track {
-  readonly view: CacheView;
+  readonly history: History;
   said: Said[] = [];
   /** By step: bytes of keys and values stored, and rows read over positions. */
   readonly kvBytes: number[] = [];
   readonly readShare: number[] = [];
   last: Step | null = null;
-  summary: Summary | null = null;
-  /** All trace blocks, kept only where a test asks for them. */
-  readonly blocks: Uint8Array[] | null;
 
   steps: Steps | null = null;
   session: Session | null = null;
@@ -34,15 +31,41 @@ export class Track {
   /** Rises once a frame while something changed; what is drawn from this object depends on it. */
   version = $state(0);
 
+  #newest: Summary | null = null;
+  /** The step that is shown when it is not the newest. */
+  #past: { view: CacheView; summary: Summary | null } | null = null;
+
   constructor(
     readonly method: MethodInfo,
     readonly params: Values,
     readonly index: number,
     info: ModelInfo,
-    keep: boolean,
+    limit: number,
   ) {
-    this.view = new CacheView(info);
-    this.blocks = keep ? [] : null;
+    this.history = new History(info, { limit });
+  }
+
+  /** The cache in the step that is shown. */
+  get view(): CacheView {
+    return this.#past?.view ?? this.history.view;
+  }
+
+  /** Numbers of the step that is shown. */
+  get summary(): Summary | null {
+    return this.#past?.summary ?? this.#newest;
+  }
+
+  /** Totals of the step that is shown; null before the first. */
+  get totals(): CacheView['totals'] | null {
+    return this.said.length > 0 ? this.view.totals : null;
+  }
+
+  /** Shows a step, the last there is for one beyond it, or with null the newest, whichever that is. */
+  async show(step: number | null): Promise<void> {
+    const at = step === null ? -1 : Math.min(step, this.history.steps.length - 1);
+    const view = at < 0 ? null : await this.history.seek(at);
+    this.#past = view && { view, summary: summarise(view) };
+    this.touch();
   }
 
   get shown(): boolean {
@@ -51,18 +74,19 @@ export class Track {
 
   onProgress = ({ done, total, trace }: GenerateProgress): void => {
     if (total > 0) this.prefill = { done, total };
-    if (trace) this.#take(trace);
+    if (trace) this.history.add(trace);
     this.touch();
   };
 
   take(step: Step, agrees: boolean | null): void {
     this.prefill = null;
-    if (step.trace) this.#take(step.trace);
+    if (step.trace) this.history.add(step.trace);
+    this.history.close();
     this.last = step;
     this.said.push({ id: step.id, text: step.text, agrees });
-    this.summary = summarise(this.view);
+    this.#newest = summarise(this.history.view);
     this.kvBytes.push(step.kvBytes);
-    this.readShare.push(this.summary?.readShare ?? 0);
+    this.readShare.push(this.#newest?.readShare ?? 0);
     this.touch();
   }
 
@@ -76,10 +100,5 @@ export class Track {
     await this.session?.close().catch(() => undefined);
     this.session = null;
     this.steps = null;
-  }
-
-  #take(block: Uint8Array): void {
-    this.view.apply(block);
-    this.blocks?.push(block);
   }
 }
