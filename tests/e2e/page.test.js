@@ -176,6 +176,29 @@ describe('the page with a real model', {
     assert.equal(await live.getAttribute('aria-pressed'), 'true');
   });
 
+  it('draws the mask of a head that is held, row by row', async () => {
+    const { info, traces } = await readTrace(page);
+    const { steps } = traces.find(({ method }) => method === 'h2o');
+    const [layer, head] = [11, 4];
+    const box = await page.locator('[data-map="h2o"]').boundingBox();
+    assert.ok(box);
+    const y = (layer * info.queryHeads + head + 0.5) / (info.layers * info.queryHeads);
+    await page.mouse.click(box.x + box.width * 0.3, box.y + box.height * y);
+    await page.getByText(`H2O · L${layer} · H${head}`).waitFor();
+    await page.waitForTimeout(200);
+    const { width, cells } = await readMap(page, 'h2o', 'mask');
+    for (let step = 0; step < steps.length; step++) {
+      const told = replay(info, steps.slice(0, step + 1));
+      const query = told.length - 1;
+      const want = Array.from({ length: width }, (_, position) => told.reads(layer, head, position));
+      assert.deepEqual(cells.slice(query * width, (query + 1) * width), want, `step ${step}`);
+    }
+    // The prompt before its last token: a triangle.
+    assert.deepEqual(cells.slice(2 * width, 2 * width + 4), ['read', 'read', 'read', 'empty']);
+    await page.keyboard.press('Escape');
+    await page.locator('[data-mask]').waitFor({ state: 'detached' });
+  });
+
   it('answers the needle with the values of the preset, and gives the defaults back', async () => {
     await choose(page, ['full', 'tidal_decode']);
     await page.getByLabel('each writes its own').check();
