@@ -180,7 +180,10 @@ describe('the page with a real model', {
     const { info, traces } = await readTrace(page);
     const { steps } = traces.find(({ method }) => method === 'h2o');
     const [layer, head] = [11, 4];
-    const box = await page.locator('[data-map="h2o"]').boundingBox();
+    const map = page.locator('[data-map="h2o"]');
+    // The mouse reaches what is in the window.
+    await map.scrollIntoViewIfNeeded();
+    const box = await map.boundingBox();
     assert.ok(box);
     const y = (layer * info.queryHeads + head + 0.5) / (info.layers * info.queryHeads);
     await page.mouse.click(box.x + box.width * 0.3, box.y + box.height * y);
@@ -294,6 +297,7 @@ describe('the page with a real model', {
 
   it('looks right in light and dark, wide and narrow', async () => {
     const map = page.locator('[data-map="tidal_decode"]');
+    await map.scrollIntoViewIfNeeded();
     const box = await map.boundingBox();
     assert.ok(box);
     await page.mouse.click(box.x + box.width * 0.3, box.y + box.height * 0.6);

@@ -34,10 +34,12 @@ const ALWAYS: ReadonlySet<number> = new Set([
 /** The passes that every method has, as `aux`: prefill and decode. */
 const PLAIN_PASSES = 2;
 
-/** Adds the events of a block to those of its step. */
-export function addEvents(events: StepEvent[], block: Uint8Array, { kvHeads }: Shape): void {
+/** Adds the events of a block to those of its step. Returns whether the block has a pass. */
+export function addEvents(events: StepEvent[], block: Uint8Array, { kvHeads }: Shape): boolean {
+  let hasPass = false;
   for (const record of records(block)) {
     const { kind, aux } = record;
+    hasPass ||= kind === Kind.pass;
     if (ALWAYS.has(kind) || (kind === Kind.pass && aux < PLAIN_PASSES)) continue;
     const name = NAMES.get(kind === Kind.evictBits ? Kind.evictRun : kind);
     // A kind of a later version.
@@ -46,6 +48,7 @@ export function addEvents(events: StepEvent[], block: Uint8Array, { kvHeads }: S
     const rows = rowsOf(record) * (record.head === ALL_HEADS ? kvHeads : 1);
     sumUp(events, { kind: name, aux: which, records: 1, rows });
   }
+  return hasPass;
 }
 
 /** The events of several methods, step by step, each kind once. */

@@ -4,12 +4,10 @@
  * (raw 1 to 62 kB; bit sets XORed from step to step and deflated 0.5 to 4.5 kB), and a replay is exact by construction.
  */
 import { AttnscopeError } from '../errors.js';
-import { Kind } from '../trace.gen.js';
 import { CacheView, type Shape } from './cache-view.js';
 import { canCompress, Deflater, inflate, join } from './compress.js';
 import { addEvents, type StepEvent } from './events.js';
 import { type Keyframe, restoreKeyframe, takeKeyframe } from './keyframe.js';
-import { records } from './records.js';
 
 export interface HistoryOptions {
   /** Steps between keyframes. Default 32. */
@@ -54,6 +52,7 @@ export class History {
   readonly #segments: Segment[] = [];
   #pending: Uint8Array[] = [];
   #events: StepEvent[] = [];
+  #passed = false;
   /** The segment that was looked into last, as bytes, and the state at one of its steps. */
   #open: { index: number; bytes: Uint8Array; offsets: number[]; step: number } | null = null;
   readonly #shown: CacheView;
@@ -71,7 +70,7 @@ export class History {
   add(block: Uint8Array): void {
     if (this.#pending.length === 0 && this.steps.length % this.#every === 0) this.#begin();
     this.view.apply(block);
-    addEvents(this.#events, block, this.view.shape);
+    if (addEvents(this.#events, block, this.view.shape)) this.#passed = true;
     this.#pending.push(block);
   }
 
@@ -81,13 +80,14 @@ export class History {
     const segment = this.#segments[this.#segments.length - 1];
     const bytes = join(this.#pending);
     segment.sizes.push(bytes.length);
-    segment.passes.push(this.#pending.some(hasPass));
+    segment.passes.push(this.#passed);
     segment.parts?.push(bytes);
     segment.deflater?.add(bytes);
     const { length, totals } = this.view;
     this.steps.push({ length, totals: { ...totals }, events: this.#events });
     this.#pending = [];
     this.#events = [];
+    this.#passed = false;
     if (this.steps.length % this.#every === 0) this.#seal(segment);
     this.#forget();
   }
@@ -195,9 +195,4 @@ export class History {
     const { bytes, offsets } = this.#open!;
     return bytes.subarray(offsets[at + 1], offsets[at + 2]);
   }
-}
-
-function hasPass(block: Uint8Array): boolean {
-  for (const { kind } of records(block)) if (kind === Kind.pass) return true;
-  return false;
 }

@@ -3,13 +3,31 @@ import type { CacheView } from '../trace/cache-view.js';
 import type { Axis } from './cells.js';
 import { CIVIDIS, type Lut } from './palette.js';
 
-/** `[length]`: query heads, over all layers, that read the position in the newest pass. */
+/** Digits of a count of heads: 255 layers of 254 heads are fewer than 2^16. */
+const DIGITS = 16;
+
+/**
+ * `[length]`: query heads, over all layers, that read the position in the newest pass. The counts of 32 positions are kept
+ * as binary digits, one word a digit, so that a row is added to all of them at once.
+ */
 export function readersOf(view: CacheView): Uint32Array {
   const { words, read, length } = view;
   const counts = new Uint32Array(words * 32);
-  for (let at = 0; at < read.length; at++) {
-    const first = (at % words) * 32;
-    for (let bits = read[at]; bits !== 0; bits &= bits - 1) counts[first + 31 - Math.clz32(bits & -bits)]++;
+  const digits = new Uint32Array(DIGITS);
+  for (let w = 0; w < words; w++) {
+    digits.fill(0);
+    for (let at = w; at < read.length; at += words) {
+      let carry = read[at];
+      for (let d = 0; carry !== 0; d++) {
+        const both = digits[d] & carry;
+        digits[d] ^= carry;
+        carry = both;
+      }
+    }
+    for (let d = 0; d < DIGITS; d++) {
+      if (digits[d] === 0) continue;
+      for (let bit = 0; bit < 32; bit++) counts[w * 32 + bit] += ((digits[d] >>> bit) & 1) << d;
+    }
   }
   return counts.subarray(0, length);
 }
