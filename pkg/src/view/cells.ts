@@ -122,13 +122,7 @@ function wordOf({ words }: CacheView, bits: Uint32Array) {
 }
 
 /** Fills the cells of a word, of which `planes` has the positions in each of `states`, the most severe first. */
-export function fillWord(
-  out: Cells,
-  row: number,
-  word: number,
-  states: readonly CellState[],
-  planes: Uint32Array,
-): void {
+function fillWord(out: Cells, row: number, word: number, states: readonly CellState[], planes: Uint32Array): void {
   const { shift, width, data } = out;
   const field = 1 << shift;
   const mask = field === 32 ? 0xffffffff : (1 << field) - 1;
