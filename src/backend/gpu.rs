@@ -21,6 +21,7 @@ mod ops;
 mod planes;
 mod rounds;
 mod self_test;
+mod sent;
 mod shadow;
 mod store;
 mod tables;
@@ -43,8 +44,9 @@ use crate::{
 };
 use kernels::row_words;
 use memory::Memory;
-use mirror::{Log, Mirror};
+use mirror::Mirror;
 use planes::PlaneStore;
+use sent::Sent;
 use tables::Handles;
 
 /// Slots a KV head has room for are a multiple of this.
@@ -124,18 +126,6 @@ impl Logits {
     fn words(self) -> u64 {
         u64::from(self.rows) * u64::from(self.columns)
     }
-}
-
-/// A submitted pass.
-struct Sent {
-    pending: Pending,
-    /// What has come back of it.
-    words: Option<Vec<Vec<u32>>>,
-    log: Log,
-    /// Its first position.
-    first: u32,
-    /// Words from one list to the next of each set that comes back.
-    strides: Vec<u32>,
 }
 
 /// Buffers of activations, named after their role, as large as was needed so far.

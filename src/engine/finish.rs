@@ -52,6 +52,28 @@ impl Engine {
         self.receive()
     }
 
+    /// Takes what was picked, or draws from the logits: how many guesses hold, and the token after them.
+    fn take_token(&mut self) -> (u32, u32) {
+        let (guesses, ahead) = (self.guesses(), self.ahead());
+        let (picked, logits) = (self.backend.picked(), self.backend.answer());
+        let finite = picked.iter().all(|picked| picked.finite)
+            && (!picked.is_empty() || logits.iter().all(|logit| logit.is_finite()));
+        let (known, picked) = picked.split_at(ahead.min(picked.len()));
+        let guessed = &mut self.text.ids[self.text.accepted as usize..];
+        let unknown = guessed.iter_mut().filter(|id| **id >= AHEAD);
+        unknown.zip(known).for_each(|(id, known)| *id = known.id);
+        let (checked, (held, id)) = match self.pass.kind {
+            PassKind::Verify => (guesses, self.sampler.verify(guessed, picked, logits)),
+            PassKind::Draft => (0, (0, self.sampler.guess(picked, logits))),
+            PassKind::Prefill | PassKind::Decode | PassKind::Correct => (0, (0, self.sampler.sample(picked))),
+        };
+        if let Some(guard) = &mut self.guard {
+            guard.finite(finite);
+            guard.round(checked, held);
+        }
+        (held, id)
+    }
+
     /// A token or a guess, and what there is to report.
     pub(super) fn receive(&mut self) -> Result<Progress> {
         if !self.backend.arrived()? {
@@ -62,31 +84,13 @@ impl Engine {
             self.end_pass();
             return Ok(Progress::Working);
         }
-        let guesses = self.guesses() as usize;
-        let verify = self.pass.kind == PassKind::Verify;
-        let (ahead, accepted) = (self.ahead(), self.text.accepted as usize);
-        let (picked, logits) = (self.backend.picked(), self.backend.answer());
-        let finite = picked.iter().all(|picked| picked.finite)
-            && (!picked.is_empty() || logits.iter().all(|logit| logit.is_finite()));
-        let (known, picked) = picked.split_at(ahead.min(picked.len()));
-        let unknown = self.text.ids[accepted..].iter_mut().filter(|id| **id >= AHEAD);
-        unknown.zip(known).for_each(|(id, known)| *id = known.id);
-        let is_drawn_here = picked.is_empty();
-        let (held, id) = match self.pass.kind {
-            PassKind::Verify => self.sampler.verify(&self.text.ids[accepted..][..guesses], picked, logits),
-            PassKind::Draft => (0, self.sampler.guess(picked, logits)),
-            PassKind::Prefill | PassKind::Decode | PassKind::Correct => (0, self.sampler.sample(picked)),
-        };
-        if let Some(guard) = &mut self.guard {
-            guard.finite(finite);
-            guard.round(if verify { guesses as u32 } else { 0 }, held);
-        }
+        let (held, id) = self.take_token();
         self.end_pass();
         if self.leave_path() {
             return Ok(Progress::Working);
         }
         if self.pass.kind == PassKind::Draft {
-            if is_drawn_here {
+            if self.backend.picked().is_empty() {
                 self.backend.record(Kind::Token, 2, id, self.text.ids.len() as u32);
             }
             self.text.ids.push(id);

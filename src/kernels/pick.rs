@@ -116,7 +116,7 @@ mod tests {
     fn a_draw_goes_through_the_candidates_by_id() {
         let logits: Vec<f32> = [0.15f32, 0.5, 0.05, 0.3].iter().map(|p| p.ln()).collect();
         let drawn = |top_k, top_p| {
-            let ids = (0..100).map(|i| pick(&logits, 1.0, top_k, top_p, (i as f32 + 0.5) / 100.0).id);
+            let ids = (0..100).map(|i| pick(&logits, 1.0, top_k, top_p, (i as f32 + 0.4) / 100.0).id);
             ids.fold([0; 4], |mut n, id| {
                 n[id as usize] += 1;
                 n

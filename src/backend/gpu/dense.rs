@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    Buffer, Gpu, Logits, Sent, at_least,
+    Buffer, Gpu, Logits, at_least,
     kernels::{Embed, Ending, Keep, Norm, Product, record_pick},
     memory::ListsAt,
     mirror::Call,
@@ -263,13 +263,17 @@ impl Dense for Gpu {
     fn cut(&mut self, kv: Kv, first: u32) -> Result<()> {
         if self.sent.is_empty() {
             self.mirror.cache.cut(kv, first, &mut self.mirror.tracer)?;
-        } else if self.sent.iter().all(|sent| sent.first >= first && sent.log.only_adds()) {
+        } else if self.sent.iter().all(|sent| sent.first >= first && sent.log.keeps_slots()) {
+            // What they added goes, so the cache as it was before them has what stays.
             self.mirror.note(Call::Cut { kv, first });
         } else {
             return Err(Error::State("what a pass left that has not arrived cannot be cut"));
         }
         let slots = |head: &Head| head.position.partition_point(|&position| position < first) as u32;
         let counts: Vec<u32> = self.mirror.cache.layer(kv).iter().map(slots).collect();
+        if counts.iter().any(|&count| count < self.quantised[kv.0 as usize]) {
+            return Err(Error::State("quantised rows cannot be taken back"));
+        }
         let live = counts.iter().max().copied().unwrap_or(0);
         self.live[kv.0 as usize] = live;
         self.alike[kv.0 as usize] = counts.iter().all(|count| *count == live);
@@ -315,54 +319,6 @@ impl Dense for Gpu {
 }
 
 impl Gpu {
-    /// Waits until what was submitted [has arrived](Dense::arrived).
-    ///
-    /// # Errors
-    /// [`Error::Gpu`] when the device is lost or refused something, [`Error::Memory`].
-    pub async fn finish(&mut self) -> Result<()> {
-        for sent in self.sent.iter_mut().filter(|sent| sent.words.is_none()) {
-            sent.words = Some(sent.pending.wait().await?);
-        }
-        self.take_in()
-    }
-
-    /// Submits the pass; the tokens that were picked come back with the last of those that run ahead of each other.
-    fn send(&mut self, is_last: bool) -> Result<()> {
-        let mut burst = self.burst.take().unwrap_or_else(|| self.device.burst());
-        let strides = self.ask_lists(&mut burst)?;
-        if self.pass.logits.back {
-            burst.read(&self.room.logits, 0..self.pass.logits.words())?;
-        }
-        if is_last && self.picks > 0 {
-            burst.read(&self.room.picked, 0..2 * u64::from(self.picks))?;
-        }
-        let (pending, log) = (burst.submit()?, std::mem::take(&mut self.mirror.log));
-        self.sent.push(Sent { pending, words: None, log, first: self.pass.first, strides });
-        Ok(())
-    }
-
-    /// Takes in what came back: tokens, logits, and the lists that the cache is brought up to date with.
-    fn take_in(&mut self) -> Result<()> {
-        let Some(last) = self.sent.last_mut().and_then(|sent| sent.words.as_mut()) else { return Ok(()) };
-        let picked = if self.picks > 0 { last.pop() } else { None };
-        self.picks = 0;
-        self.picked.clear();
-        let picked = picked.as_deref().unwrap_or_default().chunks_exact(2);
-        self.picked.extend(picked.map(|words| Picked { id: words[0], finite: words[1] == 1 }));
-        let logits = if self.pass.logits.back { last.pop() } else { None };
-        self.answer = logits.map_or_else(Vec::new, bytemuck::cast_vec);
-        self.mirror.guesses = self.picked.iter().map(|picked| picked.id).collect();
-        for Sent { words, log, strides, .. } in self.sent.drain(..) {
-            self.mirror.replay(log, words.unwrap_or_default(), &strides)?;
-        }
-        for (layer, (live, alike)) in self.live.iter_mut().zip(&mut self.alike).enumerate() {
-            let heads = self.mirror.cache.layer(Kv(layer as u32));
-            *live = heads.iter().map(|head| head.len() as u32).max().unwrap_or(0);
-            *alike = heads.iter().all(|head| head.len() as u32 == *live);
-        }
-        Ok(())
-    }
-
     /// A set that a layer's slots are kept by: one list a KV head, or one for all that have the same slots.
     pub(super) fn check_kept(&self, op: &'static str, kv: Kv, kept: ListsAt) -> Result<()> {
         let heads = self.heads.kv;

@@ -78,15 +78,9 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Whether slots were only added and read.
-    pub fn only_adds(&self) -> bool {
-        let adds = |call: &Call| {
-            matches!(
-                call,
-                Call::Begin | Call::Record { .. } | Call::Guess { .. } | Call::Append { .. } | Call::Read { .. }
-            )
-        };
-        self.calls.iter().all(adds)
+    /// Whether the slots that were there still are, and in their places.
+    pub fn keeps_slots(&self) -> bool {
+        !self.calls.iter().any(|call| matches!(call, Call::Keep { .. } | Call::Drop { .. } | Call::Cut { .. }))
     }
 }
 

@@ -6,7 +6,7 @@ const F32_ROWS: &str = "F32_ROWS";
 
 macro_rules! file {
     ($name:literal) => {
-        include_str!(concat!("../../../kernels/", $name, ".wgsl"))
+        include_str!(concat!(env!("OUT_DIR"), "/", $name, ".wgsl"))
     };
 }
 
