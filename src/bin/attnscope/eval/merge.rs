@@ -141,11 +141,12 @@ mod tests {
         report::reports(settings, cases, &pairs.map(record).collect::<Vec<_>>(), origin)
     }
 
-    /// A folder with the report of settings A to D, each on the cases x and y at the commit "old".
+    /// A folder with the report of settings A to E, each on the cases x and y at the commit "old".
     fn folder(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("attnscope-merge-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let settings = [("A", "lru"), ("B", "lfu"), ("C", "fifo"), ("D", "lru")].map(|(l, m)| setting(l, m));
+        let settings =
+            [("A", "lru"), ("B", "lfu"), ("C", "fifo"), ("D", "lru"), ("E", "lru")].map(|(l, m)| setting(l, m));
         output::write(&reports(&settings, &cases(&["x", "y"]), &origin("old")), &folder).unwrap();
         folder
     }
@@ -153,17 +154,17 @@ mod tests {
     #[test]
     fn settings_that_are_not_run_keep_their_rows_if_the_plan_has_them_as_they_were() {
         let folder = folder("stay");
-        // D is gone, C is another method, E is new; B is run.
-        let plan = [("E", "lru"), ("B", "lfu"), ("A", "lru"), ("C", "lfu")].map(|(l, m)| setting(l, m));
-        let (running, cases, now) = (&plan[1..2], cases(&["x", "y"]), origin("new"));
+        // C is another method, D is gone, F is new; B is run.
+        let plan = [("F", "lru"), ("E", "lru"), ("B", "lfu"), ("A", "lru"), ("C", "lfu")].map(|(l, m)| setting(l, m));
+        let (running, cases, now) = (&plan[2..3], cases(&["x", "y"]), origin("new"));
         let kept = kept(&folder, &plan, running, &cases, &now).unwrap();
         let mut reports = reports(running, &cases, &now);
         merge(&mut reports, kept, &plan);
         let rows: Vec<_> = reports[0].settings.iter().map(|row| (row.label.as_str(), row.commit.as_deref())).collect();
-        assert_eq!(rows, [("B", Some("new")), ("A", Some("old"))]);
+        assert_eq!(rows, [("E", Some("old")), ("B", Some("new")), ("A", Some("old"))]);
         let text = fs::read(folder.join("keys.json")).unwrap();
         let before: serde_json::Value = serde_json::from_slice(&text).unwrap();
-        assert_eq!(json!(reports[0].settings[1]), before["settings"][0], "what stays is as it was");
+        assert_eq!(json!(reports[0].settings[2]), before["settings"][0], "what stays is as it was");
         fs::remove_dir_all(&folder).unwrap();
     }
 
@@ -183,19 +184,22 @@ mod tests {
     fn rows_of_other_cases_are_refused_and_so_is_a_damaged_report() {
         let folder = folder("cases");
         let plan = [setting("A", "lru"), setting("B", "lfu")];
-        let kept = |running: &[Setting], names: &[&str]| {
-            let kept = kept(&folder, &plan, running, &cases(names), &origin("new"));
+        let kept = |running: &[Setting], cases: &[Case]| {
+            let kept = kept(&folder, &plan, running, cases, &origin("new"));
             kept.map(|rows| rows.values().map(Vec::len).sum::<usize>()).map_err(|why| why.to_string())
         };
-        assert_eq!(kept(&plan[..1], &["y", "x"]), Ok(1));
-        for names in [&["x"][..], &["x", "z"], &["x", "y", "z"]] {
-            let why = kept(&plan[..1], names).unwrap_err();
+        assert_eq!(kept(&plan[..1], &cases(&["y", "x"])), Ok(1));
+        let mut longer = cases(&["x", "y"]);
+        longer[1].turns[0].prompt.push(1);
+        for cases in [cases(&["x"]), cases(&["x", "z"]), cases(&["x", "y", "z"]), longer] {
+            let why = kept(&plan[..1], &cases).unwrap_err();
             assert!(why.contains("keys.json") && why.contains("\"B\"") && why.contains("--fresh"), "{why}");
-            assert_eq!(kept(&plan, names), Ok(0), "all is run, nothing stays");
+            assert_eq!(kept(&plan, &cases), Ok(0), "all is run, nothing stays");
         }
         fs::write(folder.join("keys.json"), "{").unwrap();
-        assert!(kept(&plan[..1], &["x", "y"]).unwrap_err().contains("--fresh"));
-        assert_eq!(kept(&plan, &["x", "y"]), Ok(0));
+        let cases = cases(&["x", "y"]);
+        assert!(kept(&plan[..1], &cases).unwrap_err().contains("--fresh"));
+        assert_eq!(kept(&plan, &cases), Ok(0));
         fs::remove_dir_all(&folder).unwrap();
     }
 }
