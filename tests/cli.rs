@@ -192,6 +192,39 @@ fn an_evaluation_reports_and_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_part_of_an_evaluation_is_merged_into_the_report_that_is_there() {
+    let (model, plan) = (file("merge.gguf", &tiny::file()), file("merge.json", PLAN.as_bytes()));
+    let out = plan.with_extension("out");
+    let _ = fs::remove_dir_all(&out);
+    let eval = |more: &[&str]| {
+        let paths = [&model, &plan, &out].map(|path| path.to_str().unwrap());
+        let args = ["eval", "--model", paths[0], "--plan", paths[1], "--out", paths[2], "--suite", "speed"];
+        let (ok, _, err) = attnscope(&[&args[..], more].concat());
+        let report = fs::read_to_string(out.join("speed.json")).unwrap();
+        let rows = serde_json::from_str::<Value>(&report).unwrap()["settings"].take();
+        (ok.then_some(()).ok_or(err), rows.as_array().unwrap().clone())
+    };
+    let told = |rows: &[Value]| {
+        let words =
+            rows.iter().map(|row| [&row["label"], &row["commit"]].map(|text| text.as_str().unwrap().to_owned()));
+        words.map(|words| words.join(" ")).collect::<Vec<_>>()
+    };
+    let (done, before) = eval(&["--commit", "one"]);
+    assert_eq!((done, told(&before)), (Ok(()), ["full one", "8 bits one", "guesses one"].map(str::to_owned).to_vec()));
+    // Full attention comes along; the other row stays as it was.
+    let (done, now) = eval(&["--commit", "two", "--only", "8 BITS"]);
+    assert_eq!((done, told(&now)), (Ok(()), ["full two", "8 bits two", "guesses one"].map(str::to_owned).to_vec()));
+    assert_eq!(before[2], now[2]);
+    // Fewer cases: nothing is run, nothing is written, until it is asked for.
+    let fewer = ["--commit", "three", "--only", "8 bits", "--cases", "1"];
+    let (done, same) = eval(&fewer);
+    assert!(done.as_ref().is_err_and(|why| why.contains("\"guesses\"") && why.contains("--fresh")), "{done:?}");
+    assert_eq!(same, now);
+    let (done, anew) = eval(&[&fewer[..], &["--fresh"]].concat());
+    assert_eq!((done, told(&anew)), (Ok(()), ["full three", "8 bits three"].map(str::to_owned).to_vec()));
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let (model, ids) = (file("pipe.gguf", &tiny::file()), file("pipe.json", b"[65, 66, 67, 68]"));
     let (model, ids) = (model.to_str().unwrap(), ids.to_str().unwrap());

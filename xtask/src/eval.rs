@@ -25,6 +25,7 @@ const END: &str = "<!-- /evaluation -->";
 #[command(
     after_help = "Examples:\n  cargo xtask eval                 run the plan, hours on a small machine; resumes\n  \
         cargo xtask eval --suite text    one suite of it\n  \
+        cargo xtask eval --only SnapKV   the settings with this in their label; the reports keep the others' rows\n  \
         cargo xtask eval --table         only the README, from the reports that are there\n  \
         cargo xtask eval --check         fail when the README and the reports disagree"
 )]
@@ -38,6 +39,9 @@ pub struct Args {
     /// Suites to run [default: all]
     #[arg(long, value_delimiter = ',')]
     suite: Vec<String>,
+    /// Settings to run, by a text in their label, along with full attention; may be given several times [default: all]
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
     /// Cases run side by side [default: one a core]
     #[arg(long)]
     threads: Option<u32>,
@@ -116,6 +120,9 @@ fn measure(args: &Args) -> Result<()> {
     }
     if !args.suite.is_empty() {
         command.args(["--suite", &args.suite.join(",")]);
+    }
+    for text in &args.only {
+        command.args(["--only", text]);
     }
     if let Some(threads) = args.threads {
         command.args(["--threads", &threads.to_string()]);

@@ -6,6 +6,8 @@ mod chat;
 mod choice;
 mod counter;
 mod material;
+mod merge;
+mod only;
 mod output;
 mod plan;
 mod prompts;
@@ -18,9 +20,10 @@ mod work;
 
 use crate::{Failure, model};
 use material::{Material, Split};
-use plan::{Plan, Setting};
+use plan::Plan;
 use sha2::{Digest, Sha256};
 use std::{
+    collections::BTreeMap,
     env, fs,
     num::NonZero,
     path::{Path, PathBuf},
@@ -37,6 +40,7 @@ const EXAMPLES: &str = "Examples:
   attnscope eval --model smollm2.gguf --split tune --suite text --json
 
 Started again with the same --out it skips what it has finished; interrupted it loses the running cases only.
+A report that is there keeps its rows of the settings that are not run, if the plan still has them.
 A setting of the plan, with its budget as a share of the prompt:
   {\"label\": \"SnapKV {}\", \"budgets\": [0.1, 0.2], \"suites\": [\"text\"],
    \"method\": {\"name\": \"snap_kv\", \"params\": {\"budget\": {\"share\": 1}}}}
@@ -54,7 +58,8 @@ pub struct Args {
     /// Suites to run [default: all]
     #[arg(long, value_enum, value_delimiter = ',')]
     suite: Vec<Suite>,
-    /// Run settings whose label has this text in it, in upper or lower case; may be given several times
+    /// Run settings whose label has this text in it, in upper or lower case, and what they are compared with, such as full
+    /// attention; may be given several times
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
     /// Most cases of a length [default: as planned]
@@ -72,10 +77,13 @@ pub struct Args {
     /// Folder for reports, charts and finished cases
     #[arg(long, value_name = "FOLDER", default_value = "artifacts/evaluation")]
     out: PathBuf,
+    /// Replace reports that are there; no row of theirs is kept
+    #[arg(long)]
+    fresh: bool,
     /// Name of this build; cases finished by another are run again [default: hash of this program]
     #[arg(long)]
     build: Option<String>,
-    /// Commit to write into the reports
+    /// Commit to write into the rows of this run
     #[arg(long)]
     commit: Option<String>,
     /// Print the reports as one JSON array
@@ -95,7 +103,7 @@ pub struct Origin {
     pub sha256: String,
     /// The build.
     pub build: String,
-    /// The commit, if it was given.
+    /// Its commit, if it was given.
     pub commit: Option<String>,
     /// Which prompts.
     pub split: Split,
@@ -104,11 +112,9 @@ pub struct Origin {
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let mut plan = Plan::read(args.plan.as_deref())?;
-    let named = |s: &Setting, text: &String| s.label.to_lowercase().contains(&text.to_lowercase());
-    let wanted = |s: &Setting| args.only.is_empty() || args.only.iter().any(|text| named(s, text));
-    plan.settings.retain(wanted);
-    if plan.settings.is_empty() {
+    let plan = Plan::read(args.plan.as_deref())?;
+    let running = only::part(&plan.settings, &args.only);
+    if running.is_empty() {
         return Err(Failure::file("--only", "no setting of the plan has this in its label"));
     }
     let material = Material::of(args.split).map_err(|why| Failure::file("the prompts", why))?;
@@ -126,14 +132,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let store = Store::open(&args.out.join("cases.jsonl"))?;
     let mut cases = Vec::new();
     for suite in Suite::ALL {
-        let used = plan.settings.iter().any(|setting| setting.suites.contains(&suite));
+        let used = running.iter().any(|setting| setting.suites.contains(&suite));
         if used && (args.suite.is_empty() || args.suite.contains(&suite)) {
             cases.extend(suite.cases(&plan.sizes, &material, args.cases, &loaded)?);
         }
     }
+    let kept =
+        if args.fresh { BTreeMap::new() } else { merge::kept(&args.out, &plan.settings, &running, &cases, &origin)? };
     let threads = args.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
-    let records = work::all(&cases, &plan.settings, &origin, &loaded, &store, threads)?;
-    let reports = report::reports(&plan.settings, &cases, &records, &origin);
+    let records = work::all(&cases, &running, &origin, &loaded, &store, threads)?;
+    let mut reports = report::reports(&running, &cases, &records, &origin);
+    merge::merge(&mut reports, kept, &plan.settings);
     output::write(&reports, &args.out)?;
     output::print(&reports, args.json, args.csv)?;
     Ok(())

@@ -25,7 +25,7 @@ pub fn write(reports: &[Report], folder: &Path) -> Result<(), Failure> {
         fs::write(&path, text).map_err(|why| Failure::file(path.display(), why))
     };
     for report in reports {
-        let name = format!("{}.json", report.suite.name());
+        let name = file(report.suite);
         let json = serde_json::to_string_pretty(report).map_err(|why| Failure::file(&name, why))? + "\n";
         put(&name, &json)?;
         let from = format!("{name}, sha256 {}", super::hex(&Sha256::digest(&json)));
@@ -34,6 +34,11 @@ pub fn write(reports: &[Report], folder: &Path) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The file name of a suite's report.
+pub fn file(suite: Suite) -> String {
+    format!("{}.json", suite.name())
 }
 
 /// Prints reports.

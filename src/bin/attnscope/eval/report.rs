@@ -11,7 +11,7 @@ use super::{
     values::{Values, worse},
 };
 use attnscope::{kernels::Precision, metrics};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A suite's report, as it is written to a file.
@@ -21,8 +21,6 @@ pub struct Report {
     pub suite: Suite,
     model: String,
     model_sha256: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    commit: Option<String>,
     split: &'static str,
     activations: &'static str,
     notes: [&'static str; 2],
@@ -37,7 +35,7 @@ const NOTES: [&str; 2] = [
 ];
 
 /// A setting in a suite.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Row {
     /// Its label.
     pub label: String,
@@ -45,6 +43,9 @@ pub struct Row {
     pub method: Choice,
     /// Its budget.
     pub budget: Budget,
+    /// The commit it was measured at, if that was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// Cases that were run.
     pub cases: usize,
     /// Metrics over all tokens or cases.
@@ -58,7 +59,7 @@ pub struct Row {
 }
 
 /// A case of a setting.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Line {
     /// Name of the case.
     pub case: String,
@@ -77,7 +78,7 @@ pub struct Line {
 }
 
 /// A metric over many tokens or cases.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Stat {
     /// Mean.
     pub mean: f64,
@@ -106,22 +107,25 @@ pub fn reports(settings: &[Setting], cases: &[Case], records: &[Record], origin:
                     Some((record, derived(record, full, same)))
                 })
                 .collect();
-            (!own.is_empty()).then(|| row(setting, &own))
+            (!own.is_empty()).then(|| row(setting, &own, origin))
         });
         let rows: Vec<Row> = rows.collect();
-        let exact = suite.precision(origin.fast) == Precision::Exact;
         (!rows.is_empty()).then(|| Report {
             suite,
             model: origin.model.clone(),
             model_sha256: origin.sha256.clone(),
-            commit: origin.commit.clone(),
             split: origin.split.name(),
-            activations: if exact { "f32" } else { "8 bits while decoding" },
+            activations: activations(suite, origin.fast),
             notes: NOTES,
             settings: rows,
         })
     };
     Suite::ALL.into_iter().filter_map(report).collect()
+}
+
+/// How the activations of a suite are held.
+pub fn activations(suite: Suite, fast: bool) -> &'static str {
+    if suite.precision(fast) == Precision::Exact { "f32" } else { "8 bits while decoding" }
 }
 
 /// A record's metrics and those that follow from other records of the case: full attention's, and that of the setting
@@ -154,7 +158,7 @@ fn derived(record: &Record, full: Option<&Record>, same: Option<&Record>) -> Val
     values
 }
 
-fn row(setting: &Setting, own: &[(&Record, Values)]) -> Row {
+fn row(setting: &Setting, own: &[(&Record, Values)], origin: &Origin) -> Row {
     let mut all = Values::new();
     for (name, values) in own.iter().flat_map(|(_, values)| values) {
         all.entry(name.clone()).or_default().extend(values);
@@ -172,6 +176,7 @@ fn row(setting: &Setting, own: &[(&Record, Values)]) -> Row {
         label: setting.label.clone(),
         method: setting.method.clone(),
         budget: setting.budget,
+        commit: origin.commit.clone(),
         cases: own.len(),
         metrics: all.iter().filter_map(stat).collect(),
         cost,

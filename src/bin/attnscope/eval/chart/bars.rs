@@ -6,6 +6,8 @@ use super::svg::{Anchor, Svg, series};
 /// Where the bars begin, and the length of a share of 1.
 const LEFT: f64 = 300.0;
 const UNIT: f64 = 360.0;
+/// Letters in a line of the text before the bars.
+const LETTERS: usize = 46;
 const BAR: f64 = 7.0;
 const ROW: f64 = 32.0;
 const TOP: f64 = 64.0;
@@ -39,7 +41,7 @@ pub fn bytes(rows: &[Row], from: &str) -> String {
     }
     for (i, row) in rows.iter().enumerate() {
         let y = TOP + ROW * i as f64;
-        svg.text([LEFT - 10.0, y + 15.0], Anchor::End, "t", &row.label);
+        svg.lines([LEFT - 10.0, y + 15.0], Anchor::End, "t", &row.label, LETTERS);
         for (n, (name, share)) in BARS.iter().enumerate() {
             let Some(share) = share(row) else { continue };
             let title = format!("{}, {name}: {:.1} %", row.label, share * 100.0);

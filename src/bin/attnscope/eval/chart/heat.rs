@@ -4,11 +4,13 @@ use super::super::report::Row;
 use super::svg::{Anchor, Svg};
 
 const CELL: [f64; 2] = [11.0, 11.0];
-const COLUMNS: usize = 3;
-/// Room for one map with its heading.
-const TILE: [f64; 2] = [300.0, 96.0];
+const COLUMNS: usize = 2;
+/// Room for one map with its heading of at most two lines.
+const TILE: [f64; 2] = [450.0, 110.0];
+/// Letters in a line of a heading.
+const LETTERS: usize = 70;
 /// From the edge of a tile to its map.
-const INSET: [f64; 2] = [46.0, 24.0];
+const INSET: [f64; 2] = [46.0, 38.0];
 
 /// The chart of a suite of passkeys.
 pub fn passkeys(title: &str, rows: &[Row], from: &str) -> String {
@@ -34,7 +36,8 @@ pub fn passkeys(title: &str, rows: &[Row], from: &str) -> String {
 fn map(svg: &mut Svg, row: &Row, [left, top]: [f64; 2]) {
     let hit = |metrics: &std::collections::BTreeMap<String, f64>| metrics.get("found").copied().unwrap_or(0.0);
     let found = row.by_case.iter().filter(|line| hit(&line.metrics) == 1.0).count();
-    svg.text([left, top + 12.0], Anchor::Start, "t", &format!("{}: {found}/{}", row.label, row.by_case.len()));
+    let heading = format!("{}: {found}/{}", row.label, row.by_case.len());
+    svg.lines([left, top + 23.0], Anchor::Start, "t", &heading, LETTERS);
     let mut lengths: Vec<u32> = row.by_case.iter().map(|line| line.length).collect();
     lengths.sort_unstable();
     lengths.dedup();

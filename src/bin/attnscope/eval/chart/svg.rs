@@ -14,6 +14,9 @@ const SERIES: [[&str; 2]; 8] = [
     ["#525252", "#b5b5b5"],
 ];
 
+/// From one line of a text to the next.
+const LINE: f64 = 14.0;
+
 /// Where a text is anchored.
 #[derive(Clone, Copy)]
 pub enum Anchor {
@@ -53,6 +56,15 @@ impl Svg {
         self.element(format_args!(
             r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" class="{class}">{text}</text>"#
         ));
+    }
+
+    /// A text in lines of at most `most` letters, their middle where that of a single one would be.
+    pub fn lines(&mut self, [x, y]: [f64; 2], anchor: Anchor, class: &str, text: &str, most: usize) {
+        let lines = broken(text, most);
+        let first = y - LINE * (lines.len() as f64 - 1.0) / 2.0;
+        for (n, line) in lines.iter().enumerate() {
+            self.text([x, first + LINE * n as f64], anchor, class, line);
+        }
     }
 
     /// A line of the class `g` (grid) or `s<n>` (series).
@@ -108,6 +120,18 @@ pub fn series(n: usize) -> String {
     format!("s{}", n % SERIES.len())
 }
 
+/// A text broken between words into lines of at most `most` letters; a longer word has a line of its own.
+fn broken(text: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= most => *line += &format!(" {word}"),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -124,5 +148,14 @@ mod tests {
         assert!(file.contains("a &lt; b &amp; &quot;c&quot;") && file.contains("prefers-color-scheme:dark"));
         assert!(file.contains("drawn from text.json") && file.ends_with("</svg>\n"));
         assert_eq!(series(9), "s1");
+    }
+
+    #[test]
+    fn long_texts_are_broken_between_words_about_their_middle() {
+        assert_eq!(broken("k 7 % of it", 5), ["k 7 %", "of it"]);
+        assert_eq!(broken("a longest word", 6), ["a", "longest", "word"]);
+        let mut svg = Svg::new(10.0, 10.0);
+        svg.lines([1.0, 20.0], Anchor::End, "t", "k 7 % of it", 5);
+        assert!(svg.body.contains(r#"y="13.0""#) && svg.body.contains(r#"y="27.0""#), "{}", svg.body);
     }
 }
