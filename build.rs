@@ -6,6 +6,8 @@ use std::{env, error::Error, fs, path::Path};
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=src/kernels");
     let out = env::var("OUT_DIR")?;
+    // Of a kernel that is gone nothing stays.
+    fs::remove_dir_all(&out).and_then(|()| fs::create_dir_all(&out))?;
     for entry in fs::read_dir("src/kernels")? {
         let path = entry?.path();
         if path.extension().is_some_and(|end| end == "wgsl")

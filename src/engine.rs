@@ -227,7 +227,7 @@ impl Engine {
         if !self.options.logits {
             return Err(Error::State("logits are there only if the options of the run ask for them"));
         }
-        if self.text.fed == 0 || !matches!(self.stage, Stage::Between) {
+        if self.text.fed == 0 || self.guesses() > 0 || !matches!(self.stage, Stage::Between) {
             return Err(Error::State("logits are there only right after a step"));
         }
         let width = self.model.config.vocabulary as usize;

@@ -53,7 +53,7 @@ impl Sampling {
 pub struct Sampler {
     how: Sampling,
     random: fastrand::Rng,
-    /// The number that draws the next token, until it did: a pass that is run again draws the same.
+    /// The number that draws the next token, until it did: a pass that is run again on another back end draws the same.
     draw: Option<f32>,
     candidates: Candidates,
     /// The distributions of the guesses of this round, `[guesses, vocabulary]`.
@@ -73,20 +73,23 @@ impl Sampler {
         }
     }
 
+    /// What is below the least normal number a device may take for 0.
     fn is_greedy(&self) -> bool {
-        self.how.temperature <= 0.0
+        self.how.temperature < f32::MIN_POSITIVE
     }
 
     /// What the back end is to pick after a pass; nothing if the logits are needed here, as by a pass that guesses or
     /// checks guesses that are drawn.
     pub fn ask(&mut self, speculative: bool) -> Option<Pick> {
-        (self.is_greedy() || !speculative).then(|| self.pick())
+        if self.is_greedy() {
+            return Some(Pick { temperature: 0.0, ..self.by(0.0) });
+        }
+        let random = &mut self.random;
+        (!speculative).then(|| *self.draw.get_or_insert_with(|| random.f32())).map(|draw| self.by(draw))
     }
 
-    fn pick(&mut self) -> Pick {
+    fn by(&self, draw: f32) -> Pick {
         let Sampling { temperature, top_k, top_p, .. } = self.how;
-        let random = &mut self.random;
-        let draw = if temperature > 0.0 { *self.draw.get_or_insert_with(|| random.f32()) } else { 0.0 };
         Pick { temperature, top_k, top_p, draw }
     }
 
@@ -98,7 +101,7 @@ impl Sampler {
 
     /// Adds the distribution that tokens are drawn from after `logits` to `out`.
     fn distribution(&mut self, logits: &[f32], out: &mut Vec<f32>) {
-        let how = Pick { draw: 0.0, ..self.pick() };
+        let how = self.by(0.0);
         self.candidates.find(logits, &how);
         let (first, total) = (out.len(), self.candidates.total());
         out.resize(first + logits.len(), 0.0);
@@ -118,9 +121,7 @@ impl Sampler {
             let mut guessed = std::mem::take(&mut self.guessed);
             self.distribution(logits, &mut guessed);
             self.guessed = guessed;
-            let how = self.pick();
-            let picked = self.candidates.pick(logits, &how);
-            return self.sample(&[picked]);
+            return self.candidates.draw(self.random.f32());
         }
         self.sample(picked)
     }
@@ -135,7 +136,6 @@ impl Sampler {
         }
         let mut target = Vec::new();
         logits.chunks_exact(logits.len() / (guesses.len() + 1)).for_each(|row| self.distribution(row, &mut target));
-        self.draw = None;
         let Verdict { held, token, .. } = judge(guesses, &self.guessed, &target, || self.random.f32());
         (held, token)
     }

@@ -112,6 +112,11 @@ impl Tracer {
         self.bytes.extend_from_slice(&r);
     }
 
+    /// Appends the record of a guess.
+    pub fn guess(&mut self, id: u32, position: u32) {
+        self.record(Kind::Token, 0, 0, 2, id, position);
+    }
+
     /// Appends ascending positions as runs.
     pub fn runs(&mut self, kind: Kind, layer: u32, head: u32, set: impl Iterator<Item = u32>) {
         for (first, len) in runs(set) {

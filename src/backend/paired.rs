@@ -14,6 +14,7 @@ mod check;
 mod dense;
 mod made;
 mod ops;
+mod pick;
 mod record;
 mod rows;
 mod step;
@@ -25,6 +26,7 @@ use super::{Cpu, gpu::Gpu};
 use crate::{
     Error, Result,
     cache::Cache,
+    kernels::Candidates,
     ops::{Kv, Scores, Set},
     trace::Tracer,
 };
@@ -62,6 +64,7 @@ pub struct Paired {
     output: Vec<f32>,
     tracer: Tracer,
     records: Records,
+    candidates: Candidates,
     agreed: Agreed,
 }
 
@@ -83,6 +86,7 @@ impl Paired {
             output: Vec::new(),
             tracer: Tracer::default(),
             records: Records::default(),
+            candidates: Candidates::default(),
             agreed: Agreed::default(),
         }
     }

@@ -1,7 +1,12 @@
 //! The end of a pass: what it made.
 
 use super::{End, Engine, Progress, Stage, Step};
-use crate::{Error, Result, method::PassKind, ops::AHEAD, trace::Kind};
+use crate::{
+    Error, Result,
+    method::PassKind,
+    ops::{AHEAD, ROW},
+    trace::Kind,
+};
 
 impl Engine {
     /// What the guard hears of passes that have arrived.
@@ -40,7 +45,9 @@ impl Engine {
             self.model.logits(first..rows, back, &mut *self.backend)?;
             if let Some(pick) = pick {
                 self.backend.pick(pick, is_guess.then_some(self.pass.rows.end))?;
-                if is_guess && self.backend.submit_ahead()? {
+                // There are names for so many, and for those of the pass that checks them.
+                let is_named = 2 * self.guesses() + 3 <= ROW - AHEAD;
+                if is_guess && is_named && self.backend.submit_ahead()? {
                     let id = AHEAD + self.ahead() as u32;
                     self.text.ids.push(id);
                     self.leave_pass();
@@ -90,8 +97,9 @@ impl Engine {
             return Ok(Progress::Working);
         }
         if self.pass.kind == PassKind::Draft {
-            if self.backend.picked().is_empty() {
-                self.backend.record(Kind::Token, 2, id, self.text.ids.len() as u32);
+            // One that was picked is recorded where it was.
+            if self.sampler.ask(true).is_none() {
+                self.backend.tracer().guess(id, self.text.ids.len() as u32);
             }
             self.text.ids.push(id);
             return Ok(Progress::Working);

@@ -26,7 +26,7 @@ impl Engine {
         if pass.rows.start < self.stored {
             (0..self.model.config.layers).try_for_each(|layer| self.backend.cut(Kv(layer), pass.rows.start))?;
         }
-        self.backend.record(Kind::Pass, pass.kind as u8, pass.rows.start, pass.rows.end - pass.rows.start);
+        self.backend.log(Kind::Pass, pass.kind as u8, pass.rows.start, pass.rows.end - pass.rows.start);
         let ids = &self.text.ids[pass.rows.start as usize..pass.rows.end as usize];
         self.backend.narrow(pass.kind == PassKind::Draft && self.method.schedule.narrow_guesses());
         self.model.embed(ids, pass.rows.start, &mut *self.backend)?;

@@ -52,6 +52,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Whether somebody watches what quantising loses.
+    pub(super) fn measures_noise(&self) -> bool {
+        self.guard.is_some_and(|limits| limits.noise.is_some())
+    }
+
     /// Tokens from one shadow evaluation to the next; 0: none.
     #[must_use]
     pub fn compared(&self) -> u32 {
@@ -69,7 +74,8 @@ pub struct Options {
     pub trace: Detail,
     /// How tokens are chosen.
     pub sampling: Sampling,
-    /// Whether [`Engine::logits`] is asked after steps. If not, a device sends the chosen token alone.
+    /// Whether [`Engine::logits`] is asked after steps. If not, a device sends the chosen token alone, unless guesses are
+    /// drawn: whole distributions judge them.
     pub logits: bool,
     /// Tokens that end the text; empty: none does.
     pub eos: Vec<u32>,

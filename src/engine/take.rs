@@ -69,6 +69,7 @@ impl Engine {
         let text = Extent { prompt: self.prompt, pictures, generated, layer: 0, layers };
         backend.reset(reserved_rows(&self.method, &text))?;
         backend.tag(0, self.tags.known());
+        backend.measure_noise(self.options.measures_noise());
         let (detail, step) = (self.backend.tracer().detail, self.backend.tracer().step);
         self.backend = backend;
         let tracer = self.backend.tracer();
@@ -137,7 +138,7 @@ impl Engine {
             guard.limit(limits);
             guard
         });
-        self.backend.measure_noise(options.guard.is_some_and(|limits| limits.noise.is_some()));
+        self.backend.measure_noise(options.measures_noise());
         self.options = options;
     }
 

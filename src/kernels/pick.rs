@@ -1,7 +1,8 @@
 //! From logits to a token: the best one, or one drawn by temperature, top-k and top-p.
 //!
 //! Candidates are ranked by logit, of equal ones the lower id first; a number in 0..1 draws among them in the order of
-//! their ids. So a back end that finds where candidates end, without sorting, draws the same token.
+//! their ids. So a back end that finds where candidates end, without sorting, draws the same token, unless the rounding of
+//! sums decides.
 
 use super::{argmax, top_k, top_k_in_order};
 
@@ -86,12 +87,18 @@ impl Candidates {
             return Picked { id: argmax(logits).unwrap_or(0) as u32, finite };
         }
         self.find(logits, how);
-        let mut left = f64::from(how.draw) * self.total();
+        Picked { id: self.draw(how.draw), finite }
+    }
+
+    /// The candidate in whose share of the weights `draw`, in 0..1, falls.
+    #[must_use]
+    pub fn draw(&self, draw: f32) -> u32 {
+        let mut left = f64::from(draw) * self.total();
         let hit = self.weights.iter().find(|(_, weight)| {
             left -= f64::from(*weight);
             left < 0.0
         });
-        Picked { id: hit.or(self.weights.last()).map_or(0, |(id, _)| *id), finite }
+        hit.or(self.weights.last()).map_or(0, |(id, _)| *id)
     }
 }
 

@@ -116,15 +116,15 @@ fn drawn(own: u32, first: u32, end: End, top: f32) {
             left -= weights[lane];
             lane++;
         }
-        // Rounding may leave it beyond all of them: then it is the last candidate.
+        // Rounding may leave it beyond all of a part's: then it is the part's last candidate, or that of all.
         var id = atomicLoad(&last);
         equal = equals[lane];
         for (var column = lane * part; column < min(lane * part + part, params.columns); column++) {
             let rank = rank_of(logits[first + column]);
             if rank > end.rank || (rank == end.rank && equal < end.equals) {
+                id = column;
                 left -= weight_of(rank, top);
                 if left < 0.0 {
-                    id = column;
                     break;
                 }
             }

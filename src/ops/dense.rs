@@ -143,7 +143,7 @@ pub trait Dense: Ops {
     /// The trace.
     fn tracer(&mut self) -> &mut Tracer;
     /// Adds a record of no layer to the trace, behind those of the passes before.
-    fn record(&mut self, kind: Kind, aux: u8, a: u32, b: u32) {
+    fn log(&mut self, kind: Kind, aux: u8, a: u32, b: u32) {
         self.tracer().record(kind, 0, 0, aux, a, b);
     }
     /// Tags the tokens at original positions from `first` on; a token that was never tagged is text of the

@@ -6,8 +6,8 @@ use crate::{
     backend::account::ReadCount,
     cache::Head,
     kernels::{Pick, Picked, swiglu},
-    ops::{Dense, Fold, Kept, Kv, Mass, Missed, Partial, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
-    trace::{Kind, Tracer},
+    ops::{AHEAD, Dense, Fold, Kept, Kv, Mass, Missed, Partial, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
+    trace::Tracer,
 };
 use std::ops::Range;
 
@@ -20,6 +20,9 @@ impl Dense for Cpu {
         self.x.try_reserve(ids.len() * table.cols()).map_err(|_| Error::Memory { what: "activations", bytes })?;
         self.x.resize(ids.len() * table.cols(), 0.0);
         for (&id, row) in ids.iter().zip(self.x.chunks_exact_mut(table.cols())) {
+            if (AHEAD..ROW).contains(&id) {
+                return Err(Error::State("the CPU knows every token"));
+            }
             if id != ROW {
                 table.row(id as usize, row);
             }
@@ -126,7 +129,7 @@ impl Dense for Cpu {
         self.picked.clear();
         self.picked.extend(rows.map(|row| candidates.pick(row, &how)));
         if let (Some(position), Some(picked)) = (guess, self.picked.first()) {
-            self.tracer.record(Kind::Token, 0, 0, 2, picked.id, position);
+            self.tracer.guess(picked.id, position);
         }
         Ok(())
     }

@@ -69,7 +69,11 @@ impl Dense for Gpu {
         let is_ahead = |id: &u32| (AHEAD..ROW).contains(id);
         let Some(row) = ids.iter().position(is_ahead) else { return Ok(()) };
         let table = weights.table().ok_or(Error::State("the device has no embedding table"))?;
-        let embed = Embed { first: ids[row] - AHEAD, rows: (ids.len() - row) as u32, x_first: (row * width) as u32 };
+        let (first, rows) = (ids[row] - AHEAD, (ids.len() - row) as u32);
+        if first + rows > self.picks || !ids[row..].iter().all(is_ahead) {
+            return Err(Error::State("a token that was not picked"));
+        }
+        let embed = Embed { first, rows, x_first: (row * width) as u32 };
         self.record(|on, burst| embed.record(burst, &on.room.picked, table, &on.room.x))
     }
 
@@ -152,10 +156,13 @@ impl Dense for Gpu {
 
     fn pick(&mut self, how: Pick, guess: Option<u32>) -> Result<()> {
         let (Logits { rows, columns, .. }, first) = (self.pass.logits, self.picks);
-        self.picks += rows;
         if first == 0 {
             at_least(&self.device, &mut self.room.picked, 2 * u64::from(rows))?;
         }
+        if 2 * u64::from(first + rows) > self.room.picked.words() {
+            return Err(Error::State("more tokens are picked than there is room for"));
+        }
+        self.picks += rows;
         if let Some(position) = guess {
             self.mirror.note(Call::Guess { position });
         }
@@ -167,10 +174,7 @@ impl Dense for Gpu {
     }
 
     fn submit_ahead(&mut self) -> Result<bool> {
-        // With room for the pass that checks as many guesses.
-        let can = !self.pass.logits.back
-            && 2 * self.picks < ROW - AHEAD
-            && self.weights.as_ref().is_some_and(|weights| weights.table().is_some());
+        let can = !self.pass.logits.back && self.weights.as_ref().is_some_and(|weights| weights.table().is_some());
         if can {
             self.send(false)?;
         }
@@ -299,7 +303,7 @@ impl Dense for Gpu {
         &mut self.mirror.tracer
     }
 
-    fn record(&mut self, kind: Kind, aux: u8, a: u32, b: u32) {
+    fn log(&mut self, kind: Kind, aux: u8, a: u32, b: u32) {
         if self.sent.is_empty() {
             self.mirror.tracer.record(kind, 0, 0, aux, a, b);
         } else {

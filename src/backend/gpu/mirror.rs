@@ -151,14 +151,12 @@ impl Mirror {
         let at = set_of(&call).and_then(|set| self.sets.iter().position(|own| *own == set));
         let lists = at.map_or(&[][..], |at| &self.lists[at]);
         match call {
-            Call::Begin => {
-                self.read = ReadCount::default();
-                self.missed.clear();
-            }
+            // What was lost and missed is of all passes that arrive at once.
+            Call::Begin => self.read = ReadCount { noise: self.read.noise, ..ReadCount::default() },
             Call::Record { kind, aux, a, b } => self.tracer.record(kind, 0, 0, aux, a, b),
             Call::Guess { position } => {
                 let id = self.guesses.pop_front().unwrap_or(0);
-                self.tracer.record(Kind::Token, 0, 0, 2, id, position);
+                self.tracer.guess(id, position);
             }
             Call::Cut { kv, first } => self.cache.cut(kv, first, &mut self.tracer)?,
             Call::Append { kv, first, rows } => {

@@ -52,6 +52,8 @@ impl Gpu {
         self.picked.extend(picked.map(|words| Picked { id: words[0], finite: words[1] == 1 }));
         let logits = if self.pass.logits.back { last.pop() } else { None };
         self.answer = logits.map_or_else(Vec::new, bytemuck::cast_vec);
+        self.mirror.read.noise = None;
+        self.mirror.missed.clear();
         self.mirror.guesses = self.picked.iter().map(|picked| picked.id).collect();
         for Sent { words, log, strides, .. } in self.sent.drain(..) {
             self.mirror.replay(log, words.unwrap_or_default(), &strides)?;

@@ -21,6 +21,8 @@ enum Want {
     Lists(Vec<Vec<u32>>),
     /// Exactly.
     Words(Vec<Vec<u32>>),
+    /// Each word one of these, of which the CPU has the first.
+    OneOf(Vec<Vec<Vec<u32>>>),
 }
 
 /// Rows of a buffer.
@@ -71,11 +73,16 @@ impl Part {
         Part { place, want: Want::Words(want), called }
     }
 
+    pub fn one_of(called: [&'static str; 2], place: Place, want: Vec<Vec<Vec<u32>>>) -> Part {
+        Part { place, want: Want::OneOf(want), called }
+    }
+
     /// Numbers of every row.
     fn lengths(&self) -> Vec<usize> {
         match &self.want {
             Want::Floats(rows, _) => rows.iter().map(Vec::len).collect(),
             Want::Words(rows) => rows.iter().map(Vec::len).collect(),
+            Want::OneOf(rows) => rows.iter().map(Vec::len).collect(),
             Want::Lists(rows) => rows.iter().map(|list| list.len() + 1).collect(),
         }
     }
@@ -168,6 +175,15 @@ impl Part {
                     let got = self.words_of(words, row);
                     if let Some(at) = (0..want.len()).find(|at| got.get(*at) != want.get(*at)) {
                         return Err(format!("{of_row} {row}, {of_number} {at}: {}, the CPU {}", got[at], want[at]));
+                    }
+                }
+                Ok((0.0, Vec::new()))
+            }
+            Want::OneOf(rows) => {
+                for (row, want) in rows.iter().enumerate() {
+                    let got = self.words_of(words, row).iter().zip(want);
+                    if let Some((at, (got, want))) = got.enumerate().find(|(_, (got, want))| !want.contains(got)) {
+                        return Err(format!("{of_row} {row}, {of_number} {at}: {got}, the CPU {}", want[0]));
                     }
                 }
                 Ok((0.0, Vec::new()))

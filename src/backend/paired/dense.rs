@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{
     CPU, GPU, Paired,
     check::{Keeps, Part},
+    pick,
     tolerance::{EXACT, OUTPUT, PRODUCT, TURNED_OUTPUT, Tolerance},
 };
 use crate::{
@@ -134,8 +135,15 @@ impl Dense for Paired {
 
     fn pick(&mut self, how: Pick, guess: Option<u32>) -> Result<()> {
         self.call("pick", None, |on, _| on.pick(how, guess))?;
-        let want = self.cpu.picked().iter().map(|picked| vec![picked.id, picked.finite.into()]).collect();
-        self.check_parts(vec![Part::words(["row of logits", "token"], self.gpu.picked_place(), want)])
+        let (picked, logits) = (self.cpu.picked(), self.cpu.answer());
+        let logits = logits.chunks_exact((logits.len() / picked.len().max(1)).max(1));
+        let candidates = &mut self.candidates;
+        let want = picked.iter().zip(logits).map(|(picked, row)| {
+            let ids = pick::allowed(candidates, row, &how);
+            vec![ids, vec![picked.finite.into()]]
+        });
+        let part = Part::one_of(["row of logits", "token"], self.gpu.picked_place(), want.collect());
+        self.check_parts(vec![part])
     }
 
     fn submit(&mut self) -> Result<()> {

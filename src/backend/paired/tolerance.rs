@@ -16,6 +16,7 @@
 //! | over keys that are rotated when they are read, as f16: weights | 3e-3 | 1e-8 | the rotated key is rounded to f16 on the device and not on the CPU: 2^-11 of products of 64 numbers of size 3 |
 //! | the same, output and log-sum-exp | 0 | 3e-3 of the largest | the same |
 //! | `fold`: rows that others went into | 0 | 1e-6 of the largest | weights are cosines; as f16 the rounding alone |
+//! | `pick`: the draw, and where top-p ends | 0 | 1e-5 of the probability | sums of a vocabulary's weights in another order |
 //! | quantised rows | 0 | a step of the lower plane, of 1/240 of the range | a tie may turn |
 
 /// Most by which a number may differ: `of` it, and `least` besides, the latter in shares of the largest number of the
@@ -62,6 +63,8 @@ pub const PRODUCT: Tolerance = scaled(0.0, 2e-5);
 pub const TURNED_OUTPUT: Tolerance = scaled(0.0, 3e-3);
 /// Weights of a softmax over such keys.
 pub const TURNED_WEIGHTS: Tolerance = relative(3e-3, 1e-8);
+/// A draw, as a share of the probability.
+pub const DRAW: f32 = 1e-5;
 /// Rows that others went into.
 pub const FOLDED: Tolerance = scaled(0.0, 1e-6);
 /// The same stored as f16.
