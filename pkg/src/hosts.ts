@@ -114,7 +114,10 @@ class HostsSession implements Api.Session {
     // Also those that wait for the others are now to answer.
     stop.signal.addEventListener('abort', () => orders.forEach((order) => void group.watch.resume(order)));
     const seen = new Map<number, Api.GenerateProgress>();
+    // Hosts report in any case, as a sign of life; records that nobody hears of go to the host's next step.
+    const unheard: Uint8Array[][] = this.sessions.map(() => []);
     const report = (host: number) => (progress: Api.GenerateProgress) => {
+      if (!onProgress && progress.trace) unheard[host].push(progress.trace);
       seen.set(host, progress);
       const sum = (of: (progress: Api.GenerateProgress) => number) => total([...seen.values()], of);
       onProgress?.({ done: sum((p) => p.done), total: sum((p) => p.total), trace: progress.trace, host });
@@ -138,7 +141,9 @@ class HostsSession implements Api.Session {
       for (;;) {
         const before = exchange.bytes;
         const results = await group.each((host) => next(host, choice));
-        const steps = results.flatMap(({ value }) => value ?? []);
+        const steps = results.flatMap(({ value }, host) =>
+          value ? { ...value, trace: joined([...unheard[host].splice(0), value.trace]) } : [],
+        );
         if (steps.length === 0) return;
         const step = this.#agree(steps);
         choice = yield { ...step, exchangedBytes: exchange.bytes - before };
@@ -187,6 +192,19 @@ class HostsSession implements Api.Session {
 
 function total<T>(items: readonly T[], of: (item: T) => number): number {
   return items.reduce((sum, item) => sum + of(item), 0);
+}
+
+/** Trace blocks one after the other; null without any. */
+function joined(blocks: readonly (Uint8Array | null)[]): Uint8Array | null {
+  const given = blocks.filter((block) => block !== null);
+  if (given.length < 2) return given[0] ?? null;
+  const all = new Uint8Array(total(given, (block) => block.length));
+  let at = 0;
+  for (const block of given) {
+    all.set(block, at);
+    at += block.length;
+  }
+  return all;
 }
 
 /** Bytes of all hosts together, in the stage of the one that is least far. */

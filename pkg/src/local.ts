@@ -196,10 +196,11 @@ export class LocalSession implements Api.Session {
       if (!this.#onGpu(begin)) attempt(begin);
       let prefill = true;
       const report = throttle(100, () => {
-        if (!prefill) return;
+        // What nobody hears of stays for the step.
+        if (!prefill || !onProgress) return;
         const progress = attempt(() => ({ ...live(this.#wasm).progress(), trace: this.#records(trace) }));
         // Outside of `attempt`: what the callback throws is the caller's own and comes out unchanged.
-        onProgress?.(progress);
+        onProgress(progress);
       });
       report(true);
       while (await this.#work(signal, report, swap)) {

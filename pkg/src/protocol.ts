@@ -22,7 +22,10 @@ export interface Calls {
   close: { in: { kind: 'engine' | 'model' | 'session'; handle: number }; out: null };
 }
 
-export type RunOptions = Pick<Api.GenerateOptions, 'maxTokens' | 'trace' | 'continue'>;
+export interface RunOptions extends Pick<Api.GenerateOptions, 'maxTokens' | 'trace' | 'continue'> {
+  /** Whether the caller wants to hear of progress. */
+  reports: boolean;
+}
 
 /** Which host of several. */
 export interface Place {

@@ -136,7 +136,11 @@ export class RemoteSession implements Api.Session {
     const { signal, onProgress, ...rest } = generateOptions(options);
     const prompt = promptOf(given);
     throwIfAborted(signal);
-    const run = await this.caller.call('generate', { session: this.handle, prompt, options: rest });
+    const run = await this.caller.call('generate', {
+      session: this.handle,
+      prompt,
+      options: { ...rest, reports: onProgress !== undefined },
+    });
     try {
       let choice: number | undefined;
       for (;;) {

@@ -67,9 +67,9 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
     advise: ({ model, options }) => models.get(model).advise(options),
     session: async ({ model, options, place }) =>
       sessions.add({ session: await models.get(model).session(options, place), model }),
-    async generate({ session, prompt, options }) {
+    async generate({ session, prompt, options: { reports, ...options } }) {
       const stop = new AbortController();
-      const onProgress = (progress: Api.GenerateProgress) => run.waiting?.progress(progress);
+      const onProgress = reports ? (progress: Api.GenerateProgress) => run.waiting?.progress(progress) : undefined;
       const swap: Swap = (partial) => run.waiting!.swap(partial);
       const steps = sessions.get(session).session.run(prompt, { ...options, signal: stop.signal, onProgress }, swap);
       const run: Run = { steps, stop, waiting: null };

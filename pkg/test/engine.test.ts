@@ -137,6 +137,13 @@ describe.each([
     expect(view.storedRows[0]).toBe(4);
   });
 
+  it('keeps the records of prefill for the first step when nobody hears of progress', async () => {
+    const session = await model.session({ method: 'full' });
+    const view = new CacheView(model.info);
+    for await (const { trace } of session.generate([50, 51], { maxTokens: 1, trace: 'sets' })) view.apply(trace!);
+    expect(view.pass).toMatchObject({ kind: 'prefill', rows: 2 });
+  });
+
   it('takes another token than the proposed one', async () => {
     const session = await model.session({ method: 'full' });
     const steps = session.generate([3], { maxTokens: 9 });

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { load, open } from '../src/index.js';
 import type { FromWorker, Port, ToWorker } from '../src/protocol.js';
 import { serve } from '../src/serve.js';
+import { Kind, records } from '../src/trace.js';
 import type { GenerateProgress, Model, Step } from '../src/types.js';
 import { Watch } from '../src/watch.js';
 import { LAYERS, seen } from './stub-engine.js';
@@ -105,6 +106,9 @@ describe('three hosts', () => {
       expect(own).toEqual(layers.map((layer) => [host, 0, layer, 1, layer, 2, layer]));
     }
     expect(steps[1]).toMatchObject({ kvBytes: 3 * 64, readBytes: 3 * 64, read: 3, kept: 3, trace: null });
+    // Where nobody hears of progress, the records of prefill come with the first step.
+    const [first] = await all(session.generate([50, 51, 52], { maxTokens: 1, trace: 'sets' }));
+    expect(first.hosts?.map(({ trace }) => [...records(trace!)][0].kind)).toEqual([Kind.pass, Kind.pass, Kind.pass]);
     expect(steps[1].exchangedBytes).toBe(LAYERS * 3 * 8);
     expect(steps[1].hosts?.map(({ trace }) => (trace?.length ?? 0) > 0)).toEqual([true, true, true]);
     expect(new Set(progress.map(({ host }) => host))).toEqual(new Set([0, 1, 2]));
