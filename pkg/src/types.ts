@@ -19,12 +19,14 @@ export type {
   ChatMessage,
   GpuInfo,
   Limits,
+  Line,
   MethodInfo,
   MethodPart,
   MethodRoles,
   ModelInfo,
   ParamInfo,
   StepInfo,
+  Term,
   Value as ParamValue,
 } from './wasm/attnscope.js';
 

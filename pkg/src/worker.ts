@@ -3,11 +3,16 @@
  * makes it serve, so the manifest names it, alone, under `sideEffects`: bundlers keep an import without names.
  */
 import type { Port } from './protocol.js';
-import { serve } from './serve.js';
+import { serve as serveWith } from './serve.js';
+
+export type { Port } from './protocol.js';
 
 // Imported anywhere else it does nothing.
 if (typeof document === 'undefined' && typeof globalThis.postMessage === 'function') {
   serve(globalThis as unknown as Port);
 }
 
-export { serve };
+/** Answers one client on any port, such as one end of a `MessageChannel`, with an engine in this thread. */
+export function serve(port: Port): void {
+  serveWith(port);
+}

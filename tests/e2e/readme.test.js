@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { installPacked } from './packed.js';
 
 const { ATTNSCOPE_MODEL } = process.env;
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -20,20 +20,15 @@ describe('the packed package in an empty app, in Node', {
   skip: ATTNSCOPE_MODEL ? false : 'not run: ATTNSCOPE_MODEL not set',
   timeout: 300_000,
 }, () => {
-  let app;
+  let packed;
   before(() => {
-    app = mkdtempSync(join(tmpdir(), 'attnscope-app-'));
-    const npm = (args, cwd) =>
-      execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-    const [{ filename }] = JSON.parse(npm(['pack', '--json', '--pack-destination', app], join(root, 'pkg')));
-    writeFileSync(join(app, 'package.json'), '{"name": "app", "private": true, "type": "module"}');
-    npm(['install', '--offline', '--no-audit', '--no-fund', `./${filename}`], app);
+    packed = installPacked();
   });
-  after(() => rmSync(app, { recursive: true, force: true }));
+  after(() => packed.remove());
 
   const run = (code) => {
-    writeFileSync(join(app, 'main.js'), code);
-    return execFileSync(process.execPath, ['main.js', ATTNSCOPE_MODEL], { cwd: app, encoding: 'utf8' });
+    writeFileSync(join(packed.app, 'main.js'), code);
+    return execFileSync(process.execPath, ['main.js', ATTNSCOPE_MODEL], { cwd: packed.app, encoding: 'utf8' });
   };
 
   for (const path of ['README.md', 'pkg/README.md']) {

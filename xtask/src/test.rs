@@ -180,12 +180,13 @@ fn wasm_pack(found: &Found) -> Result<()> {
     sh::run(&mut command)
 }
 
-/// The scripts `check` (types, style) and `test` of a workspace, as far as it has them.
+/// The scripts `check` (types, style), `docs` and `test` of a workspace, as far as it has them.
 fn npm(workspace: &str, variables: &[(&str, &PathBuf)]) -> Result<()> {
     setup::node_modules()?;
     let manifest = fs::read_to_string(sh::root().join(workspace).join("package.json"))?;
     let manifest: serde_json::Value = serde_json::from_str(&manifest)?;
-    let scripts: Vec<_> = ["check", "test"].into_iter().filter(|s| manifest["scripts"][s].is_string()).collect();
+    let scripts: Vec<_> =
+        ["check", "docs", "test"].into_iter().filter(|s| manifest["scripts"][s].is_string()).collect();
     if scripts.is_empty() {
         bail!("{workspace}/package.json has neither a script `check` nor a script `test`");
     }
