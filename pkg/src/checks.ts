@@ -3,6 +3,7 @@
  * off, and an option that nobody reads would be ignored in silence.
  */
 import { AttnscopeError } from './errors.js';
+import { isSha256 } from './store.js';
 import type * as Api from './types.js';
 
 const MAX_U32 = 0xffff_ffff;
@@ -11,7 +12,13 @@ const MAX_HOSTS = 64;
 /** What timers take. */
 const MAX_TIMEOUT = 0x7fff_ffff;
 
-const LOAD = ['signal', 'onProgress'] as const satisfies readonly (keyof Api.ReadOptions)[];
+const LOAD = [
+  'signal',
+  'onProgress',
+  'cache',
+  'sha256',
+  'onNotice',
+] as const satisfies readonly (keyof Api.ReadOptions)[];
 const GENERATE = [
   'maxTokens',
   'signal',
@@ -20,9 +27,18 @@ const GENERATE = [
   'continue',
 ] as const satisfies readonly (keyof Api.GenerateOptions)[];
 
-/** The options of `load`. Throws `param` for a name it does not know. */
-export function readOptions(options: Api.ReadOptions = {}): Api.ReadOptions {
-  return onlyNames('load', options, LOAD);
+/** The options of `load` for a source. Throws `param`, also where only an address can be kept and this is none. */
+export function readOptions(source: Api.Source, options: Api.ReadOptions = {}): Api.ReadOptions {
+  const { cache = false, sha256, ...rest } = onlyNames('load', options, LOAD);
+  if (typeof cache !== 'boolean' && (typeof cache?.name !== 'string' || cache.name === '')) {
+    throw refusal('cache', cache, 'true, false or { name }, a text');
+  }
+  if (cache && typeof source !== 'string' && !(source instanceof URL)) {
+    throw refusal('cache', cache, 'false, for a source that is no address');
+  }
+  const hash = sha256 === undefined ? undefined : textOf(sha256).toLowerCase();
+  if (hash !== undefined && !isSha256(hash)) throw refusal('sha256', sha256, '64 hexadecimal digits');
+  return { ...rest, cache, sha256: hash };
 }
 
 /** How many hosts, and for how many milliseconds one may be silent. Throws `param`. */

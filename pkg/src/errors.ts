@@ -23,6 +23,7 @@ export const ENGINE_CODES = [
 /** Codes that this package adds. */
 const PACKAGE_CODES = [
   'aborted',
+  'checksum',
   'closed',
   'engine',
   'http',

@@ -29,7 +29,7 @@ class HostsEngine implements Api.Engine {
   }
 
   async load(source: Api.Source, options?: Api.ReadOptions): Promise<Api.Model> {
-    const { signal, onProgress } = readOptions(options);
+    const { signal, onProgress, ...rest } = readOptions(source, options);
     const sources = copies(source, this.group.hosts.length);
     const seen = new Map<number, Api.LoadProgress>();
     const report = (host: number) => (progress: Api.LoadProgress) => {
@@ -37,7 +37,7 @@ class HostsEngine implements Api.Engine {
       if (seen.size === this.group.hosts.length) onProgress?.(together([...seen.values()]));
     };
     const models = await this.group.each(
-      (host, signal) => this.group.engines[host].load(sources[host], { signal, onProgress: report(host) }),
+      (host, signal) => this.group.engines[host].load(sources[host], { ...rest, signal, onProgress: report(host) }),
       { signal, undo: (model) => model.close() },
     );
     return new HostsModel(this.group, models);

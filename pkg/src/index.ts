@@ -6,6 +6,7 @@ import { openRemote } from './remote.js';
 import type { Engine, LoadOptions, Model, OpenOptions, Source } from './types.js';
 
 export { AttnscopeError, type ErrorCode } from './errors.js';
+export { type KeptModel, models, removeModel } from './models.js';
 export type * from './types.js';
 
 /** Starts the engine without a model: for the list of methods, or to load several models one after the other. */

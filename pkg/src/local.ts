@@ -1,11 +1,12 @@
 import { Backends, measure } from './backend.js';
+import { openKept } from './cache.js';
 import { generateOptions, messagesOf, promptOf, readOptions, textOf, tokenId, tokenIds } from './checks.js';
 import { type Border, openBorder } from './engine.js';
 import { AttnscopeError, attempt, throwIfAborted } from './errors.js';
 import type { Place, Swap } from './protocol.js';
 import { readModel } from './read.js';
 import { breathe, patience, SLICE_MS, throttle } from './slices.js';
-import { type Incoming, openSource } from './source.js';
+import { absolute, type Incoming, openSource } from './source.js';
 import type * as Api from './types.js';
 import type {
   Model as WasmModel,
@@ -43,9 +44,10 @@ export class LocalEngine implements Api.Engine {
   }
 
   async load(source: Api.Source, options?: Api.ReadOptions): Promise<LocalModel> {
-    const reading = readOptions(options);
+    const reading = readOptions(source, options);
     throwIfAborted(reading.signal);
-    return this.loadFrom(await openSource(source, reading.signal), reading);
+    const incoming = reading.cache ? openKept(absolute(String(source)), reading) : openSource(source, reading.signal);
+    return this.loadFrom(await incoming, reading);
   }
 
   /** As `load`, for bytes that are already on their way. */

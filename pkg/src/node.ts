@@ -17,6 +17,7 @@ import { Thread } from './thread.js';
 import type { Engine, EngineSource, LoadOptions, Model, OpenOptions, ReadOptions, Source } from './types.js';
 
 export { AttnscopeError, type ErrorCode } from './errors.js';
+export { type KeptModel, models, removeModel } from './models.js';
 export type * from './types.js';
 
 const OWN_WASM = new URL('./wasm/attnscope_bg.wasm', import.meta.url);
@@ -56,14 +57,15 @@ class NodeEngine extends LocalEngine {
   override async load(source: Source, given?: ReadOptions): Promise<LocalModel> {
     const path = filePath(source);
     if (path === null) return super.load(source, given);
-    const options = readOptions(given);
+    const options = readOptions(source, given);
     throwIfAborted(options.signal);
+    if (options.cache) options.onNotice?.({ code: 'cache_unavailable', message: 'A file is read where it is.' });
     const file = await stat(path).catch((thrown: unknown) => {
       throw unreadable(path, thrown);
     });
     // A pipe has no size.
     const total = file.isFile() ? file.size : null;
-    return this.loadFrom({ chunks: chunksOf(path, options.signal), total, remote: false }, options);
+    return this.loadFrom({ chunks: chunksOf(path, options.signal), total, stage: 'read' }, options);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { PlainError } from './errors.js';
+import type { Incoming } from './source.js';
 import type * as Api from './types.js';
 
 /**
@@ -9,7 +10,10 @@ import type * as Api from './types.js';
 export interface Calls {
   open: { in: { wasm?: Exclude<Api.EngineSource, Response> }; out: { methods: readonly Api.MethodInfo[] } };
   gpu: { in: Record<string, never>; out: Api.GpuInfo };
-  load: { in: { source: RemoteSource }; out: { model: number; info: Api.ModelInfo } };
+  load: {
+    in: { source: RemoteSource; options: Pick<Api.ReadOptions, 'cache' | 'sha256'> };
+    out: { model: number; info: Api.ModelInfo };
+  };
   encode: { in: { model: number; text: string; parseSpecial: boolean; begin: boolean }; out: Uint32Array };
   decode: { in: { model: number; ids: Uint32Array }; out: string };
   chat: { in: { model: number; messages: Api.ChatMessage[] }; out: string };
@@ -40,9 +44,9 @@ export type Swap = (partial: Float32Array) => Promise<Float32Array[]>;
 export type RemoteSource =
   | { kind: 'url'; url: string }
   | { kind: 'blob'; blob: Blob }
-  | { kind: 'chunks'; total: number | null; remote: boolean };
+  | { kind: 'chunks'; total: number | null; stage: Incoming['stage'] };
 
-export type Progress = Api.LoadProgress | Api.GenerateProgress;
+export type Progress = Api.LoadProgress | Api.LoadNotice | Api.GenerateProgress;
 
 export type ToWorker =
   | { [K in keyof Calls]: { id: number; call: K; input: Calls[K]['in'] } }[keyof Calls]

@@ -1,3 +1,4 @@
+import { checked } from './checked.js';
 import type { Border } from './engine.js';
 import { AttnscopeError, attempt, throwIfAborted } from './errors.js';
 import { breathe, throttle } from './slices.js';
@@ -13,32 +14,46 @@ const MAGIC = [0x47, 0x47, 0x55, 0x46]; // "GGUF"
  */
 export async function readModel(border: Border, incoming: Incoming, options: ReadOptions): Promise<WasmModel> {
   const { signal, onProgress } = options;
-  const stage = incoming.remote ? 'download' : 'read';
-  const loader = attempt(() => new border.Loader(incoming.total ?? undefined));
+  const { stage, total } = incoming;
+  const loader = attempt(() => new border.Loader(total ?? undefined));
   let loaded = 0;
-  const report = throttle(60, () => onProgress?.({ stage, loaded, total: incoming.total }));
+  const report = throttle(60, () => onProgress?.({ stage, loaded, total }));
   let model: WasmModel | undefined;
+  let how: 'loaded' | 'refused' | 'interrupted' = 'interrupted';
+  const judge = <T>(call: () => T): T => {
+    how = 'refused';
+    const result = attempt(call);
+    how = 'interrupted';
+    return result;
+  };
   try {
     report(true);
-    for await (const chunk of incoming.chunks) {
+    for await (const chunk of checked(incoming, options.sha256)) {
       throwIfAborted(signal);
-      if (loaded === 0) checkMagic(chunk);
-      attempt(() => loader.push(chunk));
+      judge(() => {
+        if (loaded === 0) checkMagic(chunk);
+        loader.push(chunk);
+      });
       loaded += chunk.length;
       report();
       // Chunks from memory come without a pause of their own.
-      if (!incoming.remote) await breathe();
+      if (stage !== 'download') await breathe();
     }
     throwIfAborted(signal);
-    if (incoming.total !== null && loaded < incoming.total) throw cutShort(loaded, incoming.total);
+    if (total !== null && loaded < total) throw cutShort(loaded, total);
     report(true);
-    model = attempt(() => loader.finish());
-    onProgress?.({ stage: 'ready', loaded, total: loaded });
-    return model;
+    model = judge(() => loader.finish());
+    how = 'loaded';
+  } catch (thrown) {
+    if (thrown instanceof AttnscopeError && thrown.code === 'checksum') how = 'refused';
+    throw thrown;
   } finally {
     // `finish` takes the loader over, and freeing it again would be an error of its own.
     if (!model) safely(() => loader.free());
+    await incoming.end?.(how);
   }
+  onProgress?.({ stage: 'ready', loaded, total: loaded });
+  return model;
 }
 
 function checkMagic(chunk: Uint8Array): void {

@@ -2,7 +2,7 @@ import { Caller } from './caller.js';
 import { generateOptions, messagesOf, promptOf, readOptions, textOf, tokenId, tokenIds } from './checks.js';
 import { AttnscopeError, throwIfAborted } from './errors.js';
 import type { Place, Port, RemoteSource, Swap } from './protocol.js';
-import { type Incoming, openSource } from './source.js';
+import { absolute, type Incoming, openSource } from './source.js';
 import type * as Api from './types.js';
 
 /** What one who watches over several engines wants to know of each. */
@@ -51,15 +51,18 @@ export class RemoteEngine implements Api.Engine {
   ) {}
 
   async load(source: Api.Source, options?: Api.ReadOptions): Promise<RemoteModel> {
-    const { signal, onProgress } = readOptions(options);
+    const { signal, onProgress, onNotice, ...rest } = readOptions(source, options);
     throwIfAborted(signal);
     const [remote, incoming] = await prepare(source, signal);
     const { model, info } = await this.caller.call(
       'load',
-      { source: remote },
+      { source: remote, options: rest },
       {
         signal,
-        onProgress: (progress) => onProgress?.(progress as Api.LoadProgress),
+        onProgress: (progress) => {
+          if ('stage' in progress) onProgress?.(progress);
+          else if ('code' in progress) onNotice?.(progress);
+        },
         chunks: incoming?.chunks[Symbol.asyncIterator](),
       },
     );
@@ -172,15 +175,5 @@ async function prepare(source: Api.Source, signal?: AbortSignal): Promise<[Remot
   if (typeof source === 'string' || source instanceof URL) return [{ kind: 'url', url: absolute(source) }, null];
   if (source instanceof Blob) return [{ kind: 'blob', blob: source }, null];
   const incoming = await openSource(source, signal);
-  return [{ kind: 'chunks', total: incoming.total, remote: incoming.remote }, incoming];
-}
-
-/** Addresses are relative to the page, and the worker may live elsewhere. */
-function absolute(url: string | URL): string {
-  const base = typeof document === 'undefined' ? globalThis.location?.href : document.baseURI;
-  try {
-    return new URL(url, base).href;
-  } catch (thrown) {
-    throw new AttnscopeError('source', `${url} is not an address.`, { cause: thrown });
-  }
+  return [{ kind: 'chunks', total: incoming.total, stage: incoming.stage }, incoming];
 }

@@ -49,9 +49,9 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
       engine = await openEngine(wasm);
       return { methods: engine.methods };
     },
-    async load({ source }, { id, signal, progress }) {
+    async load({ source, options: given }, { id, signal, progress }) {
       if (!engine) throw new AttnscopeError('closed', 'The engine is not open.');
-      const options = { signal, onProgress: progress };
+      const options = { ...given, signal, onProgress: progress, onNotice: progress };
       const model = await (source.kind === 'chunks'
         ? engine.loadFrom(feed(id, source, signal), options)
         : engine.load(source.kind === 'url' ? source.url : source.blob, options));
@@ -123,7 +123,7 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
   function feed(id: number, source: RemoteSource & { kind: 'chunks' }, signal: AbortSignal): Incoming {
     const incoming = new Feed(() => send({ id, wants: true }), signal);
     feeds.set(id, incoming);
-    return { chunks: incoming.chunks(), total: source.total, remote: source.remote };
+    return { chunks: incoming.chunks(), total: source.total, stage: source.stage };
   }
 
   port.addEventListener('message', ({ data }: MessageEvent<ToWorker>) => {

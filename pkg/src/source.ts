@@ -5,12 +5,13 @@ import type { Source } from './types.js';
 export interface Incoming {
   chunks: AsyncIterable<Uint8Array>;
   total: number | null;
-  /** True when the bytes come over a network. */
-  remote: boolean;
+  stage: 'download' | 'read' | 'load';
+  /** Told how it ended, once: whether the engine took the file, or it did not arrive in full. */
+  end?: (how: 'loaded' | 'refused' | 'interrupted') => Promise<void>;
 }
 
 /** Bytes already in memory are handed on in pieces, so that progress is seen and a stop is heard. */
-const PIECE = 4 << 20;
+export const PIECE = 4 << 20;
 
 export async function openSource(source: Source, signal?: AbortSignal): Promise<Incoming> {
   if (typeof source === 'string' || source instanceof URL || isA('Request', source)) {
@@ -19,26 +20,30 @@ export async function openSource(source: Source, signal?: AbortSignal): Promise<
   if (isA('Response', source)) return fromResponse(source as Response, signal);
   if (isA('Blob', source)) {
     const blob = source as Blob;
-    return { chunks: pull(blob.stream(), signal), total: blob.size, remote: false };
+    return { chunks: pull(blob.stream(), signal), total: blob.size, stage: 'read' };
   }
   if (isA('ReadableStream', source)) {
-    return { chunks: pull(source as ReadableStream<Uint8Array>, signal), total: null, remote: false };
+    return { chunks: pull(source as ReadableStream<Uint8Array>, signal), total: null, stage: 'read' };
   }
   if (source instanceof ArrayBuffer) return fromBytes(new Uint8Array(source));
   if (source instanceof Uint8Array) return fromBytes(source);
   throw new AttnscopeError('source', 'A model is read from a URL, a File, bytes, a Response or a ReadableStream.');
 }
 
-async function request(source: string | URL | Request, signal?: AbortSignal): Promise<Response> {
+export async function request(
+  source: string | URL | Request,
+  signal?: AbortSignal,
+  headers?: Record<string, string>,
+): Promise<Response> {
   try {
-    return await fetch(source, { signal });
+    return await fetch(source, { signal, headers });
   } catch (thrown) {
     if (signal?.aborted) throw aborted(signal.reason);
     throw network(thrown);
   }
 }
 
-function fromResponse(response: Response, signal?: AbortSignal): Incoming {
+export function fromResponse(response: Response, signal?: AbortSignal): Incoming {
   if (!response.ok) {
     const { status, statusText } = response;
     throw new AttnscopeError(
@@ -49,17 +54,17 @@ function fromResponse(response: Response, signal?: AbortSignal): Incoming {
   if (!response.body) throw new AttnscopeError('network', 'The answer of the server has no body.');
   // With a content encoding the length counts other bytes than those that arrive here.
   const length = response.headers.get('content-encoding') ? null : response.headers.get('content-length');
-  return { chunks: pull(response.body, signal), total: length === null ? null : Number(length), remote: true };
+  return { chunks: pull(response.body, signal), total: length === null ? null : Number(length), stage: 'download' };
 }
 
 function fromBytes(bytes: Uint8Array): Incoming {
   async function* pieces() {
     for (let at = 0; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE);
   }
-  return { chunks: pieces(), total: bytes.length, remote: false };
+  return { chunks: pieces(), total: bytes.length, stage: 'read' };
 }
 
-async function* pull(stream: ReadableStream<Uint8Array>, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+export async function* pull(stream: ReadableStream<Uint8Array>, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   const reader = stream.getReader();
   // A read that hangs is freed by cancelling the stream, which settles it.
   const cancel = () => void reader.cancel(signal?.reason).catch(() => undefined);
@@ -91,4 +96,14 @@ function network(cause: unknown): AttnscopeError {
 function isA(name: 'Request' | 'Response' | 'Blob' | 'ReadableStream', value: unknown): boolean {
   const type = globalThis[name];
   return typeof type === 'function' && value instanceof type;
+}
+
+/** Addresses are relative to the page, and the worker may live elsewhere. */
+export function absolute(url: string | URL): string {
+  const base = typeof document === 'undefined' ? globalThis.location?.href : document.baseURI;
+  try {
+    return new URL(url, base).href;
+  } catch (thrown) {
+    throw new AttnscopeError('source', `${url} is not an address.`, { cause: thrown });
+  }
 }

@@ -36,9 +36,13 @@ export type Source = string | URL | Request | Response | Blob | ArrayBuffer | Ui
 /** Where the engine comes from; by default the file beside this module. */
 export type EngineSource = string | URL | Response | BufferSource | WebAssembly.Module;
 
-/** What `load` is doing. `total` is null when nobody said how much there is. Bytes, except in `engine` and `ready`. */
+/**
+ * What `load` is doing: starting the `engine`; reading from the network (`download`), from what the caller gave (`read`) or
+ * from the cache, which is checked first (`verify`, then `load`). `total` is null when nobody said how much there is. Bytes,
+ * except in `engine`.
+ */
 export interface LoadProgress {
-  stage: 'engine' | 'download' | 'read' | 'ready';
+  stage: 'engine' | 'download' | 'read' | 'verify' | 'load' | 'ready';
   loaded: number;
   total: number | null;
 }
@@ -65,9 +69,23 @@ export interface OpenOptions {
   hostTimeout?: number;
 }
 
+/** Why a model that was to be kept is not, or not yet; it loads all the same. */
+export interface LoadNotice {
+  code: 'cache_unavailable' | 'cache_busy' | 'cache_full' | 'cache_damaged';
+  message: string;
+}
+
 export interface ReadOptions {
   signal?: AbortSignal;
   onProgress?: (progress: LoadProgress) => void;
+  /**
+   * Keep the file in this browser (see `models`) and read it from there; only for an address. An interrupted download
+   * goes on where it stopped. Its name is the address or one of yours. Default: not kept.
+   */
+  cache?: boolean | { name: string };
+  /** What the SHA-256 of the file must be, in hexadecimal; another file is refused with `checksum`. */
+  sha256?: string;
+  onNotice?: (notice: LoadNotice) => void;
 }
 
 export type LoadOptions = OpenOptions & ReadOptions;
