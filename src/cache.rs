@@ -8,6 +8,7 @@ mod noise;
 mod pages;
 mod planes;
 mod rows;
+mod saved;
 mod tiers;
 
 pub use noise::Noise;
@@ -21,6 +22,7 @@ use crate::{
     trace::{ALL_HEADS, Detail, Kind, Tracer},
 };
 use columns::fill;
+use std::borrow::Cow;
 
 /// The cache of one KV head of one layer.
 #[derive(Clone, Debug)]
@@ -79,7 +81,7 @@ pub struct Cache {
     kv_heads: usize,
     head_dim: usize,
     reserved: usize,
-    columns: Vec<(&'static str, Fresh)>,
+    columns: Vec<(Cow<'static, str>, Fresh)>,
     /// Keys and values of a group that is being quantised, and a row as it is stored.
     group: [Vec<f32>; 3],
 }

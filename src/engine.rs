@@ -6,6 +6,7 @@ mod layer;
 mod pass;
 mod prompt;
 mod safe;
+mod saved;
 mod step;
 mod stopwatch;
 mod take;

@@ -139,6 +139,9 @@ pub enum Error {
         /// Where, and both numbers.
         what: String,
     },
+    /// A saved session that is damaged, or was saved with another model.
+    #[error("saved session: {0}")]
+    Saved(String),
     /// A call that does not fit the session's state.
     #[error("{0}")]
     State(&'static str),
@@ -173,6 +176,7 @@ impl Error {
             Error::Host { .. } => "host",
             Error::Gpu { .. } => "gpu",
             Error::Differ { .. } => "differ",
+            Error::Saved(_) => "saved",
             Error::State(_) => "state",
         }
     }

@@ -3,9 +3,17 @@
 //! goes on.
 //! Rows that were dropped are gone: the safe path spares what comes after.
 
-use crate::{Error, Result, methods::Role, ops::Missed};
+use crate::{
+    Error, Result,
+    methods::Role,
+    ops::Missed,
+    tape::{Tape, check},
+};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
+
+/// A window of guesses that is not judged yet has fewer.
+const MOST_GUESSES: u32 = 1 << 30;
 
 /// What may go wrong; the number is `aux` of the trace record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,6 +184,21 @@ impl Guard {
     /// Other limits for what follows; what has tripped stays so.
     pub fn limit(&mut self, limits: Limits) {
         self.limits = limits;
+    }
+
+    /// Writes what has tripped and the guesses that were not judged yet, or reads it back.
+    ///
+    /// # Errors
+    /// [`Error::Saved`](crate::Error::Saved).
+    pub fn save_or_restore(&mut self, tape: &mut Tape) -> Result<()> {
+        for tripped in &mut self.tripped {
+            let mut number = u8::from(*tripped);
+            tape.number(&mut number)?;
+            *tripped = number > 0;
+        }
+        tape.number(&mut self.guesses.0)?;
+        tape.number(&mut self.guesses.1)?;
+        check(self.guesses.0.max(self.guesses.1) < MOST_GUESSES, "more guesses than there can be")
     }
 
     /// What a layer's sparse read missed.

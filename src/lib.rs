@@ -4,6 +4,7 @@
 //! Modules in layer order; each imports only those above it.
 
 pub mod error;
+pub mod tape;
 pub mod trace;
 mod lanes;
 pub mod kernels;

@@ -5,6 +5,7 @@ mod claims;
 mod loaded;
 #[cfg(feature = "gpu")]
 mod on_device;
+mod saved;
 
 pub use loaded::Loaded;
 #[cfg(feature = "gpu")]
@@ -21,12 +22,14 @@ use crate::{
 };
 use claims::{Place, claim};
 use std::sync::Arc;
+use xxhash_rust::xxh64::Xxh64;
 
 /// Takes a model file in portions.
 #[derive(Default)]
 pub struct Loader {
     stream: Stream,
     build: Builder,
+    hash: Xxh64,
 }
 
 impl Loader {
@@ -34,7 +37,7 @@ impl Loader {
     #[must_use]
     pub fn new(file_bytes: Option<u64>) -> Loader {
         let build = Builder { whole_matrices: file_bytes.is_some(), ..Builder::default() };
-        Loader { stream: Stream::with_size(file_bytes), build }
+        Loader { stream: Stream::with_size(file_bytes), build, hash: Xxh64::default() }
     }
 
     /// The next bytes of the file.
@@ -42,6 +45,7 @@ impl Loader {
     /// # Errors
     /// At the first byte that is wrong, naming the key or tensor; the loader is then of no further use.
     pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hash.update(bytes);
         self.stream.push(bytes, &mut self.build)
     }
 
@@ -51,7 +55,7 @@ impl Loader {
     /// [`Error::Truncated`].
     pub fn finish(self) -> Result<Loaded> {
         self.stream.finish()?;
-        self.build.finish()
+        Ok(Loaded { hash: self.hash.digest(), ..self.build.finish()? })
     }
 }
 
@@ -84,6 +88,7 @@ impl Builder {
         Ok(Loaded {
             profile,
             name: self.name,
+            hash: 0,
             model: Arc::new(model),
             weights: Arc::new(self.weights),
             tokenizer,

@@ -186,6 +186,9 @@ impl Holds {
     }
 }
 
+/// Numbers in the saved state of a [`Retain`] role are below this.
+pub const MOST_STATE: u32 = 1 << 22;
+
 /// Which rows are kept.
 pub trait Retain: Any {
     /// How alike its edits leave the KV heads of a layer.
@@ -215,6 +218,11 @@ pub trait Retain: Any {
     /// Called after attention, once a layer and pass.
     fn edit(&mut self, _cx: &mut LayerCx, _mass: Option<Scores>) -> Result<Edit> {
         Ok(Edit::None)
+    }
+    /// What outlives a pass and is in no score column, to be saved and put back: numbers of tokens or of passes, below
+    /// [`MOST_STATE`].
+    fn state(&mut self) -> Vec<&mut u32> {
+        Vec::new()
     }
 }
 
@@ -273,6 +281,10 @@ pub trait Schedule: Any {
     }
     /// A new text begins.
     fn restart(&mut self) {}
+    /// What outlives a pass, to be saved and put back: lengths of the text that passes have already stored.
+    fn state(&mut self) -> Vec<&mut u32> {
+        Vec::new()
+    }
 }
 
 /// Whole prompt, then one token a pass.

@@ -10,8 +10,8 @@ mod terms;
 pub use dense::{Dense, Kept, Missed, Partial, Weight};
 pub use tags::Tags;
 pub use terms::{
-    AHEAD, Expand, Fold, Fresh, Group, Kv, Mass, Pins, PlaneGroups, Pooled, Pooling, ROW, Read, Reduce, Scores, Set,
-    Spread, Tag, Take,
+    AHEAD, Expand, Expected, Fold, Fresh, Group, Kv, Mass, Pins, PlaneGroups, Pooled, Pooling, ROW, Read, Reduce,
+    Scores, Set, Spread, Tag, Take,
 };
 
 use crate::Result;

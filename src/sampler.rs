@@ -73,6 +73,18 @@ impl Sampler {
         }
     }
 
+    /// Where its sequence is, between two tokens.
+    #[must_use]
+    pub fn state(&self) -> u64 {
+        self.random.get_seed()
+    }
+
+    /// A sampler that goes on from a [`state`](Sampler::state).
+    #[must_use]
+    pub fn resumed(how: Sampling, state: u64) -> Sampler {
+        Sampler { random: fastrand::Rng::with_seed(state), ..Sampler::new(how) }
+    }
+
     /// What is below the least normal number a device may take for 0.
     fn is_greedy(&self) -> bool {
         self.how.temperature < f32::MIN_POSITIVE

@@ -92,6 +92,12 @@ export function tokenId(id: unknown): number {
   throw new AttnscopeError('token_id', `token id ${shown(id)} is not a whole number from 0 to ${MAX_U32}`);
 }
 
+export function bytesOf(bytes: ArrayBuffer | Uint8Array): Uint8Array {
+  if (bytes instanceof Uint8Array) return bytes;
+  if (bytes instanceof ArrayBuffer) return new Uint8Array(bytes);
+  throw refusal('bytes', bytes, 'an ArrayBuffer or a Uint8Array');
+}
+
 export function textOf(text: unknown): string {
   if (typeof text === 'string') return text;
   throw refusal('text', text, 'a string');

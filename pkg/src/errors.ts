@@ -9,6 +9,7 @@ export const ENGINE_CODES = [
   'host',
   'memory',
   'param',
+  'saved',
   'shape',
   'state',
   'template',

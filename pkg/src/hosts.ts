@@ -92,6 +92,10 @@ class HostsModel implements Api.Model {
     return new HostsSession(this.group, sessions, options);
   }
 
+  async restore(): Promise<Api.Session> {
+    throw new AttnscopeError('unsupported', 'Sessions are saved and restored without hosts.');
+  }
+
   async close(): Promise<void> {
     await this.group.each((host) => this.group.watch.during(host, () => this.models[host].close()));
   }
@@ -164,6 +168,10 @@ class HostsSession implements Api.Session {
       backend: 'cpu',
       fallback: null,
     };
+  }
+
+  async save(): Promise<ArrayBuffer> {
+    throw new AttnscopeError('unsupported', 'Sessions are saved and restored without hosts.');
   }
 
   async close(): Promise<void> {

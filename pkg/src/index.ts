@@ -73,6 +73,7 @@ function owning(model: Model, engine: Engine): Model {
     chat: (messages) => model.chat(messages),
     advise: (options) => model.advise(options),
     session: (options) => model.session(options),
+    restore: (bytes) => model.restore(bytes),
     close: () => engine.close(),
   };
 }

@@ -1,6 +1,6 @@
 import { Backends, measure } from './backend.js';
 import { openKept } from './cache.js';
-import { generateOptions, messagesOf, promptOf, readOptions, textOf, tokenId, tokenIds } from './checks.js';
+import { bytesOf, generateOptions, messagesOf, promptOf, readOptions, textOf, tokenId, tokenIds } from './checks.js';
 import { type Border, openBorder } from './engine.js';
 import { AttnscopeError, attempt, throwIfAborted } from './errors.js';
 import type { Place, Swap } from './protocol.js';
@@ -133,6 +133,20 @@ export class LocalModel implements Api.Model {
     }
   }
 
+  async restore(bytes: ArrayBuffer | Uint8Array): Promise<LocalSession> {
+    const wasm = attempt(() => live(this.#wasm).restore(bytesOf(bytes)));
+    const given = Object.entries(wasm.settings()).filter(([, value]) => value !== null);
+    const around = { backends: this.backends, model: () => live(this.#wasm), border: this.border };
+    const session: LocalSession = new LocalSession(
+      wasm,
+      Object.fromEntries(given) as unknown as Api.SessionOptions,
+      { ...around, backend: 'cpu', fallback: null },
+      () => this.#sessions.delete(session),
+    );
+    this.#sessions.add(session);
+    return session;
+  }
+
   #faster(): Promise<'cpu' | 'gpu'> {
     this.#fastest ??= measure((backend) => this.session({ method: 'full', backend, ignoreEos: true })).catch(
       (thrown: unknown) => {
@@ -223,6 +237,10 @@ export class LocalSession implements Api.Session {
     const wasmBytes = this.around.border.memoryBytes();
     const more = { wasmBytes, backend: this.#backend, fallback: this.#fallback };
     return attempt(() => ({ ...live(this.#wasm).stats(), ...more }));
+  }
+
+  async save(): Promise<ArrayBuffer> {
+    return attempt(() => live(this.#wasm).save().buffer as ArrayBuffer);
   }
 
   async close(): Promise<void> {

@@ -19,10 +19,12 @@ export interface Calls {
   chat: { in: { model: number; messages: Api.ChatMessage[] }; out: string };
   advise: { in: { model: number; options: Api.AdviseOptions }; out: Api.AdviceList };
   session: { in: { model: number; options: Api.SessionOptions; place?: Place }; out: number };
+  restore: { in: { model: number; bytes: Uint8Array }; out: { session: number; options: Api.SessionOptions } };
   generate: { in: { session: number; prompt: Api.Prompt; options: RunOptions }; out: number };
   next: { in: { run: number; choice: number | undefined }; out: Api.Step | null };
   return: { in: { run: number }; out: null };
   stats: { in: { session: number }; out: Api.Stats };
+  save: { in: { session: number }; out: ArrayBuffer };
   close: { in: { kind: 'engine' | 'model' | 'session'; handle: number }; out: null };
 }
 
@@ -69,8 +71,9 @@ export interface Port {
   removeEventListener(type: 'message', listener: (event: MessageEvent) => void): void;
 }
 
-/** The buffer of a trace block, to transfer it. */
-export function blocksOf(value: { trace: Uint8Array | null } | object | null): Transferable[] {
-  if (value === null || !('trace' in value) || !(value.trace instanceof Uint8Array)) return [];
-  return [value.trace.buffer as ArrayBuffer];
+/** The buffer of a trace block or of a saved session, to transfer it. */
+export function buffersOf(value: unknown): Transferable[] {
+  if (value instanceof ArrayBuffer) return [value];
+  const { trace } = Object(value) as { trace?: unknown };
+  return trace instanceof Uint8Array ? [trace.buffer as ArrayBuffer] : [];
 }

@@ -1,5 +1,5 @@
 import { Caller } from './caller.js';
-import { generateOptions, messagesOf, promptOf, readOptions, textOf, tokenId, tokenIds } from './checks.js';
+import { bytesOf, generateOptions, messagesOf, promptOf, readOptions, textOf, tokenId, tokenIds } from './checks.js';
 import { AttnscopeError, throwIfAborted } from './errors.js';
 import type { Place, Port, RemoteSource, Swap } from './protocol.js';
 import { absolute, type Incoming, openSource } from './source.js';
@@ -118,6 +118,11 @@ export class RemoteModel implements Api.Model {
     return new RemoteSession(this.caller, session, options);
   }
 
+  async restore(bytes: ArrayBuffer | Uint8Array): Promise<RemoteSession> {
+    const { session, options } = await this.caller.call('restore', { model: this.handle, bytes: bytesOf(bytes) });
+    return new RemoteSession(this.caller, session, options);
+  }
+
   async close(): Promise<void> {
     await this.caller.call('close', { kind: 'model', handle: this.handle });
   }
@@ -164,6 +169,10 @@ export class RemoteSession implements Api.Session {
 
   stats(): Promise<Api.Stats> {
     return this.caller.call('stats', { session: this.handle });
+  }
+
+  save(): Promise<ArrayBuffer> {
+    return this.caller.call('save', { session: this.handle });
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 import { AttnscopeError, aborted, throwIfAborted, toError, toPlain } from './errors.js';
 import { type LocalEngine, type LocalModel, type LocalSession, openLocal } from './local.js';
 import {
-  blocksOf,
+  buffersOf,
   type Calls,
   type FromWorker,
   type Port,
@@ -67,6 +67,10 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
     advise: ({ model, options }) => models.get(model).advise(options),
     session: async ({ model, options, place }) =>
       sessions.add({ session: await models.get(model).session(options, place), model }),
+    async restore({ model, bytes }) {
+      const session = await models.get(model).restore(bytes);
+      return { session: sessions.add({ session, model }), options: session.options };
+    },
     async generate({ session, prompt, options: { reports, ...options } }) {
       const stop = new AbortController();
       const onProgress = reports ? (progress: Api.GenerateProgress) => run.waiting?.progress(progress) : undefined;
@@ -87,6 +91,7 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
       return null;
     },
     stats: ({ session }) => sessions.get(session).session.stats(),
+    save: ({ session }) => sessions.get(session).session.save(),
     async close({ kind, handle }) {
       if (kind === 'session') await sessions.take(handle)?.session.close();
       if (kind === 'model') await models.take(handle)?.close();
@@ -101,7 +106,7 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
   async function answer<K extends keyof Calls>(id: number, call: K, input: Calls[K]['in']): Promise<void> {
     const stop = new AbortController();
     running.set(id, stop);
-    const progress = (value: Progress) => send({ id, progress: value }, blocksOf(value));
+    const progress = (value: Progress) => send({ id, progress: value }, buffersOf(value));
     try {
       const swap: Swap = (partial) => {
         throwIfAborted(stop.signal);
@@ -110,7 +115,7 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
         return partials;
       };
       const value = await handlers[call](input, { id, signal: stop.signal, progress, swap });
-      send({ id, value }, call === 'next' ? blocksOf(value as Api.Step | null) : []);
+      send({ id, value }, buffersOf(value));
     } catch (thrown) {
       send({ id, error: toPlain(thrown) });
     } finally {

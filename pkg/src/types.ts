@@ -125,7 +125,8 @@ export interface GenerateOptions {
   onProgress?: (progress: GenerateProgress) => void;
   /**
    * Go on with the text and its cache, as further turns of a conversation do. Text and ids are appended as they are;
-   * messages follow the answer as the chat template puts it. Default: the prompt begins a new text.
+   * messages follow the answer as the chat template puts it; with an empty prompt the answer goes on where it ended or was
+   * left. Default: the prompt begins a new text.
    */
   continue?: boolean;
 }
@@ -156,6 +157,11 @@ export interface Session {
   /** Runs a prompt, from an empty cache or going on with the text. One run at a time; sessions of one model may run side by side. */
   generate(prompt: Prompt, options?: GenerateOptions): Steps;
   stats(): Promise<Stats>;
+  /**
+   * The text and its cache as bytes, for `model.restore`. Between two tokens only (`state`), so not before the first one,
+   * and on the CPU without hosts (`unsupported`).
+   */
+  save(): Promise<ArrayBuffer>;
   close(): Promise<void>;
 }
 
@@ -177,6 +183,11 @@ export interface Model {
   /** Methods and budgets that fit a text into memory, with the arithmetic. */
   advise(options?: AdviseOptions): Promise<AdviceList>;
   session(options: SessionOptions): Promise<Session>;
+  /**
+   * The session that was saved, on the CPU: `generate` with `continue` goes on with the tokens and the trace that would have
+   * followed then, and no prompt is read again. Fails with `saved` for damaged bytes and those of another model file.
+   */
+  restore(bytes: ArrayBuffer | Uint8Array): Promise<Session>;
   /** Frees the model and its sessions. */
   close(): Promise<void>;
 }

@@ -111,6 +111,28 @@ describe.each([
     ]);
   });
 
+  it('saves a session and goes on with it', async () => {
+    const session = await model.session({ method: 'full' });
+    await expect(session.save()).rejects.toThrow(code('state'));
+    const steps = session.generate([50, 51], { maxTokens: 3 });
+    await steps.next();
+    // Between two steps of a run that is still open.
+    const bytes = await session.save();
+    expect([...new Uint8Array(bytes)]).toEqual([1, 50, 51, 52]);
+    for (const given of [bytes, new Uint8Array(bytes)]) {
+      const again = await model.restore(given);
+      expect(again.options).toEqual({ method: 'full', context: 9 });
+      seen.started = [];
+      const { value } = await again.generate([], { maxTokens: 1, continue: true }).next();
+      expect(seen.started[0].slice(0, 3)).toEqual([50, 51, 52]);
+      expect(value).toMatchObject({ backend: 'cpu' });
+      await again.close();
+    }
+    expect(bytes.byteLength).toBe(4);
+    await expect(model.restore(Uint8Array.of(7))).rejects.toThrow(code('saved'));
+    await expect(model.restore('x' as unknown as Uint8Array)).rejects.toThrow(code('param'));
+  });
+
   it('encodes a text as it stands, or as a prompt begins', async () => {
     expect([...(await model.encode('a'))]).toEqual([97]);
     expect([...(await model.encode('a', { parseSpecial: true }))]).toEqual([1, 97]);

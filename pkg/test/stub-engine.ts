@@ -112,6 +112,10 @@ export class Model {
     if (options.method !== 'full') fail('unknown_method', `There is no method ${options.method}.`);
     return new Session(options.backend === 'gpu');
   }
+  restore(bytes: Uint8Array): Session {
+    if (bytes[0] !== 1) fail('saved', 'These bytes are none.');
+    return Session.of([...bytes.subarray(1)]);
+  }
   free(): void {
     seen.freed++;
   }
@@ -129,6 +133,19 @@ export class Session {
 
   constructor(private onGpu = false) {}
 
+  static of(ids: number[]): Session {
+    const session = new Session();
+    session.#ids = ids;
+    return session;
+  }
+  settings(): Wasm.SessionOptions {
+    return { method: 'full', context: 9, seed: null } as unknown as Wasm.SessionOptions;
+  }
+  save(): Uint8Array {
+    if (this.onGpu) fail('unsupported', 'Not on a GPU.');
+    if (!this.#step) fail('state', 'There is no token.');
+    return Uint8Array.of(1, ...this.#ids, this.#step!.id);
+  }
   moveToCpu(): void {
     this.onGpu = false;
   }

@@ -7,7 +7,7 @@ impl Cache {
     /// The index of a score column, made for the heads of `kv` when it is new to them.
     pub fn column(&mut self, kv: Kv, name: &'static str, fresh: Fresh) -> usize {
         let index = self.columns.iter().position(|c| c.0 == name).unwrap_or_else(|| {
-            self.columns.push((name, fresh));
+            self.columns.push((name.into(), fresh));
             self.columns.len() - 1
         });
         let at = kv.0 as usize * self.kv_heads;

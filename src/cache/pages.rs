@@ -28,6 +28,16 @@ impl Bounds {
         &self.max
     }
 
+    /// Slots of a page; 0: there are no bounds.
+    pub(super) fn page(&self) -> usize {
+        self.page
+    }
+
+    /// Slots that are in.
+    pub(super) fn folded(&self) -> usize {
+        self.folded
+    }
+
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -12,13 +12,13 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Plane {
     /// Upper codes, `[rows, width / 2]`: the even channel in the low half of a byte.
-    upper: Vec<u8>,
+    pub(super) upper: Vec<u8>,
     /// Lower codes plus 8, in the same way.
-    lower: Vec<u8>,
+    pub(super) lower: Vec<u8>,
     /// Steps of the grids: of keys `[rows / tokens, width]`, of values `[rows, width / channels]`.
-    steps: Vec<f32>,
+    pub(super) steps: Vec<f32>,
     /// What upper code 0 stands for, in the same order.
-    zeros: Vec<f32>,
+    pub(super) zeros: Vec<f32>,
 }
 
 /// The quantised rows of one KV head, its oldest.
@@ -182,6 +182,23 @@ impl Planes {
     #[must_use]
     pub fn parts(&self) -> [&Plane; 2] {
         [&self.k, &self.v]
+    }
+
+    /// The same, to read them back.
+    pub(super) fn parts_mut(&mut self) -> [&mut Plane; 2] {
+        [&mut self.k, &mut self.v]
+    }
+
+    /// Whether codes and grids are there for all rows, and no others.
+    pub(super) fn is_whole(&self) -> bool {
+        let (tokens, by_row) = (self.groups.tokens as usize, self.width / self.groups.channels as usize);
+        let fits = |plane: &Plane, grids| {
+            let codes = self.rows * self.width / 2;
+            let [upper, lower] = plane.packed().map(<[u8]>::len);
+            upper == codes && lower == codes && plane.steps.len() == grids && plane.zeros.len() == grids
+        };
+        let grids = self.rows / tokens * self.width;
+        self.rows.is_multiple_of(tokens) && fits(&self.k, grids) && fits(&self.v, self.rows * by_row)
     }
 
     /// The rows as attention reads them: by their upper codes alone, or by both.

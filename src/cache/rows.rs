@@ -93,6 +93,9 @@ impl Rows {
             v.shrink_to(capacity);
         });
     }
+    pub(super) fn numbers(&self) -> usize {
+        each!(self, v => v.len())
+    }
     pub(super) fn capacity_bytes(&self) -> usize {
         match self {
             // Its owner knows.

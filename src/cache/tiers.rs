@@ -3,7 +3,9 @@
 
 use super::Cache;
 use crate::{
+    Result,
     ops::Kv,
+    tape::Tape,
     trace::{Detail, Kind, Tracer},
 };
 
@@ -33,6 +35,17 @@ impl Far {
             self.slots[to] = self.slots[from as usize];
         }
         self.truncate(within);
+    }
+    /// Slots whose tier is noted.
+    pub fn known(&self) -> usize {
+        self.slots.len()
+    }
+    pub fn save_or_restore(&mut self, tape: &mut Tape) -> Result<()> {
+        let mut slots: Vec<u8> = self.slots.iter().map(|far| u8::from(*far)).collect();
+        tape.list(&mut slots)?;
+        self.slots = slots.into_iter().map(|far| far > 0).collect();
+        self.recount();
+        Ok(())
     }
     fn recount(&mut self) {
         self.count = self.slots.iter().filter(|far| **far).count();

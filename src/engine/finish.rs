@@ -24,6 +24,14 @@ impl Engine {
         self.stage = Stage::Between;
     }
 
+    /// Why nothing follows this token, if so.
+    pub(super) fn ends(&self, id: u32, position: u32) -> Option<End> {
+        if self.options.eos.contains(&id) {
+            return Some(End::Eos);
+        }
+        (position + 1 >= self.text.limit).then_some(End::Length)
+    }
+
     /// Whether the pass ends where a token is wanted.
     fn makes_token(&self) -> bool {
         self.pass.rows.end >= self.text.accepted
@@ -119,11 +127,7 @@ impl Engine {
             let id = self.text.ids[position as usize];
             self.text.accepted = position + 1;
             self.backend.tracer().record(Kind::Token, 0, 0, 0, id, position);
-            let end = if self.options.eos.contains(&id) {
-                Some(End::Eos)
-            } else {
-                (position + 1 >= self.text.limit).then_some(End::Length)
-            };
+            let end = self.ends(id, position);
             self.ready.push_back(Step { index: position - self.prompt, id, position, kept, end });
             if end.is_some() {
                 self.text.ids.truncate(position as usize + 1);

@@ -2,10 +2,12 @@
 
 use super::{Engine, Stage};
 use crate::{
+    Result,
     guard::{Monitor, Trip},
     method::{KeepAll, Method, PassKind, Plain, ReadAll, Retain, Schedule, Select},
     methods::Role,
     ops::Kv,
+    tape::Tape,
     trace::Kind,
 };
 use std::mem::replace;
@@ -33,6 +35,19 @@ impl Aside {
             }
             _ => {}
         }
+    }
+
+    /// Writes which roles are aside, or sets aside those that were.
+    pub(super) fn save_or_restore(&mut self, tape: &mut Tape, method: &mut Method) -> Result<()> {
+        let aside = [self.select.is_some(), self.retain.is_some(), self.schedule.is_some()];
+        for (role, aside) in [Role::Select, Role::Retain, Role::Schedule].into_iter().zip(aside) {
+            let mut number = u8::from(aside);
+            tape.number(&mut number)?;
+            if number > 0 {
+                self.set(role, method);
+            }
+        }
+        Ok(())
     }
 
     /// The method's own retain role, set aside or not.

@@ -19,14 +19,8 @@ impl Engine {
     pub fn start(&mut self, prompt: impl Into<Prompt>, options: Options) -> Result<()> {
         let prompt = prompt.into();
         self.check(&prompt, 0, &options, self.aside.retain(&self.method))?;
-        self.stage = Stage::Failed;
-        self.aside.restore(&mut self.method);
-        self.guard = None;
+        self.forget();
         self.backend.reset(self.reserve(&prompt, 0, &options))?;
-        self.backend.tracer().take(|_| ());
-        (self.text, self.rows, self.tags) = Default::default();
-        (self.passes, self.stored) = (0, 0);
-        self.method.schedule.restart();
         self.stage = Stage::Between;
         self.sampler = Sampler::new(options.sampling);
         self.take(prompt, options);
@@ -41,11 +35,7 @@ impl Engine {
     /// or after a failed one.
     pub fn extend(&mut self, prompt: impl Into<Prompt>, options: Options) -> Result<()> {
         let prompt = prompt.into();
-        match self.stage {
-            Stage::Between if self.guesses() == 0 => {}
-            Stage::Failed => return Err(Error::State(FAILED)),
-            _ => return Err(Error::State("the session is in the middle of a pass; let it finish or start anew")),
-        }
+        self.between_passes()?;
         let before = if self.ready.is_empty() { None } else { self.newest };
         let before = before.map_or(self.text.ids.len() as u32, |newest| newest + 1);
         self.check(&prompt, before, &options, &*self.method.retain)?;
@@ -57,6 +47,36 @@ impl Engine {
         Ok(())
     }
 
+    /// Goes on where a run ended or was left, without a further prompt: up to `max_tokens` tokens more. Not past a token
+    /// that ends the text.
+    ///
+    /// # Errors
+    /// As [`extend`](Engine::extend); [`Error::State`] before the first token.
+    pub fn resume(&mut self, options: Options) -> Result<()> {
+        self.between_passes()?;
+        let Some(newest) = self.newest else {
+            return Err(Error::State("there is no token to go on from"));
+        };
+        self.check_room(newest + 1, 0, &options, &*self.method.retain)?;
+        let last = (newest + 1).saturating_add(options.max_tokens);
+        let text = Extent { generated: last - self.prompt, ..self.extent() };
+        self.backend.reserve(reserved_rows(&self.method, &text))?;
+        if self.text.accepted > last {
+            self.take_back(last);
+        }
+        self.text.limit = last;
+        self.follow(options);
+        self.hand_out(newest);
+        Ok(())
+    }
+
+    /// Ids handed out since the newest prompt.
+    #[must_use]
+    pub fn generated(&self) -> &[u32] {
+        let end = self.newest.map_or(self.prompt, |newest| newest + 1);
+        &self.text.ids[self.prompt as usize..end as usize]
+    }
+
     /// Goes on with another back end, as when a device was lost: what the text has so far is run again on it by the next
     /// pass, so no token is. What a method dropped on the way it chooses anew. Records of the trace that were not taken
     /// are gone.
@@ -64,10 +84,8 @@ impl Engine {
     /// # Errors
     /// [`Error::Memory`]; then the engine is as it was.
     pub fn move_to(&mut self, mut backend: Box<dyn Dense>) -> Result<()> {
-        let (layers, pictures) = (self.model.config.layers, self.tags.pictures(0));
-        let generated = self.text.limit.saturating_sub(self.prompt);
-        let text = Extent { prompt: self.prompt, pictures, generated, layer: 0, layers };
-        backend.reset(reserved_rows(&self.method, &text))?;
+        let layers = self.model.config.layers;
+        backend.reset(reserved_rows(&self.method, &self.extent()))?;
         backend.tag(0, self.tags.known());
         backend.measure_noise(self.options.measures_noise());
         let (detail, step) = (self.backend.tracer().detail, self.backend.tracer().step);
@@ -85,6 +103,34 @@ impl Engine {
         Ok(())
     }
 
+    /// Forgets the text, until a new one is there: all but the cache, for which whoever begins makes room.
+    pub(super) fn forget(&mut self) {
+        self.stage = Stage::Failed;
+        self.aside.restore(&mut self.method);
+        self.guard = None;
+        self.backend.tracer().take(|_| ());
+        (self.text, self.rows, self.tags) = Default::default();
+        (self.passes, self.stored) = (0, 0);
+        self.method.schedule.restart();
+        self.ready.clear();
+        self.newest = None;
+    }
+
+    fn between_passes(&self) -> Result<()> {
+        match self.stage {
+            Stage::Between if self.guesses() == 0 => Ok(()),
+            Stage::Failed => Err(Error::State(FAILED)),
+            _ => Err(Error::State("the session is in the middle of a pass; let it finish or start anew")),
+        }
+    }
+
+    /// The text as far as it may come.
+    pub(super) fn extent(&self) -> Extent {
+        let (pictures, layers) = (self.tags.pictures(0), self.model.config.layers);
+        let generated = self.text.limit.saturating_sub(self.prompt);
+        Extent { prompt: self.prompt, pictures, generated, layer: 0, layers }
+    }
+
     /// Rows a KV head may come to hold.
     fn reserve(&self, prompt: &Prompt, before: u32, options: &Options) -> u32 {
         let (pictures, layers) = (prompt.pictures(), self.model.config.layers);
@@ -94,22 +140,31 @@ impl Engine {
     }
 
     fn check(&self, prompt: &Prompt, before: u32, options: &Options, retain: &dyn Retain) -> Result<()> {
+        prompt.check(self.model.config.vocabulary, self.model.config.width)?;
+        self.check_room(before, prompt.len(), options, retain)
+    }
+
+    /// Refuses options that cannot be, and more tokens than the context has.
+    fn check_room(&self, before: u32, prompt: u32, options: &Options, retain: &dyn Retain) -> Result<()> {
         let generate = options.max_tokens;
         options.sampling.check()?;
         options.guard.as_ref().map_or(Ok(()), Limits::check)?;
-        prompt.check(self.model.config.vocabulary, self.model.config.width)?;
         if generate == 0 {
             return Err(Error::Param { name: "maxTokens".into(), got: "0".into(), allowed: "at least 1".into() });
         }
-        // Rotation by slot never sees a distance beyond the cache, so with one that fits the text may go on for ever.
-        let bound = retain.bound().filter(|&bound| bound < self.context);
-        let endless = bound.filter(|_| retain.positions() == Positions::Slot);
-        let prompt = endless.map_or(before, |bound| before.min(bound)).saturating_add(prompt.len());
+        let endless = self.endless_rows(retain);
+        let prompt = endless.map_or(before, |bound| before.min(bound)).saturating_add(prompt);
         let needed = prompt.saturating_add(if endless.is_some() { 1 } else { generate });
         if needed > self.context {
             return Err(Error::Context { prompt, generate, context: self.context });
         }
         Ok(())
+    }
+
+    /// The rows of a cache with which a text may go on for ever: rotation by slot never sees a distance beyond it.
+    pub(super) fn endless_rows(&self, retain: &dyn Retain) -> Option<u32> {
+        let bound = retain.bound().filter(|&bound| bound < self.context);
+        bound.filter(|_| retain.positions() == Positions::Slot)
     }
 
     fn take(&mut self, prompt: Prompt, options: Options) {
@@ -130,6 +185,11 @@ impl Engine {
         self.prompt = self.text.ids.len() as u32;
         self.text.accepted = self.prompt;
         self.text.limit = self.prompt.saturating_add(options.max_tokens);
+        self.follow(options);
+    }
+
+    /// Runs by other options from now on; how many tokens is in the text's limit.
+    pub(super) fn follow(&mut self, options: Options) {
         self.text.ids.reserve(options.max_tokens.min(self.context) as usize);
         self.backend.tracer().detail = options.trace;
         // A monitor that has tripped stays so in later turns.

@@ -19,6 +19,8 @@ use std::sync::Arc;
 pub struct Loaded {
     /// `general.name`, or the architecture.
     pub name: String,
+    /// XXH64 of the file: whether two are the same, not who made them.
+    pub hash: u64,
     /// Shape and places of weights.
     pub model: Arc<Model>,
     /// The numbers, shared by all sessions.

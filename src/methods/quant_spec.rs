@@ -171,6 +171,9 @@ impl Schedule for Rounds {
     fn restart(&mut self) {
         (self.quantised, self.round) = (0, 0);
     }
+    fn state(&mut self) -> Vec<&mut u32> {
+        vec![&mut self.quantised]
+    }
 }
 
 /// The sketch's select role: the same read in every pass.

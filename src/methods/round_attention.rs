@@ -151,6 +151,9 @@ pub struct ParkRounds {
 }
 
 impl Retain for ParkRounds {
+    fn heads(&self) -> Heads {
+        Heads::Alike
+    }
     fn make_room(&mut self, cx: &mut LayerCx) -> Result<Edit> {
         let Site { layer, round, kind, .. } = cx.site;
         if layer <= self.watershed || round == 0 || kind != PassKind::Prefill {

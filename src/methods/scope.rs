@@ -209,6 +209,9 @@ impl Retain for Scope {
         };
         Holds::rows(prompt + generated.min(pool))
     }
+    fn state(&mut self) -> Vec<&mut u32> {
+        vec![&mut self.frozen, &mut self.end, &mut self.waited]
+    }
     fn wants(&self, at: &Site) -> Option<Mass> {
         if at.kind == PassKind::Decode {
             let scored = self.schedule != Pool::Slm && self.recent < self.width;

@@ -167,7 +167,8 @@ impl Schedule for Star {
         GATHERED
     }
     fn next(&mut self, text: &Text) -> Option<Pass> {
-        if self.plan.is_none() || text.fed == 0 {
+        // Where a text begins; none is made for one that was saved after its prompt.
+        if text.fed == 0 {
             self.plan = self.rule.plan(text.accepted, &text.rounds, 1).ok();
         }
         match self.plan {

@@ -180,6 +180,9 @@ impl Schedule for Correction {
     fn restart(&mut self) {
         self.clean = 0;
     }
+    fn state(&mut self) -> Vec<&mut u32> {
+        vec![&mut self.clean]
+    }
 }
 
 /// The sketch: a band that depends on positions alone.

@@ -1,9 +1,10 @@
 //! What the model and the engine ask of a back end.
 
-use super::{Fold, Kv, Mass, Ops, PlaneGroups, Read, Scores, Set, Tag};
+use super::{Expected, Fold, Kv, Mass, Ops, PlaneGroups, Read, Scores, Set, Tag};
 use crate::{
-    Result,
+    Error, Result,
     kernels::{Pick, Picked},
+    tape::Tape,
     trace::{Kind, Tracer},
 };
 use std::ops::Range;
@@ -140,6 +141,15 @@ pub trait Dense: Ops {
     fn quantised(&self, kv: Kv) -> u32;
     /// What the cache holds and what this pass read.
     fn kept(&self) -> Kept;
+    /// Writes what the cache holds and what the newest pass read, or reads it into a cache that was just
+    /// [reset](Dense::reset).
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] unless the back end can; [`Error::Saved`], [`Error::Memory`].
+    fn save_or_restore(&mut self, _tape: &mut Tape, _expected: &Expected) -> Result<()> {
+        let (got, supported) = ("this back end".to_owned(), "the CPU".to_owned());
+        Err(Error::Unsupported { what: "saving a session on", got, supported })
+    }
     /// The trace.
     fn tracer(&mut self) -> &mut Tracer;
     /// Adds a record of no layer to the trace, behind those of the passes before.

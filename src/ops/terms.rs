@@ -135,6 +135,21 @@ pub struct PlaneGroups {
     pub channels: u32,
 }
 
+/// What must hold of a cache that is read back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Positions are below it.
+    pub end: u32,
+    /// Every KV head of a layer holds as many slots.
+    pub even: bool,
+    /// The same slots.
+    pub alike: bool,
+    /// Every position below `end`.
+    pub everything: bool,
+    /// How rows in planes share their grids; `None`: there are none.
+    pub planes: Option<PlaneGroups>,
+}
+
 /// Slots that no rule may drop; they count towards a budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pins {

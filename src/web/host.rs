@@ -72,6 +72,6 @@ impl Model {
         let rule = Rule::given(&given, &loaded.shape()).map_err(throw)?;
         // Takes the place of the host's own until there is a prompt.
         let engine = loaded.engine_for(Method::full(), context, Store::F16, Precision::Fast).map_err(throw)?;
-        Ok(Session::new(loaded.clone(), engine, how).at(Place { rule, number, hosts, context }))
+        Ok(Session::new(loaded.clone(), engine, &options)?.at(Place { rule, number, hosts, context }))
     }
 }

@@ -7,6 +7,7 @@ use super::{
     throw, to_js,
 };
 use crate::{
+    Error,
     cache::Store,
     chat::ChatMessage,
     kernels::Precision,
@@ -163,7 +164,7 @@ impl Model {
         #[wasm_bindgen(unchecked_param_type = "SessionOptions")] options: JsValue,
     ) -> JsResult<Session> {
         let options = SessionOptions::read(options)?;
-        let (spec, how) = (options.spec(&self.loaded.model.config)?, options.engine(&self.loaded)?);
+        let spec = options.spec(&self.loaded.model.config)?;
         let engine = match options.backend() {
             Backend::Cpu => self.loaded.compose(&spec, options.context, Store::F16, Precision::Fast),
             #[cfg(feature = "gpu")]
@@ -171,6 +172,21 @@ impl Model {
             #[cfg(not(feature = "gpu"))]
             Backend::Gpu => Err(crate::Error::Gpu { why: "this build has no GPU back end".to_owned() }),
         };
-        Ok(Session::new(self.loaded.clone(), engine.map_err(throw)?, how))
+        Session::new(self.loaded.clone(), engine.map_err(throw)?, &options)
+    }
+
+    /// A session from [`save`](Session::save), with the text and cache that it had then.
+    ///
+    /// # Errors
+    /// `saved` for damaged bytes and those of another model, `memory`.
+    pub fn restore(&self, bytes: &[u8]) -> JsResult<Session> {
+        let (settings, saved) = self.loaded.saved(bytes).map_err(throw)?;
+        let damaged = |_| throw(Error::Saved("its settings are no JSON".to_owned()));
+        let options: SessionOptions = from_js("settings", js_sys::JSON::parse(&settings).map_err(damaged)?)?;
+        let spec = options.spec(&self.loaded.model.config)?;
+        let engine = self.loaded.compose(&spec, options.context, Store::F16, Precision::Fast).map_err(throw)?;
+        let mut session = Session::new(self.loaded.clone(), engine, &options)?;
+        session.restore(saved).map_err(throw)?;
+        Ok(session)
     }
 }

@@ -61,7 +61,7 @@ impl Memory {
 }
 
 /// How a session runs.
-#[derive(Default, Deserialize, Serialize, Tsify)]
+#[derive(Clone, Default, Deserialize, Serialize, Tsify)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SessionOptions {
     /// Name of a method, or a part for each role.
@@ -123,6 +123,15 @@ impl SessionOptions {
     pub fn read(given: JsValue) -> JsResult<SessionOptions> {
         refuse_unknown_keys(&given, &to_js(&SessionOptions::default()))?;
         from_js("options", given)
+    }
+
+    /// The same with every parameter that does not come from the registry: fitted to memory, and the model's own.
+    ///
+    /// # Errors
+    /// As [`spec`](SessionOptions::spec).
+    pub fn settled(&self, loaded: &Loaded) -> JsResult<SessionOptions> {
+        let method = loaded.profile.fill(&self.spec(&loaded.model.config)?);
+        Ok(SessionOptions { method, params: None, memory: None, backend: None, ..self.clone() })
     }
 
     /// What computes.

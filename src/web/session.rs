@@ -3,6 +3,7 @@
 use super::{
     JsResult, from_js,
     host::Place,
+    options::SessionOptions,
     prompt::{PromptTokens, prompt},
     throw, to_js,
 };
@@ -81,6 +82,8 @@ pub struct Session {
     engine: Engine,
     /// All but the length of the text and the trace.
     options: engine::Options,
+    /// What it was made by, with every parameter that is not the registry's.
+    settings: SessionOptions,
     /// Where it is one host of several.
     place: Option<Place>,
     /// Holds the bytes that wait in the text before its newest token, which may still be replaced.
@@ -108,8 +111,22 @@ impl Session {
     }
 
     /// A session without a text.
-    pub(super) fn new(loaded: Arc<Loaded>, engine: Engine, options: engine::Options) -> Session {
-        Session { loaded, engine, options, place: None, text: Detokenizer::default(), newest: None, step: None }
+    pub(super) fn new(loaded: Arc<Loaded>, engine: Engine, given: &SessionOptions) -> JsResult<Session> {
+        let (options, settings) = (given.engine(&loaded)?, given.settled(&loaded)?);
+        let text = Detokenizer::default();
+        Ok(Session { loaded, engine, options, settings, place: None, text, newest: None, step: None })
+    }
+
+    /// Goes on with a text that was saved.
+    pub(super) fn restore(&mut self, saved: &[u8]) -> crate::Result<()> {
+        self.engine.restore(saved, self.options.clone())?;
+        self.begin();
+        // Bytes of a character may wait before the newest token.
+        if let Some((newest, before)) = self.engine.generated().split_last() {
+            before.iter().for_each(|id| _ = push(&self.loaded.tokenizer, *id, &mut self.text));
+            self.newest = Some(*newest);
+        }
+        Ok(())
     }
 
     /// The same as one host of several.
@@ -157,7 +174,8 @@ impl Session {
         Ok(())
     }
 
-    /// Goes on with the same text and its cache: as [`start`](Session::start), after what is already there.
+    /// Goes on with the same text and its cache: as [`start`](Session::start), after what is already there. Without ids the
+    /// answer goes on where it ended or was left.
     ///
     /// # Errors
     /// As [`start`](Session::start); `state` when there is no text, or in the middle of a pass.
@@ -171,7 +189,11 @@ impl Session {
         if self.engine.ids().is_empty() {
             return Err(throw(Error::State("there is no text to go on with")));
         }
-        let (options, prompt) = (self.options(max_tokens, trace)?, prompt(ids, rounds).map_err(throw)?);
+        let options = self.options(max_tokens, trace)?;
+        if ids.is_empty() {
+            return self.engine.resume(options).map_err(throw);
+        }
+        let prompt = prompt(ids, rounds).map_err(throw)?;
         self.engine.extend(prompt, options).map_err(throw)?;
         self.begin();
         Ok(())
@@ -289,6 +311,27 @@ impl Session {
     pub fn move_to_cpu(&mut self) -> JsResult<()> {
         let cpu = self.loaded.cpu(self.engine.positions(), Store::F16, Precision::Fast).map_err(throw)?;
         self.engine.move_to(Box::new(cpu)).map_err(throw)
+    }
+
+    /// The text and its cache between two tokens, for [`restore`](Model::restore): bytes of their own.
+    ///
+    /// # Errors
+    /// `state` before the first token and in the middle of a pass; `unsupported` on a GPU, and on one host of several.
+    pub fn save(&mut self) -> JsResult<js_sys::Uint8Array> {
+        if self.place.is_some() {
+            let (got, supported) = ("one host of several".to_owned(), "one without hosts".to_owned());
+            return Err(throw(Error::Unsupported { what: "saving a session on", got, supported }));
+        }
+        let settings = String::from(js_sys::JSON::stringify(&to_js(&self.settings))?);
+        let bytes = self.loaded.save(&mut self.engine, &settings).map_err(throw)?;
+        Ok(js_sys::Uint8Array::from(&bytes[..]))
+    }
+
+    /// What it was made by, with every parameter that is not the registry's.
+    #[wasm_bindgen(unchecked_return_type = "SessionOptions")]
+    #[must_use]
+    pub fn settings(&self) -> JsValue {
+        to_js(&self.settings)
     }
 
     /// Trace records since the last call, in a buffer of their own that can be transferred.

@@ -49,6 +49,20 @@ describe('WebGPU in a browser, with the real model', {
     assert.ok(info.difference < 1);
   });
 
+  it('does not save a session, and says so', async () => {
+    const code = await seen.page.evaluate(async () => {
+      const session = await window.model.session({ method: 'full', backend: 'gpu' });
+      await session.generate([1, 2, 3], { maxTokens: 2 }).next();
+      const code = await session.save().then(
+        () => 'none',
+        (error) => error.code,
+      );
+      await session.close();
+      return code;
+    });
+    assert.equal(code, 'unsupported');
+  });
+
   // Budgets and blocks so small that each method does what it is for.
   const SESSIONS = [
     { method: 'full' },

@@ -6,7 +6,10 @@ use crate::{
     backend::account::ReadCount,
     cache::Head,
     kernels::{Pick, Picked, swiglu},
-    ops::{AHEAD, Dense, Fold, Kept, Kv, Mass, Missed, Partial, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight},
+    ops::{
+        AHEAD, Dense, Expected, Fold, Kept, Kv, Mass, Missed, Partial, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight,
+    },
+    tape::Tape,
     trace::Tracer,
 };
 use std::ops::Range;
@@ -197,6 +200,17 @@ impl Dense for Cpu {
     fn kept(&self) -> Kept {
         let ReadCount { rows: rows_read, bytes: bytes_read, moved, noise } = self.read;
         Kept { rows_read, bytes_read, moved, noise, ..self.cache.kept() }
+    }
+
+    fn save_or_restore(&mut self, tape: &mut Tape, expected: &Expected) -> Result<()> {
+        self.cache.save_or_restore(tape, expected)?;
+        let ReadCount { rows, bytes, moved, noise } = &mut self.read;
+        [rows, bytes, moved].into_iter().try_for_each(|n| tape.number(n))?;
+        // No number where nothing was measured.
+        let mut measured = noise.unwrap_or(f32::NAN);
+        tape.number(&mut measured)?;
+        *noise = (!measured.is_nan()).then_some(measured);
+        Ok(())
     }
 
     fn tracer(&mut self) -> &mut Tracer {
