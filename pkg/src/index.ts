@@ -1,5 +1,5 @@
 import { hostOptions } from './checks.js';
-import { AttnscopeError } from './errors.js';
+import { AttnscopeError, aborted } from './errors.js';
 import { openHosts } from './hosts.js';
 import { openLocal } from './local.js';
 import { openRemote } from './remote.js';
@@ -54,7 +54,7 @@ export async function loadWith(
   { worker, wasm, hosts, hostTimeout, ...reading }: LoadOptions,
 ): Promise<Model> {
   reading.onProgress?.({ stage: 'engine', loaded: 0, total: null });
-  const engine = await opening({ worker, wasm, hosts, hostTimeout });
+  const engine = await unlessAborted(opening({ worker, wasm, hosts, hostTimeout }), reading.signal);
   try {
     const model = await engine.load(source, reading);
     return owning(model, engine);
@@ -62,6 +62,21 @@ export async function loadWith(
     await engine.close().catch(() => undefined);
     throw thrown;
   }
+}
+
+/** An engine that starts; when the signal comes first, it is closed as soon as it is there. */
+async function unlessAborted(starting: Promise<Engine>, signal: AbortSignal | undefined): Promise<Engine> {
+  if (!signal) return starting;
+  const stopped = new Promise<never>((_, reject) => {
+    const abort = () => reject(aborted(signal.reason));
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    void starting.catch(() => undefined).finally(() => signal.removeEventListener('abort', abort));
+  });
+  return Promise.race([stopped, starting]).catch((thrown: unknown) => {
+    void starting.then((engine) => engine.close()).catch(() => undefined);
+    throw thrown;
+  });
 }
 
 function owning(model: Model, engine: Engine): Model {

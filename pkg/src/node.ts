@@ -40,9 +40,10 @@ export async function open({ worker, wasm, ...options }: OpenOptions = {}): Prom
 }
 
 /** The engine in this thread, which reads files too. */
-export async function openNode(wasm?: EngineSource): Promise<LocalEngine> {
-  // fetch of Node refuses file: addresses, so the default is read here.
-  return new NodeEngine(await openBorder(wasm ?? (await readFile(OWN_WASM).catch(broken))));
+export async function openNode(wasm: EngineSource = OWN_WASM): Promise<LocalEngine> {
+  // fetch of Node refuses file: addresses, so a file is read here.
+  const path = typeof wasm === 'string' || wasm instanceof URL ? filePath(wasm) : null;
+  return new NodeEngine(await openBorder(path === null ? wasm : await readFile(path).catch(broken)));
 }
 
 export async function load(source: Source, options: LoadOptions = {}): Promise<Model> {

@@ -1,5 +1,6 @@
 import { MessageChannel } from 'node:worker_threads';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { loadWith } from '../src/index.js';
 import { openLocal } from '../src/local.js';
 import type { Port } from '../src/protocol.js';
 import { openRemote } from '../src/remote.js';
@@ -326,5 +327,22 @@ describe('a port', () => {
     const engine = await openRemote(port1 as unknown as Port, undefined, () => port1.close());
     expect(engine.methods).toHaveLength(1);
     await engine.close();
+  });
+});
+
+describe('a load that is stopped while the engine starts', () => {
+  it('rejects at once, and closes the engine when it is there', async () => {
+    let start: (engine: Engine) => void = () => undefined;
+    const starting = new Promise<Engine>((resolve) => {
+      start = resolve;
+    });
+    const stop = new AbortController();
+    const loading = loadWith(() => starting, FILE, { signal: stop.signal });
+    stop.abort();
+    await expect(loading).rejects.toThrow(code('aborted'));
+    const close = vi.fn(async () => undefined);
+    start({ close } as unknown as Engine);
+    await vi.waitFor(() => expect(close).toHaveBeenCalledOnce());
+    await expect(loadWith(() => starting, FILE, { signal: AbortSignal.abort() })).rejects.toThrow(code('aborted'));
   });
 });
