@@ -170,7 +170,7 @@ impl Model {
             #[cfg(feature = "gpu")]
             Backend::Gpu => self.on_gpu().and_then(|on| self.loaded.compose_on(&on, &spec, options.context)),
             #[cfg(not(feature = "gpu"))]
-            Backend::Gpu => Err(crate::Error::Gpu { why: "this build has no GPU back end".to_owned() }),
+            Backend::Gpu => Err(Error::Gpu { why: "this build has no GPU back end".to_owned() }),
         };
         Session::new(self.loaded.clone(), engine.map_err(throw)?, &options)
     }
