@@ -1,10 +1,8 @@
 import type { MethodInfo, ParamValue } from 'attnscope';
 import type { Mode } from 'attnscope/view';
+import { BUDGET } from './limits.js';
 import { defaults, same, type Values, withBudget } from './params.js';
 import { PRESETS, TUNED_FOR } from './presets.js';
-
-export const MAX_TOKENS = 2048;
-export const BUDGET = { min: 16, max: 2048 } as const;
 
 /** What is kept between visits. */
 interface Saved {
@@ -31,7 +29,7 @@ const FRESH: Saved = {
   maxTokens: PRESETS[0].maxTokens,
   methods: [],
   params: {},
-  budget: 64,
+  budget: BUDGET.fresh,
   sameTokens: true,
   mode: 'reads',
   theme: 'system',
