@@ -32,6 +32,16 @@ class Hover {
     this.spot = spot;
   }
 
+  /** Holds a cell that somebody else names, moved to the nearest that these tracks have. */
+  hold(spot: Spot, tracks: readonly { readonly view: { readonly shape: Shape; readonly length: number } }[]): void {
+    const track = Math.min(spot.track, tracks.length - 1);
+    const { shape, length } = tracks[track].view;
+    const layer = Math.min(spot.layer, shape.layers - 1);
+    const head = Math.min(spot.head, shape.queryHeads - 1);
+    this.spot = { track, layer, head, position: Math.min(spot.position, length - 1) };
+    this.locked = true;
+  }
+
   free(): void {
     this.locked = false;
     this.spot = null;

@@ -151,6 +151,11 @@ class Loader {
   }
 }
 
+/** Whether an address is of this site. */
+export function isHere(url: string): boolean {
+  return URL.canParse(url, location.href) && new URL(url, location.href).origin === location.origin;
+}
+
 /** Speed over the last three seconds. */
 class Pace {
   #marks: { time: number; bytes: number }[] = [];

@@ -23,6 +23,7 @@ const KNOWN: Partial<Record<ErrorCode, readonly [title: string, advice: string]>
   context: ['The text is too long', 'Shorten the prompt or generate fewer tokens.'],
   empty_prompt: ['The prompt is empty', 'Write something, or choose an example.'],
   template: ['The chat template of this model did not work', 'Untick “as a chat message”.'],
+  trace: ['That trace file cannot be shown', 'What was on the page is still there.'],
   worker: ['The engine stopped', 'Your prompt and settings are kept.'],
   engine: ['The engine stopped', 'Your prompt and settings are kept.'],
   param: ['A parameter is out of range', 'See the marked field.'],

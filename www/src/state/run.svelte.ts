@@ -1,13 +1,16 @@
 import { AttnscopeError, type Model, type Step } from 'attnscope';
+import { History, type TraceModel } from 'attnscope/trace';
 import type { Mode, Scene } from 'attnscope/view';
 import { loader } from './loader.svelte.js';
+import type { OpenedRun } from './opened.js';
 import { refused } from './params.js';
 import { codeOf, FATAL, type Problem, problem } from './problems.js';
+import type { Recipe } from './recipe.js';
 import { Scrub } from './scrub.svelte.js';
 import { settings } from './settings.svelte.js';
 import { Track } from './track.svelte.js';
 
-export type RunStatus = 'idle' | 'running' | 'done' | 'stopped' | 'failed';
+export type RunStatus = 'idle' | 'recorded' | 'running' | 'done' | 'stopped' | 'failed';
 
 /** Bytes of history of all methods together; beyond them the oldest steps become sums. */
 const HISTORY = 128 * 2 ** 20;
@@ -27,6 +30,11 @@ class Run {
   /** What computed the newest run, where that is not what was asked for. */
   computed = $state('');
   sameTokens = $state(true);
+  /** What the run was made with. */
+  recipe = $state.raw<Recipe | null>(null);
+  model = $state.raw<TraceModel | null>(null);
+  /** Of a recorded run: what it is called. */
+  source = $state('');
   readonly scrub = new Scrub(
     () => this.tracks,
     () => this.step,
@@ -64,6 +72,9 @@ class Run {
       this.step = 0;
       this.span = ids.length + settings.all.maxTokens;
       this.tracks = tracks;
+      this.recipe = settings.recipe();
+      this.model = model.info;
+      this.source = '';
       this.scrub.follow();
       await this.#steps(tracks, this.#stop.signal);
       this.status = 'done';
@@ -81,6 +92,24 @@ class Run {
     } finally {
       for (const track of this.tracks) track.touch();
     }
+  }
+
+  /** Shows a recorded run in the place of the one there is. */
+  async show(opened: OpenedRun, source: string): Promise<void> {
+    const { prompt, tracks, recipe, model } = opened;
+    await Promise.all(this.tracks.map((track) => track.close()));
+    this.scrub.pause();
+    for (const { id, text } of prompt) this.#texts.set(id, text);
+    for (const { said } of tracks) for (const { id, text } of said) this.#texts.set(id, text);
+    this.prompt = Uint32Array.from(prompt, ({ id }) => id);
+    this.step = Math.max(...tracks.map(({ said }) => said.length));
+    Object.assign(this, { status: 'recorded', problem: null, computed: '', speed: 0, wasmBytes: 0 });
+    Object.assign(this, { tracks, recipe, model, source, promptLength: prompt.length, sameTokens: recipe.sameTokens });
+    this.span = Math.max(
+      prompt.length + Math.max(this.step, recipe.maxTokens),
+      ...tracks.map(({ view }) => view.length),
+    );
+    this.scrub.follow();
   }
 
   /** Text of a token anywhere in the prompt or in what was written. */
@@ -116,12 +145,14 @@ class Run {
     const chosen = settings.chosen(loader.methods);
     const limit = HISTORY / chosen.length;
     const tracks = chosen.map(
-      (method, i) => new Track(method, $state.snapshot(all.params[method.name]), i, model.info, limit),
+      (method, i) => new Track(method, $state.snapshot(all.params[method.name]), i, new History(model.info, { limit })),
     );
     const signal = this.#stop?.signal;
     try {
       for (const track of tracks) {
-        track.session = await model.session({ method: track.method.name, params: track.params, backend: all.backend });
+        const { backend, temperature, seed } = all;
+        const { method, params } = track;
+        track.session = await model.session({ method: method.name, params, backend, temperature, seed });
         const options = { maxTokens: all.maxTokens, signal, trace: 'sets' as const, onProgress: track.onProgress };
         track.steps = track.session.generate(ids, options);
       }

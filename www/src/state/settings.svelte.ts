@@ -3,6 +3,7 @@ import type { Mode } from 'attnscope/view';
 import { BUDGET } from './limits.js';
 import { defaults, same, type Values, withBudget } from './params.js';
 import { PRESETS, TUNED_FOR } from './presets.js';
+import type { Recipe } from './recipe.js';
 
 /** What is kept between visits. */
 interface Saved {
@@ -14,6 +15,8 @@ interface Saved {
   params: Record<string, Values>;
   budget: number;
   sameTokens: boolean;
+  temperature: number;
+  seed: number;
   mode: Mode;
   theme: 'system' | 'light' | 'dark';
   url: string;
@@ -31,6 +34,8 @@ const FRESH: Saved = {
   params: {},
   budget: BUDGET.fresh,
   sameTokens: true,
+  temperature: 0,
+  seed: 0,
   mode: 'reads',
   theme: 'system',
   url: 'models/SmolLM2-135M-Instruct.Q4_1.gguf',
@@ -103,6 +108,20 @@ class Settings {
   /** The defaults of the registry, which are those of the paper, with the budget of the slider. */
   fresh(method: MethodInfo): Values {
     return withBudget(method, defaults(method), this.all.budget);
+  }
+
+  /** What a run would be made with, but for the methods. */
+  recipe(): Recipe {
+    const { preset, text, chat, budget, maxTokens, sameTokens, temperature, seed } = this.all;
+    return { preset, text, chat, budget, maxTokens, sameTokens, temperature, seed };
+  }
+
+  /** Takes what a run was made with: the methods in it, in the order of the registry, each with its values. */
+  take(recipe: Recipe, params: Readonly<Record<string, Values>>): void {
+    const { text, ...rest } = recipe;
+    Object.assign(this.all, rest, text === null ? {} : { text }, { methods: Object.keys(params) });
+    this.all.params = { ...this.all.params, ...params };
+    this.refusals = {};
   }
 
   /** The chosen methods, in the order of the registry. */

@@ -1,5 +1,5 @@
-import type { GenerateProgress, MethodInfo, ModelInfo, Session, Step, Steps } from 'attnscope';
-import { type CacheView, History } from 'attnscope/trace';
+import type { GenerateProgress, Session, Step, Steps } from 'attnscope';
+import type { CacheView, History, StepSummary, TraceToken } from 'attnscope/trace';
 import { frames, type Summary, summarise } from 'attnscope/view';
 import type { Values } from './params.js';
 import type { Problem } from './problems.js';
@@ -12,14 +12,14 @@ export interface Said {
   agrees: boolean | null;
 }
 
-/** One method at work on the prompt: its text, its numbers by step, and its cache as the trace tells it. */
+/** One method on the prompt, at work or recorded: its text, its numbers by step, and its cache as the trace tells it. */
 export class Track {
-  readonly history: History;
   said: Said[] = [];
   /** By step: bytes of keys and values stored, and rows read over positions. */
   readonly kvBytes: number[] = [];
   readonly readShare: number[] = [];
-  last: Step | null = null;
+  /** How the text ended. */
+  end: Step['end'] = null;
 
   steps: Steps | null = null;
   session: Session | null = null;
@@ -36,13 +36,20 @@ export class Track {
   #past: { view: CacheView; summary: Summary | null } | null = null;
 
   constructor(
-    readonly method: MethodInfo,
+    /** Its names, in code and for people: a recorded run may be of a method that is not in the registry. */
+    readonly method: { readonly name: string; readonly title: string },
     readonly params: Values,
     readonly index: number,
-    info: ModelInfo,
-    limit: number,
-  ) {
-    this.history = new History(info, { limit });
+    readonly history: History,
+  ) {}
+
+  /** Takes the steps that its history has already. `lead` are those of the first method, which it may agree with. */
+  recall(steps: readonly TraceToken[], lead: readonly TraceToken[] | null): void {
+    this.said = steps.map(({ id, text }, i) => ({ id, text, agrees: lead?.[i] ? lead[i].id === id : null }));
+    for (const step of this.history.steps) this.#count(step);
+    this.#newest = summarise(this.history.view);
+    this.ended = true;
+    this.touch();
   }
 
   /** The cache in the step that is shown. */
@@ -82,12 +89,17 @@ export class Track {
     this.prefill = null;
     if (step.trace) this.history.add(step.trace);
     this.history.close();
-    this.last = step;
+    this.end = step.end;
     this.said.push({ id: step.id, text: step.text, agrees });
     this.#newest = summarise(this.history.view);
-    this.kvBytes.push(step.kvBytes);
-    this.readShare.push(this.#newest?.readShare ?? 0);
+    this.#count(this.history.steps[this.history.steps.length - 1]);
     this.touch();
+  }
+
+  #count({ length, totals }: StepSummary): void {
+    const { layers, queryHeads } = this.history.view.shape;
+    this.kvBytes.push(totals.kvBytes);
+    this.readShare.push(totals.readRows / (layers * queryHeads * length));
   }
 
   touch(): void {
