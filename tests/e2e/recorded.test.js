@@ -42,7 +42,7 @@ describe('the page before there is a model', {
 
   const button = (name) => page.getByRole('button', { name, exact: true });
   const slider = () => page.getByRole('slider', { name: 'Token', exact: true });
-  const open = (name, buffer) => page.getByLabel('Trace file').setInputFiles({ name, mimeType: '', buffer });
+  const open = (name, buffer) => page.getByLabel('File to open').setInputFiles({ name, mimeType: '', buffer });
 
   it('plays the recorded run at once, and says that it was recorded', async () => {
     await page.locator('[data-recorded="bundled"]').waitFor();
@@ -102,7 +102,10 @@ describe('the page before there is a model', {
     await page.locator('[data-mask="tidal_decode"]').waitFor();
     const shown = page.locator('[aria-label="Inspector"] code');
     const text = await shown.textContent();
-    assert.ok(text && text !== '–' && recorded.prompt.some((token) => token.text.replaceAll(' ', '␣') === text), text ?? '');
+    assert.ok(
+      text && text !== '–' && recorded.prompt.some((token) => token.text.replaceAll(' ', '␣') === text),
+      text ?? '',
+    );
     await page.keyboard.press('Escape');
     await page.screenshot({ path: at('../../artifacts/recorded.png'), fullPage: true });
   });
@@ -144,7 +147,9 @@ describe('the page before there is a model', {
   it('takes over its settings', async () => {
     await button('Use its settings').click();
     assert.equal(await page.getByLabel('Prompt', { exact: true }).inputValue(), recorded.settings.recipe.preset);
-    const on = await page.locator('[data-method][aria-pressed="true"]').evaluateAll((c) => c.map((x) => x.dataset.method));
+    const on = await page
+      .locator('[data-method][aria-pressed="true"]')
+      .evaluateAll((c) => c.map((x) => x.dataset.method));
     assert.deepEqual(on.sort(), recorded.tracks.map(({ method }) => method).sort());
     for (const { method, params } of recorded.tracks) {
       for (const [name, value] of Object.entries(params)) {

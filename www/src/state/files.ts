@@ -3,10 +3,10 @@ import { AttnscopeError } from 'attnscope';
 import recorded from '../recorded.attn?url';
 import { hover } from './hover.svelte.js';
 import { loader } from './loader.svelte.js';
+import { takeLook } from './look.js';
 import { openRun } from './opened.js';
 import { problem } from './problems.js';
 import { run } from './run.svelte.js';
-import { settings } from './settings.svelte.js';
 
 /** What the run is called that comes with the page. */
 export const BUNDLED = 'bundled';
@@ -21,12 +21,9 @@ export async function takeFile(file: File): Promise<void> {
   try {
     if (run.busy) throw new AttnscopeError('state', `${file.name} was not opened: a run is going on. Stop it first.`);
     const opened = await openRun(file);
-    const { mode, step, cell } = opened.look;
     hover.free();
     await run.show(opened, file.name);
-    settings.all.mode = mode;
-    if (step !== null) run.scrub.seek(step);
-    if (cell) hover.hold(cell, run.tracks);
+    takeLook(opened.look);
   } catch (thrown) {
     run.problem = problem(thrown);
   }
