@@ -27,9 +27,10 @@ function fail(why) {
 
 const preset = PRESETS.find((p) => p.id === id) ?? fail(`no preset ${id}; there are ${PRESETS.map((p) => p.id).join(', ')}`);
 const model = await load(path);
-const methods = names
-  .split(',')
-  .map((name) => model.methods.find((m) => m.name === name) ?? fail(`no method ${name}; \`attnscope methods\` lists them`));
+const unknown = names.split(',').find((name) => !model.methods.some((m) => m.name === name));
+if (unknown !== undefined) fail(`no method ${unknown}; \`attnscope methods\` lists them`);
+// In the order of the registry, as the page has them.
+const methods = model.methods.filter(({ name }) => names.split(',').includes(name));
 
 const text = preset.chat ? await model.chat([{ role: 'user', content: preset.text }]) : preset.text;
 const ids = await model.encode(text, { parseSpecial: preset.chat, begin: true });

@@ -30,8 +30,7 @@ describe('what is exported of a run', {
     seen = await openPage(browser, server.origin);
     page = seen.page;
     await page.goto(`${server.url}?test`);
-    await page.getByRole('button', { name: /^Load .*MB\)$/ }).click();
-    await page.getByText(/^30 layers/).waitFor({ timeout: 120_000 });
+    await load(page);
     for (const chip of await page.locator('[data-method]').all()) {
       const on = (await chip.getAttribute('aria-pressed')) === 'true';
       if (on !== METHODS.includes((await chip.getAttribute('data-method')) ?? '')) await chip.click();
@@ -97,6 +96,21 @@ describe('what is exported of a run', {
     await other.context.close();
   });
 
+  it('a link, which leads to the same state once it is run', async () => {
+    await page.getByRole('button', { name: 'Share' }).click();
+    await page.getByText(/^The link is/).waitFor();
+    const other = await openPage(browser, server.origin);
+    await other.page.goto(page.url());
+    await load(other.page);
+    await other.page.getByRole('button', { name: 'Run', exact: true }).click();
+    await other.page.getByText('· finished').waitFor({ timeout: 120_000 });
+    await other.page.locator('[data-mask="h2o"]').waitFor();
+    await other.page.waitForTimeout(300);
+    assert.deepEqual(await state(other.page), await state(page));
+    assert.deepEqual(other.errors, []);
+    await other.context.close();
+  });
+
   it('numbers of every step, which are those of the trace', async () => {
     const { name, bytes } = await exported(/^Numbers of every step/);
     assert.equal(name, 'attnscope-own.csv');
@@ -127,6 +141,11 @@ describe('what is exported of a run', {
     assert.deepEqual(seen.foreign, []);
   });
 });
+
+async function load(page) {
+  await page.getByRole('button', { name: /^Load .*MB\)$/ }).click();
+  await page.getByText(/^30 layers/).waitFor({ timeout: 120_000 });
+}
 
 /** A line of comma-separated values. */
 function fields(line) {

@@ -16,7 +16,7 @@ pub struct Args {
     /// A preset of the page, with its prompt and values
     #[arg(long, default_value = "needle-600")]
     preset: String,
-    /// Methods side by side; the first one says how the text goes on
+    /// Methods side by side; the first one of the registry says how the text goes on
     #[arg(long, default_value = "full,tidal_decode,scope,quant_spec")]
     methods: String,
     /// The trace file

@@ -32,14 +32,16 @@ class Hover {
     this.spot = spot;
   }
 
-  /** Holds a cell that somebody else names, moved to the nearest that these tracks have. */
-  hold(spot: Spot, tracks: readonly { readonly view: { readonly shape: Shape; readonly length: number } }[]): void {
+  /** Holds a cell that somebody else names, or the nearest that these tracks have; whether it is the one. */
+  hold(spot: Spot, tracks: readonly { readonly view: { readonly shape: Shape } }[], span: number): boolean {
     const track = Math.min(spot.track, tracks.length - 1);
-    const { shape, length } = tracks[track].view;
-    const layer = Math.min(spot.layer, shape.layers - 1);
-    const head = Math.min(spot.head, shape.queryHeads - 1);
-    this.spot = { track, layer, head, position: Math.min(spot.position, length - 1) };
+    const { layers, queryHeads } = tracks[track].view.shape;
+    const layer = Math.min(spot.layer, layers - 1);
+    const head = Math.min(spot.head, queryHeads - 1);
+    const position = Math.min(spot.position, span - 1);
+    this.spot = { track, layer, head, position };
     this.locked = true;
+    return track === spot.track && layer === spot.layer && head === spot.head && position === spot.position;
   }
 
   free(): void {

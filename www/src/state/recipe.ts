@@ -2,7 +2,7 @@
 import type { MethodInfo } from 'attnscope';
 import type { Mode } from 'attnscope/view';
 import type { Spot } from './hover.svelte.js';
-import { BUDGET, MAX_TOKENS } from './limits.js';
+import { BUDGET, MAX_SEED, MAX_TOKENS, TEMPERATURE } from './limits.js';
 import { check, defaults, parse, show, type Values, withBudget } from './params.js';
 import { PRESETS } from './presets.js';
 
@@ -10,7 +10,6 @@ import { PRESETS } from './presets.js';
 export const SETTINGS_VERSION = 1;
 /** More than fits any context, and too little to hurt. */
 const MAX_TEXT = 1 << 20;
-const MAX_SEED = 0xffff_ffff;
 const MODES: readonly Mode[] = ['reads', 'storage', 'difference'];
 
 export interface Recipe {
@@ -60,7 +59,7 @@ export function readRecipe(json: unknown): Read<Recipe> {
     budget: whole(from.budget, 'budget', BUDGET.min, BUDGET.max, BUDGET.fresh, notes),
     maxTokens: whole(from.maxTokens, 'number of tokens', 1, MAX_TOKENS, own?.maxTokens ?? 64, notes),
     sameTokens: flag(from.sameTokens, true),
-    temperature: number(from.temperature, 'temperature', 0, 2, 0, notes),
+    temperature: number(from.temperature, 'temperature', TEMPERATURE.min, TEMPERATURE.max, 0, notes),
     seed: whole(from.seed, 'seed', 0, MAX_SEED, 0, notes),
   };
   return { value, notes };

@@ -119,7 +119,8 @@ class Settings {
   /** Takes what a run was made with: the methods in it, in the order of the registry, each with its values. */
   take(recipe: Recipe, params: Readonly<Record<string, Values>>): void {
     const { text, ...rest } = recipe;
-    Object.assign(this.all, rest, text === null ? {} : { text }, { methods: Object.keys(params) });
+    Object.assign(this.all, rest, text === null ? {} : { text });
+    if (Object.keys(params).length > 0) this.all.methods = Object.keys(params);
     this.all.params = { ...this.all.params, ...params };
     this.refusals = {};
   }
