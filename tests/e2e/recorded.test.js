@@ -144,6 +144,20 @@ describe('the page before there is a model', {
     }
   });
 
+  it('fits a phone, the menu too', async () => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.locator('summary', { hasText: 'Export' }).click();
+    const menu = await page.getByRole('button', { name: /^Trace file/ }).boundingBox();
+    assert.ok(menu && menu.x >= 0 && menu.x + menu.width <= 390, JSON.stringify(menu));
+    await page.waitForTimeout(300);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.ok(wide <= 0, `${wide} px wider than a phone`);
+    await page.screenshot({ path: at('../../artifacts/recorded-phone.png') });
+    await page.keyboard.press('Escape');
+    assert.equal(await page.getByRole('button', { name: /^Trace file/ }).isVisible(), false);
+    await page.setViewportSize({ width: 1440, height: 900 });
+  });
+
   it('takes over its settings', async () => {
     await button('Use its settings').click();
     assert.equal(await page.getByLabel('Prompt', { exact: true }).inputValue(), recorded.settings.recipe.preset);

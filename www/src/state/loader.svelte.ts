@@ -8,7 +8,8 @@ import {
   open,
   type Source,
 } from 'attnscope';
-import { codeOf, FATAL, type Problem, problem } from './problems.js';
+import { hasSimd } from './capabilities.js';
+import { codeOf, FATAL, NO_SIMD, type Problem, problem } from './problems.js';
 
 export type Status = 'starting' | 'empty' | 'loading' | 'ready' | 'broken';
 
@@ -44,6 +45,11 @@ class Loader {
     this.problem = null;
     this.gpu = null;
     this.#again = () => void this.start();
+    if (!hasSimd()) {
+      this.problem = NO_SIMD;
+      this.status = 'broken';
+      return;
+    }
     try {
       this.#engine = await open();
       this.methods = this.#engine.methods;
@@ -88,6 +94,7 @@ class Loader {
     this.problem = null;
     this.status = 'loading';
     try {
+      if (typeof source === 'string') allowed(source);
       const model = await this.#read(engine, source, stop.signal);
       this.#drop();
       this.model = model;
@@ -154,6 +161,12 @@ class Loader {
 /** Whether an address is of this site. */
 export function isHere(url: string): boolean {
   return URL.canParse(url, location.href) && new URL(url, location.href).origin === location.origin;
+}
+
+/** Throws `network` for an address that the page's own policy would refuse without a reason. */
+function allowed(url: string): void {
+  if (isHere(url) || /^https:/i.test(url.trim())) return;
+  throw new AttnscopeError('network', 'Of other sites, only addresses that begin with https: can be fetched.');
 }
 
 /** Speed over the last three seconds. */

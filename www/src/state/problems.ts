@@ -2,7 +2,7 @@ import { AttnscopeError, type ErrorCode } from 'attnscope';
 
 /** What a banner says: what went wrong, in the words of the failure, and what can be done about it. */
 export interface Problem {
-  code: ErrorCode | 'storage';
+  code: ErrorCode | 'storage' | 'simd';
   title: string;
   detail: string;
 }
@@ -35,6 +35,14 @@ export const NOT_SAVED: Problem = {
   code: 'storage',
   title: 'Settings could not be saved',
   detail: 'The page works, but forgets them when it is closed.',
+};
+
+/** The engine is compiled for SIMD; without it, every method would take several times as long. */
+export const NO_SIMD: Problem = {
+  code: 'simd',
+  title: 'The engine cannot run here',
+  detail:
+    'This browser has no WebAssembly SIMD. Recorded runs and trace files can be looked at all the same; for runs of your own, update the browser.',
 };
 
 /** Codes after which the engine cannot be trusted and must be started anew. */

@@ -21,6 +21,8 @@ interface Saved {
   theme: 'system' | 'light' | 'dark';
   url: string;
   backend: 'cpu' | 'gpu' | 'auto';
+  /** Remarks that need not be shown again. */
+  read: string[];
 }
 
 const KEY = 'attnscope.settings.1';
@@ -40,6 +42,7 @@ const FRESH: Saved = {
   theme: 'system',
   url: 'models/SmolLM2-135M-Instruct.Q4_1.gguf',
   backend: 'cpu',
+  read: [],
 };
 
 /** Everything the visitor can set. Survives a reload; what cannot be read back is replaced by the default. */
