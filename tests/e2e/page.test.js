@@ -103,6 +103,16 @@ describe('the page with a real model', {
     await load.waitFor({ state: 'detached' });
   });
 
+  it('keeps the recorded run and its label when a run is refused', async () => {
+    await page.getByLabel('Text of the prompt').fill('one two three four '.repeat(2200));
+    await button('Run').click();
+    const banner = page.locator('[data-code="context"]');
+    await banner.waitFor({ timeout: LONG });
+    await page.locator('[data-recorded="bundled"]').waitFor();
+    assert.ok((await page.locator('canvas[data-map]').count()) > 1);
+    await banner.getByLabel('Close this message').click();
+  });
+
   it('draws exactly what the trace says', async () => {
     await choose(page, METHODS);
     await setBudget(page, 16);
@@ -185,8 +195,9 @@ describe('the page with a real model', {
     await map.scrollIntoViewIfNeeded();
     const box = await map.boundingBox();
     assert.ok(box);
-    const y = (layer * info.queryHeads + head + 0.5) / (info.layers * info.queryHeads);
-    await page.mouse.click(box.x + box.width * 0.3, box.y + box.height * y);
+    // A row is one pixel high and a click has whole ones, so the first of the row is meant.
+    const part = (layer * info.queryHeads + head) / (info.layers * info.queryHeads);
+    await page.mouse.click(box.x + box.width * 0.3, Math.ceil(box.y + box.height * part));
     await page.getByText(`H2O · L${layer} · H${head}`).waitFor();
     await page.waitForTimeout(200);
     const { width, cells } = await readMap(page, 'h2o', 'mask');

@@ -32,11 +32,11 @@ describe('the numbers of every step', () => {
 
 describe('a trace file', () => {
   const look = { mode: 'storage', step: 3, cell: { track: 1, layer: 2, head: 3, position: 4 } } as const;
-  const textAt = async () => 'x';
+  const textOf = async () => 'x';
 
   it('comes back as it was saved', async () => {
     const { model, prompt, tracks, recipe } = await openRun(new Blob([bytes]));
-    const kept = { model, recipe, tracks, prompt: Uint32Array.from(prompt, ({ id }) => id), textAt };
+    const kept = { model, recipe, tracks, prompt: Uint32Array.from(prompt, ({ id }) => id), textOf };
     const again = await openRun(new Blob([(await traceFile(kept, look)) as BlobPart]));
     expect(again).toMatchObject({ model, recipe, look });
     for (const [i, { method, params, said, kvBytes, readShare, end }] of tracks.entries()) {
@@ -45,7 +45,7 @@ describe('a trace file', () => {
   });
 
   it('is refused where there is no run', async () => {
-    const none = { model: null, recipe: null, tracks: [], prompt: new Uint32Array(), textAt };
+    const none = { model: null, recipe: null, tracks: [], prompt: new Uint32Array(), textOf };
     await expect(traceFile(none, look)).rejects.toMatchObject({ code: 'state' });
   });
 

@@ -11,15 +11,18 @@ export interface Kept {
   readonly recipe: Recipe | null;
   readonly prompt: Uint32Array;
   readonly tracks: readonly Track[];
-  textAt(track: undefined, position: number): Promise<string>;
+  textOf(id: number): Promise<string>;
 }
 
-/** Throws `trace` for a run so long that its first steps are sums by now, and `state` where there is none. */
+/**
+ * Throws `trace` for a run so long that its first steps are sums by now, `closed` when another model took the place of the one
+ * that knows the texts of its tokens, and `state` where there is no run.
+ */
 export async function traceFile(run: Kept, look: Look): Promise<Uint8Array> {
   const { model, recipe, prompt, tracks } = run;
   if (!model || !recipe || tracks.length === 0) throw new AttnscopeError('state', 'There is no run to save yet.');
   const { name, layers, queryHeads, kvHeads, headDim } = model;
-  const texts = await Promise.all(Array.from(prompt, (_, position) => run.textAt(undefined, position)));
+  const texts = await Promise.all(Array.from(prompt, (id) => run.textOf(id)));
   return writeTraceFile({
     model: { name, layers, queryHeads, kvHeads, headDim },
     prompt: texts.map((text, i) => ({ id: prompt[i], text })),

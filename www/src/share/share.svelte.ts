@@ -85,13 +85,13 @@ class Share {
     const track = run.tracks.findIndex(({ method }) => method.name === wanted.method);
     const notes = takeLook({ ...wanted.look, cell: cell && { ...cell, track } });
     if (notes.length > 0) this.notice = { title: 'Not all of this link could be used', detail: notes.join(' ') };
-    else if (run.status === 'recorded') this.notice = null;
+    else if (run.recorded) this.notice = null;
   }
 
   /** What the controls say; of a recorded run, what that was made with. */
   #shared(): Shared {
-    const { recipe, status } = run;
-    if (status === 'recorded' && recipe) return { recipe, params: ranWith(), look: look() };
+    const { recipe, recorded } = run;
+    if (recorded && recipe) return { recipe, params: ranWith(), look: look() };
     const { all } = settings;
     const chosen = settings
       .chosen(loader.methods)

@@ -45,7 +45,7 @@ export async function playBundled(): Promise<void> {
     const response = await fetch(recorded);
     if (!response.ok) throw new AttnscopeError('http', `It answered ${response.status}.`);
     const opened = await openRun(await response.blob());
-    if (run.status !== 'idle') return;
+    if (run.busy || run.step > 0) return;
     await run.show(opened, BUNDLED);
     if (matchMedia('(prefers-reduced-motion: reduce)').matches) return;
     run.scrub.toggle();

@@ -10,7 +10,7 @@ import { Scrub } from './scrub.svelte.js';
 import { settings } from './settings.svelte.js';
 import { Track } from './track.svelte.js';
 
-export type RunStatus = 'idle' | 'recorded' | 'running' | 'done' | 'stopped' | 'failed';
+export type RunStatus = 'idle' | 'running' | 'done' | 'stopped' | 'failed';
 
 /** Bytes of history of all methods together; beyond them the oldest steps become sums. */
 const HISTORY = 128 * 2 ** 20;
@@ -33,7 +33,7 @@ class Run {
   /** What the run was made with. */
   recipe = $state.raw<Recipe | null>(null);
   model = $state.raw<TraceModel | null>(null);
-  /** Of a recorded run: what it is called. */
+  /** What a recorded run is called; empty for one that was made here. */
   source = $state('');
   readonly scrub = new Scrub(
     () => this.tracks,
@@ -42,7 +42,13 @@ class Run {
 
   prompt: Uint32Array = new Uint32Array();
   #stop: AbortController | null = null;
+  /** Texts of tokens, and who knows the others: the model of this run, as long as it is there. */
   #texts = new Map<number, string>();
+  #decoder: Model | null = null;
+
+  get recorded(): boolean {
+    return this.source !== '';
+  }
 
   get busy(): boolean {
     return this.status === 'running';
@@ -75,6 +81,7 @@ class Run {
       this.recipe = settings.recipe();
       this.model = model.info;
       this.source = '';
+      this.#knowTexts(model);
       this.scrub.follow();
       await this.#steps(tracks, this.#stop.signal);
       this.status = 'done';
@@ -99,11 +106,12 @@ class Run {
     const { prompt, tracks, recipe, model } = opened;
     await Promise.all(this.tracks.map((track) => track.close()));
     this.scrub.pause();
+    this.#knowTexts(null);
     for (const { id, text } of prompt) this.#texts.set(id, text);
     for (const { said } of tracks) for (const { id, text } of said) this.#texts.set(id, text);
     this.prompt = Uint32Array.from(prompt, ({ id }) => id);
     this.step = Math.max(...tracks.map(({ said }) => said.length));
-    Object.assign(this, { status: 'recorded', problem: null, computed: '', speed: 0, wasmBytes: 0 });
+    Object.assign(this, { status: 'idle', problem: null, computed: '', speed: 0, wasmBytes: 0 });
     Object.assign(this, { tracks, recipe, model, source, promptLength: prompt.length, sameTokens: recipe.sameTokens });
     this.span = Math.max(
       prompt.length + Math.max(this.step, recipe.maxTokens),
@@ -116,12 +124,24 @@ class Run {
   async textAt(track: Track | undefined, position: number): Promise<string> {
     const id =
       position < this.prompt.length ? this.prompt[position] : this.#writtenBy(track)[position - this.prompt.length]?.id;
-    if (id === undefined) return '';
+    return id === undefined ? '' : this.textOf(id).catch(() => '');
+  }
+
+  /** Text of a token of this run. Throws `closed` when nobody knows it any more. */
+  async textOf(id: number): Promise<string> {
     const known = this.#texts.get(id);
     if (known !== undefined) return known;
-    const text = (await loader.model?.decode([id]).catch(() => '')) ?? '';
+    if (!this.#decoder) throw new AttnscopeError('closed', 'The model of this run is gone.');
+    const text = await this.#decoder.decode([id]);
     this.#texts.set(id, text);
     return text;
+  }
+
+  /** Ids mean something else in every model. */
+  #knowTexts(model: Model | null): void {
+    if (this.#decoder === model && model) return;
+    this.#decoder = model;
+    this.#texts = new Map();
   }
 
   /** With the same tokens for all, what stands in every cache is what the first method wrote. */
