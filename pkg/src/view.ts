@@ -8,10 +8,12 @@ export { bytes, count, duration, percent, plural, visible } from './view/format.
 export { frames } from './view/frame.js';
 export { HeadHistory } from './view/head-history.js';
 export { drawLane, readersOf } from './view/lane.js';
+export { churnOf, type LayerRole, rolesOf } from './view/layers.js';
 export { drawLens, type LensView } from './view/lens.js';
 export { type Mark, marksOf, thinned } from './view/marks.js';
 export { fillMask } from './view/mask.js';
 export { MapPainter } from './view/paint.js';
 export { COLOURS, cellProperties, type Lut, lutOf, type Theme } from './view/palette.js';
+export { type Blocks, promptBlocks, type Round, type Rounds, roundsOf } from './view/prompts.js';
 export { Cell, type CellState, MODE_STATES, type Mode, STATES, type StateName, stateName } from './view/states.js';
 export { type Summary, summarise, verdict } from './view/verdict.js';

@@ -47,7 +47,7 @@ export class TrackPanel {
     fillCells({ view, mode, reference }, axis, this.#cells);
     this.#painter.draw(this.#cells, lut);
     drawLane(this.#lane, view, axis, lut);
-    const summary = summarise(view);
+    const summary = summarise(view, this.track.history.steps[this.stepAt(step)].facts);
     const line = verdict(summary);
     this.#verdict.textContent = line;
     const { tokensPerSecond } = this.track;

@@ -64,7 +64,7 @@ export class Track {
   async show(step: number | null): Promise<void> {
     const at = step === null ? -1 : Math.min(step, this.history.steps.length - 1);
     const view = at < 0 ? null : await this.history.seek(at);
-    this.#past = view && { view, summary: summarise(view) };
+    this.#past = view && { view, summary: summarise(view, this.history.steps[at].facts) };
     this.touch();
   }
 
@@ -84,7 +84,7 @@ export class Track {
     this.history.close();
     this.last = step;
     this.said.push({ id: step.id, text: step.text, agrees });
-    this.#newest = summarise(this.history.view);
+    this.#newest = summarise(this.history.view, this.history.steps.at(-1)?.facts);
     this.kvBytes.push(step.kvBytes);
     this.readShare.push(this.#newest?.readShare ?? 0);
     this.touch();
