@@ -2,6 +2,8 @@
  * Drawing of traces without a framework: data in, canvas pixels out. Everything is drawn by what the records say; no code
  * here knows a method by name.
  */
+export { type Band, bandsOf, type Span, type SpanBand, type TierBand } from './view/bands.js';
+export { drawBlockGrid, fillBlockGrid } from './view/block-grid.js';
 export { type Axis, axisFor, type Cells, cellAt, DENSITIES, fillCells, makeCells, type Scene } from './view/cells.js';
 export { type AttnScopeElement, define, type TraceSource } from './view/element.js';
 export { bytes, count, duration, percent, plural, visible } from './view/format.js';
@@ -15,5 +17,7 @@ export { fillMask } from './view/mask.js';
 export { MapPainter } from './view/paint.js';
 export { COLOURS, cellProperties, type Lut, lutOf, type Theme } from './view/palette.js';
 export { type Blocks, promptBlocks, type Round, type Rounds, roundsOf } from './view/prompts.js';
+export { drawRings, type Ring, ringsOf } from './view/rings.js';
 export { Cell, type CellState, MODE_STATES, type Mode, STATES, type StateName, stateName } from './view/states.js';
+export { drawStrip, stripHeight } from './view/strip.js';
 export { type Summary, summarise, verdict } from './view/verdict.js';

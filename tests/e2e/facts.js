@@ -66,6 +66,8 @@ function guessesOf(all) {
   let guesses = new Map();
   let checked = false;
   let [guessed, held] = [0, 0];
+  /** Of the newest round, in the order of its guesses. */
+  let judged = [];
   for (const { kind, aux, a, b } of all) {
     if (kind === Kind.pass && aux === 2 && checked) {
       guesses = new Map();
@@ -75,10 +77,14 @@ function guessesOf(all) {
     if (kind === Kind.pass && aux === 3) {
       checked = true;
       guessed += guesses.size;
+      judged = Array(guesses.size).fill(false);
     }
-    if (kind === Kind.token && aux === 0 && checked && guesses.get(b) === a) held++;
+    if (kind === Kind.token && aux === 0 && checked && guesses.get(b) === a) {
+      held++;
+      judged[[...guesses.keys()].indexOf(b)] = true;
+    }
   }
-  return { guessed, held };
+  return { guessed, held, judged };
 }
 
 /** Rows of a KV head, mean over all, before and from the end of the prompt. */

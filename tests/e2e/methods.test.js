@@ -95,6 +95,31 @@ describe('what the page says of each method, with the real model', { skip: SKIP,
     assert.match(await line('scope'), /\(prompt 48, decode 8\)/);
   });
 
+  it('marks layers, blocks, pools and tiers, and judges guesses one by one', async () => {
+    const shown = (name) =>
+      page.locator(`[data-${name}]`).evaluateAll((all, name) => all.map((e) => e.getAttribute(`data-${name}`)), name);
+    assert.deepEqual((await shown('strip')).sort(), ['quant_spec', 'scope', 'star_attention']);
+    assert.deepEqual(await shown('blocks'), ['flex_prefill']);
+    const { choosing } = told.get('tidal_decode');
+    const ringed = await page.locator('canvas[data-rings="tidal_decode"]').evaluate((canvas, layers) => {
+      const { width, height } = canvas;
+      const { data } = canvas.getContext('2d').getImageData(width >> 1, 0, 1, height);
+      return Array.from(
+        { length: layers },
+        (_, l) => data[4 * Math.min(height - 1, Math.round((l / layers) * height)) + 3] > 0,
+      );
+    }, told.get('tidal_decode').info.layers);
+    for (const layer of choosing) assert.ok(ringed[layer], `layer ${layer} has no ring`);
+    const { judged } = told.get('quant_spec');
+    const chips = await page
+      .locator('[data-guesses="quant_spec"] .chip')
+      .evaluateAll((all) => all.map((chip) => chip.classList.contains('rejected')));
+    assert.deepEqual(
+      chips,
+      judged.map((held) => !held),
+    );
+  });
+
   it('logged no error and asked nobody else', () => {
     assert.deepEqual(seen.errors, []);
     assert.deepEqual(seen.foreign, []);

@@ -15,6 +15,13 @@ export interface Prefill {
   runs: (readonly [first: number, rows: number])[];
 }
 
+/** Share of its block map that a head computed, of all pairs that there are. */
+export interface Density {
+  layer: number;
+  head: number;
+  share: number;
+}
+
 /** A limit of the guard that was passed. */
 export interface Trip {
   step: number;
@@ -32,6 +39,8 @@ export interface Facts {
   /** Pairs of blocks that were computed, and all that there are, over all heads with a block map. */
   blocksRead: number;
   blocksThere: number;
+  /** Of each head with a block map, in the newest prompt that has any. */
+  densities: readonly Density[];
   /** A method's newest table of remarks, by column, and the layer that made it. */
   table: { layer: number; values: readonly number[] } | null;
   /** Guesses that were checked, and how many of them held. */
@@ -69,6 +78,7 @@ export const NO_FACTS: Facts = {
   prefills: [],
   blocksRead: 0,
   blocksThere: 0,
+  densities: [],
   table: null,
   guessed: 0,
   held: 0,
@@ -90,6 +100,7 @@ export class FactsReader {
   readonly #prefills: Prefill[] = [];
   readonly #trips: Trip[] = [];
   #guesses = new Guesses();
+  #densities: Density[] = [];
   #pass = PREFILL;
   #spoke = false;
   /** Of the newest pass. */
@@ -148,6 +159,8 @@ export class FactsReader {
     facts.guesses = guesses;
     if (facts.prefills.length < this.#prefills.length) facts.prefills = this.#prefills.slice();
     if (facts.trips.length < this.#trips.length) facts.trips = this.#trips.slice();
+    if (this.#densities.length > 0) facts.densities = this.#densities;
+    this.#densities = [];
     if (this.#table) facts.table = { ...this.#table };
     const { recall, error, heads } = this.#compared;
     if (heads > 0) facts.shadow = { recall: recall / heads, error: error / heads };
@@ -171,10 +184,13 @@ export class FactsReader {
     if (column < MAX_COLUMNS) this.#table.values[column] = value;
   }
 
-  #blocks({ a, payload }: TraceRecord): void {
+  #blocks({ layer, head, a, payload }: TraceRecord): void {
     const blocks = a >>> 16;
-    this.#facts.blocksRead += payload.reduce((sum, byte) => sum + popcount(byte), 0);
-    this.#facts.blocksThere += (blocks * (blocks + 1)) / 2;
+    const read = payload.reduce((sum, byte) => sum + popcount(byte), 0);
+    const there = (blocks * (blocks + 1)) / 2;
+    this.#facts.blocksRead += read;
+    this.#facts.blocksThere += there;
+    this.#densities.push({ layer, head, share: Math.min(1, read / Math.max(1, there)) });
   }
 }
 

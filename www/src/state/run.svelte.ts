@@ -87,7 +87,10 @@ class Run {
   async textAt(track: Track | undefined, position: number): Promise<string> {
     const id =
       position < this.prompt.length ? this.prompt[position] : this.#writtenBy(track)[position - this.prompt.length]?.id;
-    if (id === undefined) return '';
+    return id === undefined ? '' : this.textOf(id);
+  }
+
+  async textOf(id: number): Promise<string> {
     const known = this.#texts.get(id);
     if (known !== undefined) return known;
     const text = (await loader.model?.decode([id]).catch(() => '')) ?? '';

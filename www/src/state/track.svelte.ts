@@ -8,6 +8,7 @@ import type { Problem } from './problems.js';
 export interface Said {
   id: number;
   text: string;
+  position: number;
   /** Whether the first method says the same at this place; null for the first method itself. */
   agrees: boolean | null;
 }
@@ -83,7 +84,7 @@ export class Track {
     if (step.trace) this.history.add(step.trace);
     this.history.close();
     this.last = step;
-    this.said.push({ id: step.id, text: step.text, agrees });
+    this.said.push({ id: step.id, text: step.text, position: step.position, agrees });
     this.#newest = summarise(this.history.view, this.history.steps.at(-1)?.facts);
     this.kvBytes.push(step.kvBytes);
     this.readShare.push(this.#newest?.readShare ?? 0);
