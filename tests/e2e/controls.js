@@ -49,5 +49,18 @@ export async function setParam(page, method, name, value) {
  */
 export async function run(page) {
   await page.getByRole('button', { name: 'Run', exact: true }).click();
+  await finished(page);
+}
+
+/**
+ * Waits for the end of what was just begun.
+ * @param {import('playwright-core').Page} page
+ */
+export async function finished(page) {
+  // The end of what ran before is gone once something runs.
+  await page
+    .getByRole('button', { name: 'Stop', exact: true })
+    .waitFor({ timeout: 5000 })
+    .catch(() => undefined);
   await page.getByText('· finished').waitFor({ timeout: 2 * LONG });
 }

@@ -1,4 +1,4 @@
-import { Kind, PAYLOAD, RECORD } from 'attnscope/trace';
+import { ALL_HEADS, Kind, PAYLOAD, RECORD } from 'attnscope/trace';
 import { replay } from './replay.js';
 
 /**
@@ -19,6 +19,7 @@ export function tell(info, steps) {
     star: starOf(all),
     ...guessesOf(all),
     ...poolsOf(info, last, all),
+    ...roundsOf(info, last, all),
   };
 }
 
@@ -100,6 +101,28 @@ function poolsOf({ layers, kvHeads }, { length, storage }, all) {
         }
   const heads = layers * kvHeads;
   return { promptRows: Math.round(promptRows / heads), writtenRows: Math.round(writtenRows / heads) };
+}
+
+/** The rounds that the layer above the one with the newest table reads, and how many rows are in the far tier. */
+function roundsOf({ layers, kvHeads }, { reads }, all) {
+  const parked = new Set();
+  const starts = [];
+  let table = null;
+  for (const { kind, layer, head, aux, a, b } of all) {
+    if (kind === Kind.pass && aux === 0) starts.push(a);
+    if (kind === Kind.note) table = { layer, columns: a + 1 };
+    if (kind !== Kind.park && kind !== Kind.fetch) continue;
+    for (const h of head === ALL_HEADS ? Array.from({ length: kvHeads }, (_, i) => i) : [head])
+      for (let p = a; p < a + b; p++) {
+        const row = (layer * kvHeads + h) * 2 ** 16 + p;
+        if (kind === Kind.park) parked.add(row);
+        else parked.delete(row);
+      }
+  }
+  if (!table || table.layer + 1 >= layers) return { rounds: null };
+  const rounds = starts.slice(-table.columns - 1);
+  const read = rounds.filter((first) => reads(table.layer + 1, 0, first) === 'read').length;
+  return { rounds: { layer: table.layer, read, all: rounds.length, parked: parked.size } };
 }
 
 /** @param {Uint8Array} block */

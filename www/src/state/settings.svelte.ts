@@ -20,6 +20,11 @@ interface Saved {
   theme: 'system' | 'light' | 'dark';
   url: string;
   backend: 'cpu' | 'gpu' | 'auto';
+  /** As `Conditions` say. */
+  memory: string;
+  shadow: number;
+  guard: boolean;
+  limits: Record<string, number>;
 }
 
 const KEY = 'attnscope.settings.1';
@@ -37,6 +42,10 @@ const FRESH: Saved = {
   theme: 'system',
   url: 'models/SmolLM2-135M-Instruct.Q4_1.gguf',
   backend: 'cpu',
+  memory: '',
+  shadow: 0,
+  guard: false,
+  limits: {},
 };
 
 /** Everything the visitor can set. Survives a reload; what cannot be read back is replaced by the default. */

@@ -1,6 +1,7 @@
 import type { GenerateProgress, MethodInfo, ModelInfo, Session, Step, Steps } from 'attnscope';
 import { type CacheView, History } from 'attnscope/trace';
 import { frames, type Summary, summarise } from 'attnscope/view';
+import type { Spec } from './options.js';
 import type { Values } from './params.js';
 import type { Problem } from './problems.js';
 
@@ -17,6 +18,10 @@ export interface Said {
 export class Track {
   readonly history: History;
   said: Said[] = [];
+  /** What was said to it after its first answers: before which of its tokens, and what. */
+  readonly turns: { at: number; text: string }[] = [];
+  /** By position: the token that stands there in this method's cache. */
+  readonly ids: number[] = [];
   /** By step: bytes of keys and values stored, and rows read over positions. */
   readonly kvBytes: number[] = [];
   readonly readShare: number[] = [];
@@ -42,6 +47,8 @@ export class Track {
     readonly index: number,
     info: ModelInfo,
     limit: number,
+    /** Several methods together, in the place of the one that `method` describes. */
+    readonly spec: Spec | null = null,
   ) {
     this.history = new History(info, { limit });
   }
@@ -79,7 +86,14 @@ export class Track {
     this.touch();
   };
 
-  take(step: Step, agrees: boolean | null): void {
+  /** Ids that the method is given to read, from a position on. */
+  give(ids: ArrayLike<number>, from: number): void {
+    for (let i = 0; i < ids.length; i++) this.ids[from + i] = ids[i];
+  }
+
+  /** `id`: the token that stands at its position, which is another one where it was chosen. */
+  take(step: Step, agrees: boolean | null, id = step.id): void {
+    this.ids[step.position] = id;
     this.prefill = null;
     if (step.trace) this.history.add(step.trace);
     this.history.close();
