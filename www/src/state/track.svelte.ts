@@ -4,6 +4,7 @@ import { frames, type Summary, summarise } from 'attnscope/view';
 import type { Spec } from './options.js';
 import type { Values } from './params.js';
 import type { Problem } from './problems.js';
+import type { Speed } from './speeds.svelte.js';
 
 /** One token of a method's text. */
 export interface Said {
@@ -25,6 +26,8 @@ export class Track {
   /** By step: bytes of keys and values stored, and rows read over positions. */
   readonly kvBytes: number[] = [];
   readonly readShare: number[] = [];
+  /** By step: share of the tokens so far in which it agrees with the first method. */
+  readonly agreement: number[] = [];
   last: Step | null = null;
 
   steps: Steps | null = null;
@@ -34,9 +37,12 @@ export class Track {
   problem = $state.raw<Problem | null>(null);
   ended = $state(false);
   allocated = $state(0);
+  /** Measured with the engine to itself. */
+  alone = $state.raw<Speed | null>(null);
   /** Rises once a frame while something changed; what is drawn from this object depends on it. */
   version = $state(0);
 
+  #agreed = 0;
   #newest: Summary | null = null;
   /** The step that is shown when it is not the newest. */
   #past: { view: CacheView; summary: Summary | null } | null = null;
@@ -101,6 +107,8 @@ export class Track {
     this.said.push({ id: step.id, text: step.text, position: step.position, agrees });
     this.#newest = summarise(this.history.view, this.history.steps.at(-1)?.facts);
     this.kvBytes.push(step.kvBytes);
+    this.#agreed += agrees === false ? 0 : 1;
+    this.agreement.push(this.#agreed / this.said.length);
     this.readShare.push(this.#newest?.readShare ?? 0);
     this.touch();
   }
