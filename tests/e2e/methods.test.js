@@ -120,6 +120,19 @@ describe('what the page says of each method, with the real model', { skip: SKIP,
     );
   });
 
+  it('has a section of the article for every method, with the picture of one that ran', async () => {
+    const all = await page.locator('[data-method]').evaluateAll((chips) => chips.map((c) => c.dataset.method));
+    const said = await page.locator('[data-article]').evaluateAll((sections) => sections.map((s) => s.dataset.article));
+    assert.deepEqual(said, all);
+    const section = page.locator('[data-article="tidal_decode"]');
+    await section.locator('summary').click();
+    await section.locator('canvas').waitFor();
+    assert.ok(((await section.locator('figcaption').textContent()) ?? '').includes(await line('tidal_decode')));
+    assert.equal(await section.locator('a').first().getAttribute('href'), 'https://arxiv.org/abs/2410.05076');
+    await page.locator('[data-article="quest"] summary').click();
+    assert.equal(await page.locator('[data-article="quest"] canvas').count(), 0);
+  });
+
   it('logged no error and asked nobody else', () => {
     assert.deepEqual(seen.errors, []);
     assert.deepEqual(seen.foreign, []);
