@@ -8,4 +8,5 @@ export type { Guess } from './trace/guesses.js';
 export { History, type HistoryOptions, type StepSummary } from './trace/history.js';
 export { records, type TraceRecord } from './trace/records.js';
 export type { TraceModel, TraceRun, TraceToken, TraceTrack, TraceValue } from './trace/run.js';
+export { unionFacts, unionOf } from './trace/union.js';
 export * from './trace.gen.js';

@@ -36,8 +36,16 @@ export interface TierBand {
 
 export type Band = SpanBand | TierBand;
 
-export function bandsOf(view: CacheView, summary: Summary, axis: Axis): Band[] {
-  return [rounds(summary), blocks(summary), pools(summary), tiers(view, summary, axis)].filter((band) => band !== null);
+/** `hosts`: where the text lies on several, the cache of each. */
+export function bandsOf(view: CacheView, summary: Summary, axis: Axis, hosts: readonly CacheView[] = []): Band[] {
+  const bands = [
+    rounds(summary),
+    blocks(summary),
+    pools(summary),
+    tiers(view, summary, axis),
+    lanes(view, axis, hosts),
+  ];
+  return bands.filter((band) => band !== null);
 }
 
 function rounds({ rounds: found }: Summary): Band | null {
@@ -100,6 +108,20 @@ function tiers(view: CacheView, { quantisedRows, parkedRows, facts }: Summary, a
     parkedRows > 0 ? 'far tier' : '',
   ].filter((name) => name !== '');
   return { kind: 'tiers', tiers: found, says: `Tiers from top to bottom: ${names.join('; ')}.` };
+}
+
+/** A lane for every host: of what all store in a column, its share. */
+function lanes(view: CacheView, axis: Axis, hosts: readonly CacheView[]): Band | null {
+  if (hosts.length < 2) return null;
+  const all = countsOf(view, axis, (at) => view.stored[at]);
+  const rows = hosts.map(({ storedRows }) => storedRows.reduce((sum, n) => sum + n, 0));
+  const total = rows.reduce((sum, n) => sum + n, 0);
+  const tiers = hosts.map((host) => {
+    const own = countsOf(host, axis, (at) => host.stored[at]);
+    return { state: 'read' as const, shares: own.map((n, x) => (all[x] === 0 ? 0 : n / all[x])) };
+  });
+  const says = rows.map((n, i) => `host ${i + 1} ${percent(total === 0 ? 0 : n / total)}`).join(', ');
+  return { kind: 'tiers', tiers, says: `Hosts from top to bottom, and what each stores: ${says}.` };
 }
 
 /** Bits of the picked words by column, over all layers and KV heads. */

@@ -148,7 +148,7 @@ function changes({ quantisedRows, parkedRows, mergedRows, facts }: Summary): str
     mergedRows > 0 &&
       `${facts.folds > 0 ? count(facts.folds) : 'Others'} were merged into ${plural(mergedRows, 'row')}.`,
     facts.corrected > 0 && `${plural(facts.corrected, 'row')} computed anew.`,
-    facts.hosts > 1 && `One of ${count(facts.hosts)} hosts: sent ${bytes(facts.sent)}.`,
+    facts.hosts > 1 && `Spread over ${count(facts.hosts)} hosts: ${bytes(facts.sent)} sent.`,
   ].filter((line) => line !== false);
 }
 

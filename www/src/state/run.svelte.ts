@@ -2,6 +2,7 @@ import { AttnscopeError, type Model, type Step } from 'attnscope';
 import type { Mode, Scene } from 'attnscope/view';
 import { advisor } from './advisor.svelte.js';
 import { turnIds } from './chat.js';
+import { hosts, SPREADS } from './hosts.svelte.js';
 import { loader } from './loader.svelte.js';
 import { type Spec, sessionOptions } from './options.js';
 import { refused } from './params.js';
@@ -153,18 +154,24 @@ class Run {
     if (advisor.composed) chosen.push(advisor.composed);
     const limit = HISTORY / chosen.length;
     const tracks = chosen.map(({ method, spec }, i) => {
-      return new Track(method, $state.snapshot(all.params[method.name]) ?? {}, i, model.info, limit, spec);
+      const spread = method.name === SPREADS ? all.hosts : 1;
+      return new Track(method, $state.snapshot(all.params[method.name]) ?? {}, i, model.info, limit, spec, spread);
     });
     const signal = this.#stop?.signal;
+    if (tracks.every(({ lanes }) => lanes.length === 0)) await hosts.close();
     try {
       for (const track of tracks) {
         const { method, spec, params } = track;
         // A conversation may go on to the end of what the model can hold.
         const length = all.chat ? context : ids.length + all.maxTokens;
-        track.session = await model.session(sessionOptions(method, spec, params, $state.snapshot(all), length));
+        const options = sessionOptions(method, spec, params, $state.snapshot(all), length);
+        const spread = track.lanes.length;
+        const on = spread > 0 ? await hosts.model(spread, signal) : model;
+        // Hosts compute on the CPU.
+        track.session = await on.session(spread > 0 ? { ...options, backend: 'cpu' } : options);
         track.give(ids, 0);
-        const options = { maxTokens: all.maxTokens, signal, trace: 'sets' as const, onProgress: track.onProgress };
-        track.steps = track.session.generate(ids, options);
+        const how = { maxTokens: all.maxTokens, signal, trace: 'sets' as const, onProgress: track.onProgress };
+        track.steps = track.session.generate(ids, how);
       }
     } catch (thrown) {
       // Nobody else knows of the sessions that were opened before one was refused.

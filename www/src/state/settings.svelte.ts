@@ -25,6 +25,7 @@ interface Saved {
   shadow: number;
   guard: boolean;
   limits: Record<string, number>;
+  hosts: number;
 }
 
 const KEY = 'attnscope.settings.1';
@@ -46,6 +47,7 @@ const FRESH: Saved = {
   shadow: 0,
   guard: false,
   limits: {},
+  hosts: 1,
 };
 
 /** Everything the visitor can set. Survives a reload; what cannot be read back is replaced by the default. */

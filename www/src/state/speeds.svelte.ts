@@ -1,3 +1,4 @@
+import { hosts } from './hosts.svelte.js';
 import { loader } from './loader.svelte.js';
 import { sessionOptions } from './options.js';
 import { codeOf, type Problem, problem } from './problems.js';
@@ -53,11 +54,17 @@ class Speeds {
   }
 }
 
-async function alone({ method, spec, params }: Track, ids: Uint32Array, signal: AbortSignal): Promise<Speed | null> {
+async function alone(
+  { method, spec, params, lanes }: Track,
+  ids: Uint32Array,
+  signal: AbortSignal,
+): Promise<Speed | null> {
   const all = { ...$state.snapshot(settings.all), shadow: 0, guard: false };
   const maxTokens = TOKENS + 1;
   const options = sessionOptions(method, spec, params, all, ids.length + maxTokens);
-  const session = await loader.model?.session({ ...options, ignoreEos: true });
+  const spread = lanes.length;
+  const model = spread > 0 ? await hosts.model(spread, signal) : loader.model;
+  const session = await model?.session({ ...options, ...(spread > 0 ? { backend: 'cpu' } : {}), ignoreEos: true });
   if (!session) return null;
   try {
     const began = performance.now();

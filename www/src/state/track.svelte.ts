@@ -1,5 +1,5 @@
 import type { GenerateProgress, MethodInfo, ModelInfo, Session, Step, Steps } from 'attnscope';
-import { type CacheView, History } from 'attnscope/trace';
+import { type CacheView, History, unionFacts, unionOf } from 'attnscope/trace';
 import { frames, type Summary, summarise } from 'attnscope/view';
 import type { Spec } from './options.js';
 import type { Values } from './params.js';
@@ -17,7 +17,10 @@ export interface Said {
 
 /** One method at work on the prompt: its text, its numbers by step, and its cache as the trace tells it. */
 export class Track {
+  /** Of several hosts, that of the last, which has the question and the answer. */
   readonly history: History;
+  /** One for each host, where the text is spread; none otherwise. */
+  readonly lanes: readonly History[];
   said: Said[] = [];
   /** What was said to it after its first answers: before which of its tokens, and what. */
   readonly turns: { at: number; text: string }[] = [];
@@ -45,7 +48,9 @@ export class Track {
   #agreed = 0;
   #newest: Summary | null = null;
   /** The step that is shown when it is not the newest. */
-  #past: { view: CacheView; summary: Summary | null } | null = null;
+  #past: Shown | null = null;
+  /** What several hosts have together, and each of them. */
+  #together: Shown | null = null;
 
   constructor(
     readonly method: MethodInfo,
@@ -55,13 +60,20 @@ export class Track {
     limit: number,
     /** Several methods together, in the place of the one that `method` describes. */
     readonly spec: Spec | null = null,
+    hosts = 1,
   ) {
-    this.history = new History(info, { limit });
+    this.lanes = hosts > 1 ? Array.from({ length: hosts }, () => new History(info, { limit: limit / hosts })) : [];
+    this.history = this.lanes.at(-1) ?? new History(info, { limit });
   }
 
   /** The cache in the step that is shown. */
   get view(): CacheView {
-    return this.#past?.view ?? this.history.view;
+    return (this.#past ?? this.#together)?.view ?? this.history.view;
+  }
+
+  /** The cache of each host, where there are several. */
+  get hosts(): readonly CacheView[] {
+    return (this.#past ?? this.#together)?.hosts ?? [];
   }
 
   /** Numbers of the step that is shown. */
@@ -77,8 +89,7 @@ export class Track {
   /** Shows a step, the last there is for one beyond it, or with null the newest, whichever that is. */
   async show(step: number | null): Promise<void> {
     const at = step === null ? -1 : Math.min(step, this.history.steps.length - 1);
-    const view = at < 0 ? null : await this.history.seek(at);
-    this.#past = view && { view, summary: summarise(view, this.history.steps[at].facts) };
+    this.#past = at < 0 ? null : await this.#at(at);
     this.touch();
   }
 
@@ -86,9 +97,16 @@ export class Track {
     return this.view.length > 0;
   }
 
-  onProgress = ({ done, total, trace }: GenerateProgress): void => {
+  async #at(step: number): Promise<Shown> {
+    if (this.lanes.length > 0)
+      return spread(this.lanes, step, await Promise.all(this.lanes.map((lane) => lane.seek(step))));
+    const view = await this.history.seek(step);
+    return { view, summary: summarise(view, this.history.steps[step].facts), hosts: [] };
+  }
+
+  onProgress = ({ done, total, trace, host }: GenerateProgress): void => {
     if (total > 0) this.prefill = { done, total };
-    if (trace) this.history.add(trace);
+    if (trace) (host === undefined ? this.history : this.lanes[host]).add(trace);
     this.touch();
   };
 
@@ -101,11 +119,22 @@ export class Track {
   take(step: Step, agrees: boolean | null, id = step.id): void {
     this.ids[step.position] = id;
     this.prefill = null;
-    if (step.trace) this.history.add(step.trace);
-    this.history.close();
+    const parts = step.hosts ?? [step];
+    for (const [i, lane] of (step.hosts ? this.lanes : [this.history]).entries()) {
+      const { trace } = parts[i];
+      if (trace) lane.add(trace);
+      lane.close();
+    }
     this.last = step;
     this.said.push({ id: step.id, text: step.text, position: step.position, agrees });
-    this.#newest = summarise(this.history.view, this.history.steps.at(-1)?.facts);
+    const newest = this.history.steps.length - 1;
+    if (step.hosts)
+      this.#together = spread(
+        this.lanes,
+        newest,
+        this.lanes.map(({ view }) => view),
+      );
+    this.#newest = this.#together?.summary ?? summarise(this.history.view, this.history.steps[newest].facts);
     this.kvBytes.push(step.kvBytes);
     this.#agreed += agrees === false ? 0 : 1;
     this.agreement.push(this.#agreed / this.said.length);
@@ -124,4 +153,17 @@ export class Track {
     this.session = null;
     this.steps = null;
   }
+}
+
+/** A step as it is shown. */
+interface Shown {
+  view: CacheView;
+  summary: Summary | null;
+  hosts: readonly CacheView[];
+}
+
+/** A step of several hosts as one. */
+function spread(lanes: readonly History[], step: number, hosts: readonly CacheView[]): Shown {
+  const view = unionOf(hosts);
+  return { view, summary: summarise(view, unionFacts(lanes.map(({ steps }) => steps[step].facts))), hosts };
 }
