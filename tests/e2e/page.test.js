@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { open } from 'attnscope';
 import { launch, openPage } from './browser.js';
 import { readMap, readTrace } from './canvas.js';
+import { choose, setBudget } from './controls.js';
 import { replay } from './replay.js';
 import { serve } from './server.js';
 
@@ -332,19 +333,3 @@ describe('the page with a real model', {
     assert.deepEqual(seen.foreign, []);
   });
 });
-
-/** Presses exactly the chips of these methods. */
-async function choose(page, methods) {
-  for (const chip of await page.locator('[data-method]').all()) {
-    const on = (await chip.getAttribute('aria-pressed')) === 'true';
-    if (on !== methods.includes((await chip.getAttribute('data-method')) ?? '')) await chip.click();
-  }
-}
-
-/** Moves the budget slider as its own event would. */
-async function setBudget(page, tokens) {
-  await page.locator('#budget').evaluate((slider, value) => {
-    slider.value = String(value);
-    slider.dispatchEvent(new Event('input', { bubbles: true }));
-  }, Math.log2(tokens));
-}

@@ -14,7 +14,11 @@ const bytes = readFileSync(new URL('../src/recorded.attn', import.meta.url));
 
 describe('the numbers of every step', () => {
   const totals = { kvBytes: 1, readBytes: 2, storedRows: 3, readRows: 4 };
-  const step: StepSummary = { length: 9, totals, events: [{ kind: 'evictRun', aux: 0, records: 2, rows: 5 }] };
+  const step: Pick<StepSummary, 'length' | 'totals' | 'events'> = {
+    length: 9,
+    totals,
+    events: [{ kind: 'evictRun', aux: 0, records: 2, rows: 5 }],
+  };
   const track = (text: string) => ({
     method: { name: 'm' },
     said: [{ id: 7, text, agrees: null }],

@@ -1,11 +1,11 @@
 /** The numbers of every step as comma-separated values (RFC 4180): a line for each step and method. */
-import type { History } from 'attnscope/trace';
+import type { StepSummary } from 'attnscope/trace';
 
 export interface Counted {
   readonly method: { readonly name: string };
   readonly said: readonly { id: number; text: string; agrees: boolean | null }[];
   readonly readShare: readonly number[];
-  readonly history: Pick<History, 'steps'>;
+  readonly history: { readonly steps: readonly Pick<StepSummary, 'length' | 'totals' | 'events'>[] };
 }
 
 const COLUMNS = [

@@ -16,11 +16,17 @@ export interface Kept {
 
 /**
  * Throws `trace` for a run so long that its first steps are sums by now, `closed` when another model took the place of the one
- * that knows the texts of its tokens, and `state` where there is no run.
+ * that knows the texts of its tokens, `unsupported` for several hosts and several rounds, and `state` where there is no run.
  */
 export async function traceFile(run: Kept, look: Look): Promise<Uint8Array> {
   const { model, recipe, prompt, tracks } = run;
   if (!model || !recipe || tracks.length === 0) throw new AttnscopeError('state', 'There is no run to save yet.');
+  if (tracks.some(({ lanes }) => lanes.length > 0)) {
+    throw new AttnscopeError('unsupported', 'A trace file has no place for several hosts.');
+  }
+  if (tracks.some(({ turns }) => turns.length > 0)) {
+    throw new AttnscopeError('unsupported', 'A trace file has no place for the further messages of a conversation.');
+  }
   const { name, layers, queryHeads, kvHeads, headDim } = model;
   const texts = await Promise.all(Array.from(prompt, (id) => run.textOf(id)));
   return writeTraceFile({

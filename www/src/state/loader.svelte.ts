@@ -35,6 +35,9 @@ class Loader {
   /** The GPU, once somebody has asked for it, or why it cannot be used. */
   gpu = $state.raw<GpuInfo | Problem | null>(null);
 
+  /** What the model was read from, for those who need it once more. */
+  source: Source | null = null;
+
   #engine: Engine | null = null;
   #stop: AbortController | null = null;
   #again: (() => void) | null = null;
@@ -98,6 +101,7 @@ class Loader {
       const model = await this.#read(engine, source, stop.signal);
       this.#drop();
       this.model = model;
+      this.source = source;
       this.label = label;
       this.status = 'ready';
     } catch (thrown) {

@@ -20,6 +20,7 @@ export function takeLook({ mode, step, cell }: Look): string[] {
     notes.push(`This run has no token ${step + 1}; token ${run.scrub.at + 1} is shown.`);
   }
   if (!cell) hover.free();
-  else if (!hover.hold(cell, run.tracks, run.span)) notes.push('This run has no such cell; the nearest one is held.');
+  else if (!hover.holdNear(cell, run.tracks, run.span))
+    notes.push('This run has no such cell; the nearest one is held.');
   return notes;
 }

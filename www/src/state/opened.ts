@@ -22,20 +22,26 @@ export async function openRun(source: Blob | ArrayBuffer): Promise<OpenedRun> {
   // The first one is what the others are compared with.
   if (!tracks[0]?.steps.length) throw new AttnscopeError('trace', 'This run has no steps.');
   const { recipe, look, ends } = settings.page === SETTINGS_VERSION ? settings : {};
+  // Of a file that another program wrote, the text is in the prompt.
+  const made = { ...readRecipe(recipe).value, ...(recipe ? {} : { text: prompt.map(({ text }) => text).join('') }) };
+  const ids = prompt.map(({ id }) => id);
   return {
     model,
     prompt,
-    tracks: tracks.map((track, i) => trackOf(track, i, tracks[0].steps, Array.isArray(ends) ? ends[i] : null)),
-    // Of a file that another program wrote, the text is in the prompt.
-    recipe: { ...readRecipe(recipe).value, ...(recipe ? {} : { text: prompt.map(({ text }) => text).join('') }) },
+    tracks: tracks.map((from, i) => {
+      const track = trackOf(from, i);
+      const text = made.sameTokens ? tracks[0].steps : from.steps;
+      track.give(ids, 0);
+      track.recall(from.steps, ids.length, text, i === 0 ? null : tracks[0].steps);
+      const end = Array.isArray(ends) ? ends[i] : null;
+      track.end = end === 'eos' || end === 'length' ? end : null;
+      return track;
+    }),
+    recipe: made,
     look: readLook(look),
   };
 }
 
-function trackOf(from: TraceRun['tracks'][number], index: number, lead: readonly TraceToken[], end: unknown): Track {
-  const { method, title, params, steps, history } = from;
-  const track = new Track({ name: method, title }, params as Values, index, history);
-  track.recall(steps, index === 0 ? null : lead);
-  track.end = end === 'eos' || end === 'length' ? end : null;
-  return track;
+function trackOf({ method, title, params, history }: TraceRun['tracks'][number], index: number): Track {
+  return new Track({ name: method, title, params: [] }, params as Values, index, () => history);
 }

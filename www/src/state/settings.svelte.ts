@@ -21,6 +21,12 @@ interface Saved {
   theme: 'system' | 'light' | 'dark';
   url: string;
   backend: 'cpu' | 'gpu' | 'auto';
+  /** As `Conditions` say. */
+  memory: string;
+  shadow: number;
+  guard: boolean;
+  limits: Record<string, number>;
+  hosts: number;
   /** Remarks that need not be shown again. */
   read: string[];
 }
@@ -42,6 +48,11 @@ const FRESH: Saved = {
   theme: 'system',
   url: 'models/SmolLM2-135M-Instruct.Q4_1.gguf',
   backend: 'cpu',
+  memory: '',
+  shadow: 0,
+  guard: false,
+  limits: {},
+  hosts: 1,
   read: [],
 };
 
