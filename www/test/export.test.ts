@@ -70,7 +70,15 @@ describe('a trace file', () => {
         const { recipe, look } = await openRun(new Blob([file as BlobPart]));
         const kinds: Record<keyof Recipe, string> = {
           ...{ preset: 'string', chat: 'boolean', budget: 'number', maxTokens: 'number' },
-          ...{ sameTokens: 'boolean', temperature: 'number', seed: 'number', text: typeof recipe.text },
+          ...{
+            sameTokens: 'boolean',
+            temperature: 'number',
+            seed: 'number',
+            memory: 'string',
+            shadow: 'number',
+            ...{ guard: 'boolean', limits: 'object', hosts: 'number' },
+            text: typeof recipe.text,
+          },
         };
         for (const [name, kind] of Object.entries(kinds)) expect(typeof recipe[name as keyof Recipe]).toBe(kind);
         expect(recipe.text === null || typeof recipe.text === 'string').toBe(true);

@@ -36,6 +36,11 @@ const recipe = fc
     sameTokens: fc.boolean(),
     temperature: fc.constantFrom(0, 0.25, 1.5),
     seed: fc.nat(),
+    memory: fc.constantFrom('', '1MB', '64MB', '4096MB'),
+    shadow: fc.integer({ min: 0, max: 64 }),
+    guard: fc.boolean(),
+    limits: fc.record({ recall: fc.constantFrom(0, 0.5), noise: fc.nat(60) }, { requiredKeys: [] }),
+    hosts: fc.integer({ min: 1, max: 3 }),
   })
   .map((made) => ({ ...made, text: PRESETS.find(({ id }) => id === made.preset)?.text ?? made.text }));
 const given = fc.record(
@@ -77,7 +82,26 @@ describe('a link', () => {
   });
 
   it('types hostile values away, and never fails', () => {
-    const keys = ['v', 'p', 't', 'm', 'b', 'n', 'chat', 'same', 'temperature', 'seed', 'mode', 'step', 'cell'];
+    const keys = [
+      'v',
+      'p',
+      't',
+      'm',
+      'b',
+      'n',
+      'chat',
+      'same',
+      'temperature',
+      'seed',
+      'mode',
+      'step',
+      'cell',
+      'memory',
+      'shadow',
+      'guard',
+      'hosts',
+      'limit.recall',
+    ];
     const names = ['h2o.heavy', 'h2o.group', 'h2o.only', 'h2o.__proto__', 'tidal.layers', 'tidal.share', '__proto__.x'];
     const value = fc.oneof(
       fc.string(),
@@ -99,6 +123,10 @@ describe('a link', () => {
         expect(recipe.maxTokens).toSatisfy((n: number) => Number.isInteger(n) && n >= 1 && n <= MAX_TOKENS);
         expect(recipe.seed).toSatisfy((n: number) => Number.isInteger(n) && n >= 0);
         expect(recipe.temperature).toSatisfy((n: number) => n >= 0 && n <= 2);
+        expect(recipe.memory).toMatch(/^(\d{1,4}MB)?$/);
+        expect(recipe.hosts).toSatisfy((n: number) => Number.isInteger(n) && n >= 1 && n <= 3);
+        expect(recipe.shadow).toSatisfy((n: number) => Number.isInteger(n) && n >= 0 && n <= 64);
+        expect(Object.values(recipe.limits).every((n) => Number.isFinite(n) && n >= 0)).toBe(true);
         expect([typeof recipe.chat, typeof recipe.sameTokens]).toEqual(['boolean', 'boolean']);
         expect(['reads', 'storage', 'difference']).toContain(look.mode);
         for (const [name, values] of Object.entries(params)) {
@@ -139,6 +167,7 @@ describe('a link', () => {
       sameTokens: true,
       temperature: 0,
       seed: 0,
+      ...{ memory: '', shadow: 0, guard: false, limits: {}, hosts: 1 },
     };
     const params = { h2o: withBudget(h2o, defaults(h2o), 64) };
     const link = writeLink({ recipe: made, params, look: { mode: 'reads', step: null, cell: null } }, REGISTRY);

@@ -4,6 +4,7 @@
  * link, what is read from it has the right types and is in range; what had to be changed for that is said in words.
  */
 import type { MethodInfo } from 'attnscope';
+import { LIMITS } from '../state/limits.js';
 import { defaults, same, show, type Values, withBudget } from '../state/params.js';
 import { type Look, type Read, type Recipe, readLook, readRecipe, readValues } from '../state/recipe.js';
 
@@ -32,6 +33,12 @@ export function writeLink({ recipe, params, look }: Shared, registry: readonly M
   out.set('same', bit(sameTokens));
   if (temperature !== 0) out.set('temperature', String(temperature));
   if (seed !== 0) out.set('seed', String(seed));
+  const { memory, shadow, guard, limits, hosts } = recipe;
+  if (memory !== '') out.set('memory', memory);
+  if (shadow !== 0) out.set('shadow', String(shadow));
+  if (guard) out.set('guard', bit(guard));
+  for (const [name, limit] of Object.entries(limits)) out.set(`limit.${name}`, String(limit));
+  if (hosts !== 1) out.set('hosts', String(hosts));
   for (const [name, values] of Object.entries(params)) {
     const method = registry.find((known) => known.name === name);
     const usual: Values = method ? withBudget(method, defaults(method), budget) : {};
@@ -70,6 +77,11 @@ export function readLink(hash: string, registry: readonly MethodInfo[]): Read<Sh
     sameTokens: flag(from.get('same')),
     temperature: number(from.get('temperature')),
     seed: number(from.get('seed')),
+    memory: from.get('memory') ?? undefined,
+    shadow: number(from.get('shadow')),
+    guard: flag(from.get('guard')),
+    limits: Object.fromEntries(LIMITS.map((name) => [name, number(from.get(`limit.${name}`))])),
+    hosts: number(from.get('hosts')),
   });
   if (recipe.text === null) notes.push('The text of the prompt was too long to be in it; the one that is here stays.');
   const names = new Set((from.get('m') ?? '').split(',').filter(Boolean));

@@ -3,7 +3,6 @@ import { loader } from './loader.svelte.js';
 
 /** The method that can be spread over workers; the engine refuses any other there. */
 export const SPREADS = 'star_attention';
-export const MOST_HOSTS = 3;
 
 /** The same model once more, on several workers that share a text. */
 class Hosts {

@@ -2,7 +2,7 @@
 import type { MethodInfo } from 'attnscope';
 import type { Mode } from 'attnscope/view';
 import type { Spot } from './hover.svelte.js';
-import { BUDGET, MAX_SEED, MAX_TOKENS, TEMPERATURE } from './limits.js';
+import { BUDGET, LIMITS, MAX_MEMORY, MAX_SEED, MAX_SHADOW, MAX_TOKENS, MOST_HOSTS, TEMPERATURE } from './limits.js';
 import { check, defaults, parse, show, type Values, withBudget } from './params.js';
 import { PRESETS } from './presets.js';
 
@@ -22,6 +22,12 @@ export interface Recipe {
   sameTokens: boolean;
   temperature: number;
   seed: number;
+  /** Megabytes that budgets are fitted to, as `64MB`; empty where the slider says what they are. */
+  memory: string;
+  shadow: number;
+  guard: boolean;
+  limits: Record<string, number>;
+  hosts: number;
 }
 
 export interface Look {
@@ -61,8 +67,26 @@ export function readRecipe(json: unknown): Read<Recipe> {
     sameTokens: flag(from.sameTokens, true),
     temperature: number(from.temperature, 'temperature', TEMPERATURE.min, TEMPERATURE.max, 0, notes),
     seed: whole(from.seed, 'seed', 0, MAX_SEED, 0, notes),
+    memory: readMemory(from.memory, notes),
+    shadow: whole(from.shadow, 'distance of comparisons', 0, MAX_SHADOW, 0, notes),
+    guard: flag(from.guard, false),
+    limits: readLimits(from.limits),
+    hosts: whole(from.hosts, 'number of hosts', 1, MOST_HOSTS, 1, notes),
   };
   return { value, notes };
+}
+
+function readMemory(json: unknown, notes: string[]): string {
+  if (json === undefined || json === '') return '';
+  const size = typeof json === 'string' ? /^(\d{1,9})MB$/.exec(json)?.[1] : undefined;
+  return `${whole(size === undefined ? json : Number(size), 'memory', 1, MAX_MEMORY, 64, notes)}MB`;
+}
+
+function readLimits(json: unknown): Record<string, number> {
+  const from = fields(json);
+  const known = LIMITS.map((name) => [name, from[name]] as const);
+  const usable = known.filter(([, value]) => typeof value === 'number' && Number.isFinite(value) && value >= 0);
+  return Object.fromEntries(usable) as Record<string, number>;
 }
 
 /** `mode`, `step` and `cell`; whether there are such a step and such a cell, only a run can tell. */

@@ -127,7 +127,11 @@ class Settings {
   /** What a run would be made with, but for the methods. */
   recipe(): Recipe {
     const { preset, text, chat, budget, maxTokens, sameTokens, temperature, seed } = this.all;
-    return { preset, text, chat, budget, maxTokens, sameTokens, temperature, seed };
+    const { memory, shadow, guard, limits, hosts } = $state.snapshot(this.all);
+    return {
+      ...{ preset, text, chat, budget, maxTokens, sameTokens, temperature, seed, memory, shadow, guard, limits },
+      hosts,
+    };
   }
 
   /** Takes what a run was made with: the methods in it, in the order of the registry, each with its values. */
