@@ -2,13 +2,14 @@
  * Drawing of traces without a framework: data in, canvas pixels out. Everything is drawn by what the records say; no code
  * here knows a method by name.
  */
+export { type Arc, arcsOf, drawArcs } from './view/arcs.js';
 export { type Band, bandsOf, type Span, type SpanBand, type TierBand } from './view/bands.js';
 export { drawBlockGrid, fillBlockGrid } from './view/block-grid.js';
 export { type Axis, axisFor, type Cells, cellAt, DENSITIES, fillCells, makeCells, type Scene } from './view/cells.js';
 export { type AttnScopeElement, define, type TraceSource } from './view/element.js';
 export { bytes, count, duration, percent, plural, visible } from './view/format.js';
 export { frames } from './view/frame.js';
-export { HeadHistory } from './view/head-history.js';
+export { type Fold, HeadHistory } from './view/head-history.js';
 export { drawLane, readersOf } from './view/lane.js';
 export { churnOf, type LayerRole, rolesOf } from './view/layers.js';
 export { drawLens, type LensView } from './view/lens.js';

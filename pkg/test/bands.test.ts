@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ALL_HEADS, CacheView, Kind, NO_FACTS } from '../src/trace.js';
 import { CIVIDIS } from '../src/view/palette.js';
-import { axisFor, type Band, bandsOf, fillBlockGrid, ringsOf, summarise } from '../src/view.js';
+import { arcsOf, axisFor, type Band, bandsOf, fillBlockGrid, HeadHistory, ringsOf, summarise } from '../src/view.js';
 import { concat, record } from './blocks.js';
 
 const SHAPE = { layers: 4, queryHeads: 2, kvHeads: 2 };
@@ -81,6 +81,24 @@ describe('bands', () => {
   it('ring the layers that choose', () => {
     const { summary } = scene(concat([each(Kind.readAll, 0, 0, [0, 1]), each(Kind.readRun, 3, 4, [2, 3])]));
     expect(ringsOf(summary)).toEqual([{ layer: 1, kind: 'ring' }]);
+  });
+
+  it('draw merges as arcs, as thick as many went to the same row', () => {
+    const head = new HeadHistory(SHAPE, 1, 1);
+    const fold = (layer: number, kv: number, a: number, b: number) => record(Kind.fold, { layer, head: kv, a, b });
+    // Of another layer, and of another KV head, is not of this one.
+    head.add(
+      concat([fold(1, 1, 3, 9), fold(1, 1, 4, 9), fold(1, ALL_HEADS, 5, 8), fold(0, 1, 6, 9), fold(1, 0, 7, 9)]),
+    );
+    expect(arcsOf(head.folds)).toEqual([
+      { dropped: 3, into: 9, merged: 2 },
+      { dropped: 4, into: 9, merged: 2 },
+      { dropped: 5, into: 8, merged: 1 },
+    ]);
+    expect(arcsOf(head.folds, 2).map(({ dropped, merged }) => [dropped, merged])).toEqual([
+      [3, 2],
+      [5, 1],
+    ]);
   });
 
   it('show how much each head computed', () => {

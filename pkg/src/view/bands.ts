@@ -133,6 +133,11 @@ function countsOf({ words, stored }: CacheView, { width, shift }: Axis, pick: (a
     const word = pick(at);
     if (word === 0) continue;
     const first = ((at % words) * 32) >> shift;
+    // Most words: all of it.
+    if ((word | 0) === -1) {
+      for (let x = first; x < Math.min(width, first + (32 >> shift)); x++) counts[x] += size;
+      continue;
+    }
     for (let bit = 0, x = first; bit < 32 && x < width; bit += size, x++) counts[x] += popcount((word >>> bit) & mask);
   }
   return counts;

@@ -29,6 +29,7 @@ export class TrackPanel {
   readonly #strip = make('canvas', { class: 'strip', role: 'img' });
   readonly #numbers = make('small');
   readonly #verdict = make('p', { class: 'verdict' });
+  readonly #bands = make('p');
   readonly #says = make('p');
   readonly #painter = new MapPainter(this.#map);
   readonly #cells = makeCells();
@@ -41,7 +42,7 @@ export class TrackPanel {
     this.#verdict.dataset.verdict = track.method;
     const caption = make('figcaption', {}, make('span', {}, track.title), this.#numbers);
     const plot = make('div', { class: 'plot' }, this.#map, this.#rings);
-    this.element = make('figure', {}, caption, plot, this.#lane, this.#strip, this.#verdict, this.#says);
+    this.element = make('figure', {}, caption, plot, this.#lane, this.#strip, this.#bands, this.#verdict, this.#says);
   }
 
   /** The last step there is at `step`; a method may have ended before the others. */
@@ -61,7 +62,7 @@ export class TrackPanel {
     drawStrip(this.#strip, bands, axis, theme);
     const says = bands.map((band) => band.says).join(' ');
     this.#strip.setAttribute('aria-label', says);
-    this.#strip.title = says;
+    this.#bands.textContent = says;
     const line = verdict(summary);
     this.#verdict.textContent = line;
     const { tokensPerSecond } = this.track;
