@@ -5,7 +5,7 @@ import { defineConfig, type Plugin, type ViteDevServer } from 'vite';
 export default defineConfig({
   // Relative addresses, so that the built page works from any folder of any host.
   base: './',
-  plugins: [svelte(), localModel()],
+  plugins: [svelte(), localModel(), devStyles()],
   worker: { format: 'es' },
   build: { target: 'esnext' },
 });
@@ -23,4 +23,10 @@ function localModel(): Plugin {
     });
   };
   return { name: 'local-model', configureServer: serve, configurePreviewServer: serve };
+}
+
+/** In `vite dev` styles come as elements, which the built page forbids. */
+function devStyles(): Plugin {
+  const loosen = (html: string) => html.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'");
+  return { name: 'dev-styles', apply: 'serve', transformIndexHtml: loosen };
 }

@@ -72,12 +72,14 @@ describe('cells', () => {
           p < view.words * 32 && ((bits[row * view.words + (p >> 5)] >>> (p & 31)) & 1) === 1;
         const state = (found: [boolean, keyof typeof Cell][]) => Cell[found.find(([is]) => is)?.[1] ?? 'empty'];
         const [here, there] = [view.isRead(layer, head, p), reference.isRead(layer, head, p)];
+        const query = (layer * SHAPE.queryHeads + head) * view.words;
+        const chosen = p < view.words * 32 && ((view.before[query + (p >> 5)] >>> (p & 31)) & 1) === 1;
         const known: [boolean, keyof typeof Cell][] = [
           [has(view.stored), 'stored'],
           [has(view.evicted), 'evicted'],
         ];
         expect(cellAt({ view, mode: 'reads' }, layer, head, p)).toBe(
-          state([[here, 'read'], [has(view.parked), 'parked'], ...known]),
+          state([[here, 'read'], [has(view.parked), 'parked'], [chosen && has(view.stored), 'earlier'], ...known]),
         );
         expect(cellAt({ view, mode: 'storage' }, layer, kv, p)).toBe(
           state([
@@ -198,7 +200,7 @@ describe('verdict', () => {
     view.apply(record(Kind.readRun, 255, 0, 5, 1));
     view.apply(record(Kind.evictRun, 0, 0, 8, 1));
     expect(verdict(summarise(view))).toBe(
-      'Reads 75\u00a0% of 10 positions: 1 layer read everything, 1 a selection. Keeps 80\u00a0%: 8 rows dropped in 1 of 2 layers.',
+      'Reads 75\u00a0% of 10 positions: layer 0 chooses; 1 reuses. Keeps 80\u00a0%: 8 rows dropped in 1 of 2 layers.',
     );
   });
 });
@@ -221,7 +223,7 @@ describe('verdict of changed rows', () => {
       concat([record(Kind.quantise, 0, 0, 4), record(Kind.park, ALL_HEADS, 2, 3), record(Kind.fold, 1, 5, 6)]),
     );
     expect(verdict(summarise(view))).toMatch(
-      /Keeps everything. 4 rows in 4-bit planes. 6 rows in the far tier. Others were merged into 1 row./,
+      /Keeps everything. 4 rows in 4-bit planes. 6 rows parked in the far tier. Others were merged into 1 row./,
     );
   });
 });

@@ -1,4 +1,4 @@
-const STATES = ['empty', 'evicted', 'stored', 'dropped', 'read'];
+const STATES = ['empty', 'evicted', 'stored', 'earlier', 'dropped', 'read'];
 
 /**
  * The state of every cell of a map, from its pixels alone. Only a map with one position a column has pure colours.

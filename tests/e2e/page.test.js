@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { open } from 'attnscope';
 import { launch, openPage } from './browser.js';
 import { readMap, readTrace } from './canvas.js';
+import { choose, setBudget } from './controls.js';
 import { replay } from './replay.js';
 import { serve } from './server.js';
 
@@ -103,6 +104,16 @@ describe('the page with a real model', {
     await load.waitFor({ state: 'detached' });
   });
 
+  it('keeps the recorded run and its label when a run is refused', async () => {
+    await page.getByLabel('Text of the prompt').fill('one two three four '.repeat(2200));
+    await button('Run').click();
+    const banner = page.locator('[data-code="context"]');
+    await banner.waitFor({ timeout: LONG });
+    await page.locator('[data-recorded="bundled"]').waitFor();
+    assert.ok((await page.locator('canvas[data-map]').count()) > 1);
+    await banner.getByLabel('Close this message').click();
+  });
+
   it('draws exactly what the trace says', async () => {
     await choose(page, METHODS);
     await setBudget(page, 16);
@@ -185,8 +196,9 @@ describe('the page with a real model', {
     await map.scrollIntoViewIfNeeded();
     const box = await map.boundingBox();
     assert.ok(box);
-    const y = (layer * info.queryHeads + head + 0.5) / (info.layers * info.queryHeads);
-    await page.mouse.click(box.x + box.width * 0.3, box.y + box.height * y);
+    // A row is one pixel high and a click has whole ones, so the first of the row is meant.
+    const part = (layer * info.queryHeads + head) / (info.layers * info.queryHeads);
+    await page.mouse.click(box.x + box.width * 0.3, Math.ceil(box.y + box.height * part));
     await page.getByText(`H2O · L${layer} · H${head}`).waitFor();
     await page.waitForTimeout(200);
     const { width, cells } = await readMap(page, 'h2o', 'mask');
@@ -321,19 +333,3 @@ describe('the page with a real model', {
     assert.deepEqual(seen.foreign, []);
   });
 });
-
-/** Presses exactly the chips of these methods. */
-async function choose(page, methods) {
-  for (const chip of await page.locator('[data-method]').all()) {
-    const on = (await chip.getAttribute('aria-pressed')) === 'true';
-    if (on !== methods.includes((await chip.getAttribute('data-method')) ?? '')) await chip.click();
-  }
-}
-
-/** Moves the budget slider as its own event would. */
-async function setBudget(page, tokens) {
-  await page.locator('#budget').evaluate((slider, value) => {
-    slider.value = String(value);
-    slider.dispatchEvent(new Event('input', { bubbles: true }));
-  }, Math.log2(tokens));
-}

@@ -12,6 +12,7 @@ export function replay(info, blocks) {
   const evicted = make(kvHeads);
   let dropped = make(kvHeads);
   let read = make(queryHeads);
+  let before = make(queryHeads);
   let length = 0;
   const group = queryHeads / kvHeads;
 
@@ -19,6 +20,10 @@ export function replay(info, blocks) {
     const heads = (n) => (head === ALL_HEADS ? Array.from({ length: n }, (_, h) => h) : [head]);
     if (kind === Kind.pass) {
       dropped = make(kvHeads);
+      // A head that read everything chose nothing.
+      before = read.map((heads, l) =>
+        heads.map((set, h) => (set.size < stored[l][Math.floor(h / group)].size ? set : new Set())),
+      );
       read = make(queryHeads);
       length = Math.max(length, a + b);
     } else if (kind === Kind.append) {
@@ -52,7 +57,7 @@ export function replay(info, blocks) {
     reads(layer, head, position) {
       const kv = Math.floor(head / group);
       if (read[layer][head].has(position)) return 'read';
-      if (stored[layer][kv].has(position)) return 'stored';
+      if (stored[layer][kv].has(position)) return before[layer][head].has(position) ? 'earlier' : 'stored';
       return evicted[layer][kv].has(position) ? 'evicted' : 'empty';
     },
     /**

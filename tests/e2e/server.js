@@ -4,12 +4,12 @@ import { listen } from '../../xtask/serve.mjs';
 const FOLDER = '/some/folder/';
 
 /**
- * Serves the built page with the model beside it.
+ * Serves the built page, with the model beside it if there is one.
  * @param {string} dist folder of the built page
- * @param {string} model file served at the address that the page offers
+ * @param {string} [model] file served at the address that the page offers
  */
 export async function serve(dist, model) {
-  const mounts = { [FOLDER]: dist, [`${FOLDER}models/SmolLM2-135M-Instruct.Q4_1.gguf`]: model };
+  const mounts = { [FOLDER]: dist, ...(model && { [`${FOLDER}models/SmolLM2-135M-Instruct.Q4_1.gguf`]: model }) };
   const { server, url } = await listen(mounts, 0);
   return {
     origin: new URL(url).origin,

@@ -6,6 +6,8 @@ vi.mock('attnscope', async (original) => ({
   ...(await original<typeof import('attnscope')>()),
   open: async () => ({ methods: [], load, close: async () => undefined }),
 }));
+// A visit to some folder of some host.
+vi.stubGlobal('location', new URL('https://host.example/folder/'));
 const { loader } = await import('../src/state/loader.svelte.js');
 
 const stub = () => ({ info: { name: 'stub' }, close: vi.fn(async () => undefined) }) as unknown as Model;
@@ -57,6 +59,21 @@ describe('another model', () => {
     load.mockResolvedValueOnce(third);
     loader.retry();
     await vi.waitFor(() => expect(loader.model).toBe(third));
+  });
+});
+
+describe('an address', () => {
+  it('of another site is refused unless it is safe, in words', async () => {
+    load.mockReset().mockResolvedValue(stub());
+    await loader.start();
+    await loader.load('http://other.example/m.gguf', 'm');
+    expect(load).not.toHaveBeenCalled();
+    expect(loader.problem).toMatchObject({ code: 'network', detail: expect.stringMatching(/begin with https:/) });
+    for (const url of ['models/m.gguf', '/m.gguf', 'https://host.example/m.gguf', 'https://other.example/m.gguf']) {
+      await loader.load(url, 'm');
+      expect(load).toHaveBeenLastCalledWith(url, expect.anything());
+      expect(loader.problem).toBeNull();
+    }
   });
 });
 

@@ -8,6 +8,7 @@ mod demo;
 mod eval;
 mod generate;
 mod model;
+mod record;
 mod setup;
 mod sh;
 mod size;
@@ -30,6 +31,7 @@ use clap::{Parser, Subcommand};
         cargo xtask test               everything CI runs\n  \
         cargo xtask test rust          only the native part of it\n  \
         cargo xtask eval               measure all methods and bring the README's table up to date\n  \
+        cargo xtask record             record the run that the page plays first\n  \
         cargo xtask size               bytes of the .wasm by crate, against the limits\n  \
         MODEL=$(cargo xtask model | tail -n 1)\n\n\
         Environment:\n  \
@@ -54,6 +56,8 @@ enum Task {
     Gen(generate::Args),
     /// Build everything, fetch the model and serve the page
     Demo(demo::Args),
+    /// Record the run that the page plays before there is a model
+    Record(record::Args),
     /// Run everything CI runs
     Test(test::Args),
     /// Show the bytes of the .wasm by crate and check the limits
@@ -82,6 +86,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Build(args) => build::run(&args)?,
         Task::Gen(args) => generate::run(&args)?,
         Task::Demo(args) => demo::run(&args)?,
+        Task::Record(args) => record::run(&args)?,
         Task::Test(args) => return test::run(&args),
         Task::Size => size::run()?,
         Task::Bench(args) => bench::run(&args)?,

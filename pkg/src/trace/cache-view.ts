@@ -44,6 +44,8 @@ export class CacheView {
   merged: Uint32Array;
   /** `[layers * queryHeads, words]`: rows read by the newest query of the newest pass. */
   read: Uint32Array;
+  /** `[layers * queryHeads, words]`: what the pass before it read, in heads that then read a choice of what is stored. */
+  before: Uint32Array;
   /** `[layers * kvHeads]`: how many rows are stored. */
   readonly storedRows: Uint32Array;
   /** `[layers * kvHeads]`: how many rows were dropped since the beginning. */
@@ -71,6 +73,7 @@ export class CacheView {
     this.parked = row();
     this.merged = row();
     this.read = new Uint32Array(layers * queryHeads * this.words);
+    this.before = new Uint32Array(layers * queryHeads * this.words);
     this.storedRows = new Uint32Array(kv);
     this.evictedRows = new Uint32Array(kv);
   }
@@ -106,6 +109,23 @@ export class CacheView {
     return this.#has(this.dropped, layer * this.shape.kvHeads + kvHead, position);
   }
 
+  isParked(layer: number, kvHead: number, position: number): boolean {
+    return this.#has(this.parked, layer * this.shape.kvHeads + kvHead, position);
+  }
+
+  /** Rows stored of the positions below `end`, over all layers and KV heads. */
+  storedBelow(end: number): number {
+    const { words, stored } = this;
+    const whole = Math.min(words, end >>> 5);
+    const rest = whole < words ? (1 << (end & 31)) - 1 : 0;
+    let rows = 0;
+    for (let at = 0; at < stored.length; at += words) {
+      rows += countBits(stored, at, whole);
+      if (rest !== 0) rows += popcount(stored[at + whole] & rest);
+    }
+    return rows;
+  }
+
   /** Rows read by the newest query, by layer and query head. */
   readCount(layer: number, queryHead: number): number {
     return countBits(this.read, (layer * this.shape.queryHeads + queryHead) * this.words, this.words);
@@ -122,6 +142,7 @@ export class CacheView {
         this.pass = { kind: PASSES[record.aux] ?? 'decode', first: a, rows: b, step: record.step };
         this.#reserve(a + b);
         this.length = Math.max(this.length, a + b);
+        this.#remember();
         this.read.fill(0);
         this.dropped.fill(0);
         return;
@@ -185,6 +206,19 @@ export class CacheView {
       default:
         // Tokens, notes and measurements change no row.
         return;
+    }
+  }
+
+  /** Keeps the choices of the pass that ends; a head that read everything chose nothing. */
+  #remember(): void {
+    const { layers, queryHeads } = this.shape;
+    const { words, read, before } = this;
+    before.fill(0);
+    for (let row = 0; row < layers * queryHeads; row++) {
+      const kv = this.kvRow(Math.floor(row / queryHeads), row % queryHeads);
+      const chosen = countBits(read, row * words, words);
+      if (chosen > 0 && chosen < this.storedRows[kv])
+        before.set(read.subarray(row * words, (row + 1) * words), row * words);
     }
   }
 
@@ -259,7 +293,7 @@ export class CacheView {
   resize(words: number): void {
     const { layers, kvHeads, queryHeads } = this.shape;
     const [kv, query] = [layers * kvHeads, layers * queryHeads];
-    if (words * 4 * (kv * KV_SETS.length + query) > MAX_BYTES) throw malformed('a position is out of range');
+    if (words * 4 * (kv * KV_SETS.length + 2 * query) > MAX_BYTES) throw malformed('a position is out of range');
     if (words === this.words) return;
     const kept = Math.min(words, this.words);
     const moved = (bits: Uint32Array, rows: number) => {
@@ -269,6 +303,7 @@ export class CacheView {
     };
     for (const name of KV_SETS) this[name] = moved(this[name], kv);
     this.read = moved(this.read, query);
+    this.before = moved(this.before, query);
     this.words = words;
   }
 }

@@ -2,7 +2,7 @@
 import { popcount } from '../bits.js';
 import { ALL_HEADS, Kind, type KindName, SCHEMA } from '../trace.gen.js';
 import type { Shape } from './cache-view.js';
-import { records, type TraceRecord } from './records.js';
+import type { TraceRecord } from './records.js';
 
 /** The records of one kind in one step. */
 export interface StepEvent {
@@ -34,21 +34,16 @@ const ALWAYS: ReadonlySet<number> = new Set([
 /** The passes that every method has, as `aux`: prefill and decode. */
 const PLAIN_PASSES = 2;
 
-/** Adds the events of a block to those of its step. Returns whether the block has a pass. */
-export function addEvents(events: StepEvent[], block: Uint8Array, { kvHeads }: Shape): boolean {
-  let hasPass = false;
-  for (const record of records(block)) {
-    const { kind, aux } = record;
-    hasPass ||= kind === Kind.pass;
-    if (ALWAYS.has(kind) || (kind === Kind.pass && aux < PLAIN_PASSES)) continue;
-    const name = NAMES.get(kind === Kind.evictBits ? Kind.evictRun : kind);
-    // A kind of a later version.
-    if (name === undefined) continue;
-    const which = kind === Kind.pass || kind === Kind.guard ? aux : 0;
-    const rows = rowsOf(record) * (record.head === ALL_HEADS ? kvHeads : 1);
-    sumUp(events, { kind: name, aux: which, records: 1, rows });
-  }
-  return hasPass;
+/** Adds a record to the events of its step, if it is one. */
+export function addEvent(events: StepEvent[], record: TraceRecord, { kvHeads }: Shape): void {
+  const { kind, aux } = record;
+  if (ALWAYS.has(kind) || (kind === Kind.pass && aux < PLAIN_PASSES)) return;
+  const name = NAMES.get(kind === Kind.evictBits ? Kind.evictRun : kind);
+  // A kind of a later version.
+  if (name === undefined) return;
+  const which = kind === Kind.pass || kind === Kind.guard ? aux : 0;
+  const rows = rowsOf(record) * (record.head === ALL_HEADS ? kvHeads : 1);
+  sumUp(events, { kind: name, aux: which, records: 1, rows });
 }
 
 /** The events of several methods, step by step, each kind once. */

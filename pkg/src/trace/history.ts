@@ -4,10 +4,13 @@
  * (raw 1 to 62 kB; bit sets XORed from step to step and deflated 0.5 to 4.5 kB), and a replay is exact by construction.
  */
 import { AttnscopeError } from '../errors.js';
+import { Kind } from '../trace.gen.js';
 import { CacheView, type Shape } from './cache-view.js';
 import { canCompress, Deflater, inflate, join } from './compress.js';
-import { addEvents, type StepEvent } from './events.js';
+import { addEvent, type StepEvent } from './events.js';
+import { type Facts, FactsReader } from './facts.js';
 import { type Keyframe, restoreKeyframe, takeKeyframe } from './keyframe.js';
+import { records } from './records.js';
 
 export interface HistoryOptions {
   /** Steps between keyframes. Default 32. */
@@ -24,6 +27,8 @@ export interface StepSummary {
   length: number;
   totals: Readonly<CacheView['totals']>;
   events: readonly StepEvent[];
+  /** What the run has done up to here. */
+  facts: Facts;
 }
 
 interface Segment {
@@ -53,6 +58,7 @@ export class History {
   #pending: Uint8Array[] = [];
   #events: StepEvent[] = [];
   #passed = false;
+  readonly #facts = new FactsReader();
   /** The segment that was looked into last, as bytes, and the state at one of its steps. */
   #open: { index: number; bytes: Uint8Array; offsets: number[]; step: number } | null = null;
   readonly #shown: CacheView;
@@ -70,7 +76,11 @@ export class History {
   add(block: Uint8Array): void {
     if (this.#pending.length === 0 && this.steps.length % this.#every === 0) this.#begin();
     this.view.apply(block);
-    if (addEvents(this.#events, block, this.view.shape)) this.#passed = true;
+    for (const record of records(block)) {
+      if (record.kind === Kind.pass) this.#passed = true;
+      addEvent(this.#events, record, this.view.shape);
+      this.#facts.take(record);
+    }
     this.#pending.push(block);
   }
 
@@ -84,7 +94,7 @@ export class History {
     segment.parts?.push(bytes);
     segment.deflater?.add(bytes);
     const { length, totals } = this.view;
-    this.steps.push({ length, totals: { ...totals }, events: this.#events });
+    this.steps.push({ length, totals: { ...totals }, events: this.#events, facts: this.#facts.close() });
     this.#pending = [];
     this.#events = [];
     this.#passed = false;
@@ -109,8 +119,10 @@ export class History {
       const open = this.#open!;
       const base = open.index * this.#every;
       if (open.step > step) this.#rewind();
-      const newest = passes.lastIndexOf(true, step - base) + base;
-      for (let at = open.step + 1; at <= step; at++) this.#shown.apply(this.#block(at - base), at >= newest);
+      const newest = passes.lastIndexOf(true, step - base);
+      // What the pass before it read is shown too.
+      const needed = base + (newest > 0 ? passes.lastIndexOf(true, newest - 1) : newest);
+      for (let at = open.step + 1; at <= step; at++) this.#shown.apply(this.#block(at - base), at >= needed);
       open.step = step;
       return this.#shown;
     });

@@ -35,5 +35,5 @@ export function restoreKeyframe(view: CacheView, { words, length, pass, totals, 
 }
 
 function fields(view: CacheView): Uint32Array[] {
-  return [...KV_SETS.map((name) => view[name]), view.read, view.storedRows, view.evictedRows];
+  return [...KV_SETS.map((name) => view[name]), view.read, view.before, view.storedRows, view.evictedRows];
 }

@@ -98,6 +98,11 @@ function open({ view, mode, reference = view }: Scene) {
 }
 
 function sourceOf(view: CacheView, name: StateName): Source {
+  // What was dropped since is no longer there to be read.
+  if (name === 'earlier') {
+    const [before, stored] = [wordOf(view, view.before), wordOf(view, view.stored)];
+    return (row, kv, w) => before(row, w) & stored(kv, w);
+  }
   const bits = view[name as 'read' | (typeof KV_SETS)[number]];
   const word = wordOf(view, bits);
   return name === 'read' ? (row, _, w) => word(row, w) : (_, kv, w) => word(kv, w);

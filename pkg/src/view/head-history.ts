@@ -25,6 +25,12 @@ interface Span {
   dropped: Uint32Array;
 }
 
+/** A row that was dropped and added to another. */
+export interface Fold {
+  dropped: number;
+  into: number;
+}
+
 /** Where the planes of a row are, the most severe first. */
 export const PLANES = ['read', 'stored', 'evicted'] as const;
 
@@ -34,6 +40,8 @@ const HEAD_OF = new Map<number, string>(Object.values(SCHEMA).map(({ kind, head 
 export class HeadHistory {
   /** Queries so far. */
   length = 0;
+  /** Merges of its rows so far. */
+  readonly folds: Fold[] = [];
   readonly #view = new CacheView(ONE);
   readonly #spans: Span[] = [];
   /** By query, the span that has it: one that was computed anew belongs to the later. */
@@ -94,7 +102,8 @@ export class HeadHistory {
     return counts !== '' && (head === ALL_HEADS || head === (counts === 'kv' ? this.#kvHead : this.head));
   }
 
-  #hear({ kind, a, payload }: TraceRecord): void {
+  #hear({ kind, a, b, payload }: TraceRecord): void {
+    if (kind === Kind.fold) this.folds.push({ dropped: a, into: b });
     if (kind === Kind.readAll) this.#reads = { kind: 'all' };
     if (kind === Kind.readWindow) this.#reads = { kind: 'window', newest: a };
     // The lists beside a block map are those of the newest row.

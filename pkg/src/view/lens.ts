@@ -59,6 +59,7 @@ const STROKES: Partial<Record<CellState, readonly Stroke[]>> = {
   [Cell.lost]: [UP, DOWN],
 };
 const DOTS: ReadonlySet<CellState> = new Set([Cell.read, Cell.extra]);
+const RINGS: ReadonlySet<CellState> = new Set([Cell.earlier]);
 
 function mark(context: CanvasRenderingContext2D, state: CellState, x: number, y: number, size: number, colour: string) {
   context.lineWidth = 1.5;
@@ -69,6 +70,7 @@ function mark(context: CanvasRenderingContext2D, state: CellState, x: number, y:
     context.moveTo(x + x1 * size, y + y1 * size);
     context.lineTo(x + x2 * size, y + y2 * size);
   }
+  if (RINGS.has(state)) context.arc(x + size / 2, y + size / 2, size * 0.2, 0, 2 * Math.PI);
   context.stroke();
   if (!DOTS.has(state)) return;
   context.arc(x + size / 2, y + size / 2, size * 0.17, 0, 2 * Math.PI);

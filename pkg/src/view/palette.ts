@@ -9,6 +9,7 @@ export const COLOURS: Readonly<Record<Theme, Readonly<Record<StateName, string>>
     empty: '#f4f5f4',
     evicted: '#f6e5c2',
     stored: '#aebdc8',
+    earlier: '#79bfe6',
     quantised: '#5bb89a',
     parked: '#cc79a7',
     merged: '#e69f00',
@@ -23,6 +24,7 @@ export const COLOURS: Readonly<Record<Theme, Readonly<Record<StateName, string>>
     empty: '#12161b',
     evicted: '#3a2b0c',
     stored: '#5c6e7d',
+    earlier: '#2b6286',
     quantised: '#1f9a78',
     parked: '#c27ba3',
     merged: '#e8b23c',
@@ -45,6 +47,7 @@ const STRENGTH = [0.45, 0.65, 0.85, 1];
 /** What shows through a bin that is only partly in a state; nothing for those that are not here. */
 const UNDER: Partial<Record<StateName, StateName>> = {
   stored: 'evicted',
+  earlier: 'stored',
   quantised: 'stored',
   parked: 'stored',
   merged: 'stored',

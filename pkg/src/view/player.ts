@@ -6,6 +6,7 @@ import type { KindName } from '../trace.gen.js';
 import { type Axis, axisFor } from './cells.js';
 import { make } from './dom.js';
 import { plural } from './format.js';
+import { churnOf } from './layers.js';
 import { marksOf } from './marks.js';
 import type { Theme } from './palette.js';
 import { Cell, MODE_STATES, type Mode, type StateName, stateName } from './states.js';
@@ -208,6 +209,7 @@ export class Player {
 
   /** Whether the key needs a state: those that only some methods know come with an event. */
   #occurs(state: StateName): boolean {
+    if (state === 'earlier') return this.#panels.some(({ track }) => churnOf(track.history.view) !== null);
     const made = MADE_BY[state];
     return !made || this.#events.some((events) => events.some(({ kind }) => kind === made));
   }

@@ -6,15 +6,16 @@ export const Cell = {
   empty: 0,
   evicted: 1,
   stored: 2,
-  quantised: 3,
-  parked: 4,
-  merged: 5,
-  dropped: 6,
-  read: 7,
-  both: 8,
-  extra: 9,
-  missed: 10,
-  lost: 11,
+  earlier: 3,
+  quantised: 4,
+  parked: 5,
+  merged: 6,
+  dropped: 7,
+  read: 8,
+  both: 9,
+  extra: 10,
+  missed: 11,
+  lost: 12,
 } as const;
 export type StateName = keyof typeof Cell;
 export type CellState = (typeof Cell)[StateName];
@@ -31,7 +32,7 @@ export type Mode = 'reads' | 'storage' | 'difference';
 
 /** The states that a mode shows, the most severe first; where none of them is, the cell is empty. */
 export const MODE_STATES: Readonly<Record<Mode, readonly StateName[]>> = {
-  reads: ['read', 'parked', 'stored', 'evicted'],
+  reads: ['read', 'parked', 'earlier', 'stored', 'evicted'],
   storage: ['dropped', 'merged', 'parked', 'quantised', 'stored', 'evicted'],
   difference: ['lost', 'missed', 'extra', 'both'],
 };
@@ -42,6 +43,7 @@ export function stateName(state: CellState, mode: Mode): string {
   if (state === Cell.empty) return mode === 'difference' ? 'read by neither' : 'no text yet';
   return {
     [Cell.evicted]: 'dropped earlier',
+    [Cell.earlier]: 'chosen a step ago',
     [Cell.quantised]: 'stored in 4-bit planes',
     [Cell.parked]: 'in the far tier',
     [Cell.merged]: 'others merged into it',

@@ -40,7 +40,11 @@ figure { margin: 0; min-width: 0; }
 figcaption { display: flex; justify-content: space-between; gap: 8px; font-weight: 600; }
 figcaption small { font-weight: 400; color: var(--mute); }
 canvas { display: block; width: 100%; image-rendering: pixelated; outline: 1px solid var(--line); background: var(--cell-empty); }
-canvas.map { height: 240px; margin-top: 4px; }
+canvas.map { height: 240px; }
+.plot { position: relative; margin-top: 4px; }
+canvas.rings { position: absolute; inset: 0; height: 100%; outline: 0; background: none; pointer-events: none; image-rendering: auto; }
+canvas[hidden] { display: none; }
+canvas.strip { height: 0; outline: 0; background: none; image-rendering: auto; }
 canvas.lane { height: 8px; margin-top: 3px; }
 p.verdict { min-height: 2.9em; }
 p { margin: 4px 0 0; font-size: 12.8px; color: var(--mute); overflow-wrap: anywhere; }

@@ -1,12 +1,15 @@
 import type { CacheView } from '../trace/cache-view.js';
 import type { TraceTrack } from '../trace/run.js';
+import { bandsOf } from './bands.js';
 import { type Axis, fillCells, makeCells } from './cells.js';
 import { make } from './dom.js';
 import { bytes, percent, visible } from './format.js';
 import { drawLane } from './lane.js';
 import { MapPainter } from './paint.js';
 import { lutOf, type Theme } from './palette.js';
+import { drawRings, ringsOf } from './rings.js';
 import type { Mode } from './states.js';
+import { drawStrip } from './strip.js';
 import { summarise, verdict } from './verdict.js';
 
 /** What all panels show alike. */
@@ -21,8 +24,12 @@ export class TrackPanel {
   readonly element: HTMLElement;
   readonly #map = make('canvas', { class: 'map', role: 'img' });
   readonly #lane = make('canvas', { class: 'lane', role: 'img' });
+  /** Over the map; what it marks, the line in words says too. */
+  readonly #rings = make('canvas', { class: 'rings', 'aria-hidden': 'true' });
+  readonly #strip = make('canvas', { class: 'strip', role: 'img' });
   readonly #numbers = make('small');
   readonly #verdict = make('p', { class: 'verdict' });
+  readonly #bands = make('p');
   readonly #says = make('p');
   readonly #painter = new MapPainter(this.#map);
   readonly #cells = makeCells();
@@ -34,7 +41,8 @@ export class TrackPanel {
     this.#map.dataset.map = track.method;
     this.#verdict.dataset.verdict = track.method;
     const caption = make('figcaption', {}, make('span', {}, track.title), this.#numbers);
-    this.element = make('figure', {}, caption, this.#map, this.#lane, this.#verdict, this.#says);
+    const plot = make('div', { class: 'plot' }, this.#map, this.#rings);
+    this.element = make('figure', {}, caption, plot, this.#lane, this.#strip, this.#bands, this.#verdict, this.#says);
   }
 
   /** The last step there is at `step`; a method may have ended before the others. */
@@ -47,7 +55,14 @@ export class TrackPanel {
     fillCells({ view, mode, reference }, axis, this.#cells);
     this.#painter.draw(this.#cells, lut);
     drawLane(this.#lane, view, axis, lut);
-    const summary = summarise(view);
+    const summary = summarise(view, this.track.history.steps[this.stepAt(step)].facts);
+    drawRings(this.#rings, summary ? ringsOf(summary) : [], view.shape.layers, theme);
+    const bands = summary ? bandsOf(view, summary, axis) : [];
+    this.#strip.hidden = bands.length === 0;
+    drawStrip(this.#strip, bands, axis, theme);
+    const says = bands.map((band) => band.says).join(' ');
+    this.#strip.setAttribute('aria-label', says);
+    this.#bands.textContent = says;
     const line = verdict(summary);
     this.#verdict.textContent = line;
     const { tokensPerSecond } = this.track;

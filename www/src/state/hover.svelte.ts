@@ -19,9 +19,13 @@ export function headOf(row: number, shape: Shape, mode: Mode): number {
   return mode !== 'storage' ? row : Math.floor((row * shape.queryHeads) / shape.kvHeads);
 }
 
+/** More pins than this do not fit beside the maps. */
+export const PINS = 3;
+
 class Hover {
   spot = $state.raw<Spot | null>(null);
   locked = $state(false);
+  pins = $state.raw<readonly Spot[]>([]);
 
   look(spot: Spot | null): void {
     if (!this.locked) this.spot = spot;
@@ -30,6 +34,36 @@ class Hover {
   toggle(spot: Spot): void {
     this.locked = !this.locked;
     this.spot = spot;
+  }
+
+  /** Holds a cell that somebody else names, or the nearest that these tracks have; whether it is the one. */
+  holdNear(spot: Spot, tracks: readonly { readonly view: { readonly shape: Shape } }[], span: number): boolean {
+    const track = Math.min(spot.track, tracks.length - 1);
+    const { layers, queryHeads } = tracks[track].view.shape;
+    const layer = Math.min(spot.layer, layers - 1);
+    const head = Math.min(spot.head, queryHeads - 1);
+    const position = Math.min(spot.position, span - 1);
+    this.spot = { track, layer, head, position };
+    this.locked = true;
+    return track === spot.track && layer === spot.layer && head === spot.head && position === spot.position;
+  }
+
+  hold(spot: Spot): void {
+    this.locked = true;
+    this.spot = spot;
+  }
+
+  /** Pins the cell that is looked at, once, while there is room. */
+  pin(): void {
+    const { spot, pins } = this;
+    if (!spot || pins.length >= PINS) return;
+    const is = (pin: Spot) =>
+      pin.track === spot.track && pin.layer === spot.layer && pin.head === spot.head && pin.position === spot.position;
+    if (!pins.some(is)) this.pins = [...pins, { ...spot }];
+  }
+
+  unpin(spot: Spot): void {
+    this.pins = this.pins.filter((pin) => pin !== spot);
   }
 
   free(): void {

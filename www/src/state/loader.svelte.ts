@@ -8,7 +8,8 @@ import {
   open,
   type Source,
 } from 'attnscope';
-import { codeOf, FATAL, type Problem, problem } from './problems.js';
+import { hasSimd } from './capabilities.js';
+import { codeOf, FATAL, NO_SIMD, type Problem, problem } from './problems.js';
 
 export type Status = 'starting' | 'empty' | 'loading' | 'ready' | 'broken';
 
@@ -34,6 +35,9 @@ class Loader {
   /** The GPU, once somebody has asked for it, or why it cannot be used. */
   gpu = $state.raw<GpuInfo | Problem | null>(null);
 
+  /** What the model was read from, for those who need it once more. */
+  source: Source | null = null;
+
   #engine: Engine | null = null;
   #stop: AbortController | null = null;
   #again: (() => void) | null = null;
@@ -44,6 +48,11 @@ class Loader {
     this.problem = null;
     this.gpu = null;
     this.#again = () => void this.start();
+    if (!hasSimd()) {
+      this.problem = NO_SIMD;
+      this.status = 'broken';
+      return;
+    }
     try {
       this.#engine = await open();
       this.methods = this.#engine.methods;
@@ -88,9 +97,11 @@ class Loader {
     this.problem = null;
     this.status = 'loading';
     try {
+      if (typeof source === 'string') allowed(source);
       const model = await this.#read(engine, source, stop.signal);
       this.#drop();
       this.model = model;
+      this.source = source;
       this.label = label;
       this.status = 'ready';
     } catch (thrown) {
@@ -149,6 +160,17 @@ class Loader {
     }
     this.problem = shown;
   }
+}
+
+/** Whether an address is of this site. */
+export function isHere(url: string): boolean {
+  return URL.canParse(url, location.href) && new URL(url, location.href).origin === location.origin;
+}
+
+/** Throws `network` for an address that the page's own policy would refuse without a reason. */
+function allowed(url: string): void {
+  if (isHere(url) || /^https:/i.test(url.trim())) return;
+  throw new AttnscopeError('network', 'Of other sites, only addresses that begin with https: can be fetched.');
 }
 
 /** Speed over the last three seconds. */

@@ -61,6 +61,12 @@ export function difference(method: MethodInfo, values: Values, others: Values): 
     .join(', ');
 }
 
+/** All values, in the same words, where there is no registry to compare with. */
+export function listing(values: Values): string {
+  const entries = Object.entries(values);
+  return entries.map(([name, value]) => `${name} ${show(value).replaceAll('_', ' ') || 'none'}`).join(', ');
+}
+
 /** Tokens of budget that the values add up to, or null when the method has no budget. */
 export function budgetOf(method: MethodInfo, values: Values): number | null {
   const parts = method.params.filter((param) => param.budget && param.kind === 'int');

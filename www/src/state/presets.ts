@@ -6,6 +6,8 @@ export interface Preset {
   title: string;
   hint: string;
   text: string;
+  /** What is said after the answers, round by round. */
+  turns?: readonly string[];
   /** Send it through the chat template. */
   chat: boolean;
   maxTokens: number;
@@ -57,6 +59,19 @@ export const PRESETS: readonly Preset[] = [
     chat: false,
     maxTokens: 12,
     tuned: { tidal_decode: TIDAL, importance: { budget: 768 } },
+  },
+  {
+    id: 'conversation',
+    title: 'Conversation in rounds',
+    hint: 'Each message is a round. Round Attention reads, above one layer, only the rounds that the newest question is about.',
+    text: 'Hello. My name is Ada and I have a grey cat called Tom.',
+    turns: [
+      'Paris is the capital of France. Say one thing about Paris.',
+      'Which season comes after winter?',
+      'What colour is my cat, and what is it called?',
+    ],
+    chat: true,
+    maxTokens: 32,
   },
   {
     id: 'story',

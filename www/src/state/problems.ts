@@ -2,7 +2,7 @@ import { AttnscopeError, type ErrorCode } from 'attnscope';
 
 /** What a banner says: what went wrong, in the words of the failure, and what can be done about it. */
 export interface Problem {
-  code: ErrorCode | 'storage';
+  code: ErrorCode | 'storage' | 'simd';
   title: string;
   detail: string;
 }
@@ -23,6 +23,7 @@ const KNOWN: Partial<Record<ErrorCode, readonly [title: string, advice: string]>
   context: ['The text is too long', 'Shorten the prompt or generate fewer tokens.'],
   empty_prompt: ['The prompt is empty', 'Write something, or choose an example.'],
   template: ['The chat template of this model did not work', 'Untick “as a chat message”.'],
+  trace: ['That trace file cannot be shown', 'What was on the page is still there.'],
   worker: ['The engine stopped', 'Your prompt and settings are kept.'],
   engine: ['The engine stopped', 'Your prompt and settings are kept.'],
   param: ['A parameter is out of range', 'See the marked field.'],
@@ -34,6 +35,14 @@ export const NOT_SAVED: Problem = {
   code: 'storage',
   title: 'Settings could not be saved',
   detail: 'The page works, but forgets them when it is closed.',
+};
+
+/** The engine is compiled for SIMD; without it, every method would take several times as long. */
+export const NO_SIMD: Problem = {
+  code: 'simd',
+  title: 'The engine cannot run here',
+  detail:
+    'This browser has no WebAssembly SIMD. Recorded runs and trace files can be looked at all the same; for runs of your own, update the browser.',
 };
 
 /** Codes after which the engine cannot be trusted and must be started anew. */

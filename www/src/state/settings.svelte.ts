@@ -1,10 +1,9 @@
 import type { MethodInfo, ParamValue } from 'attnscope';
 import type { Mode } from 'attnscope/view';
+import { BUDGET } from './limits.js';
 import { defaults, same, type Values, withBudget } from './params.js';
 import { PRESETS, TUNED_FOR } from './presets.js';
-
-export const MAX_TOKENS = 2048;
-export const BUDGET = { min: 16, max: 2048 } as const;
+import type { Recipe } from './recipe.js';
 
 /** What is kept between visits. */
 interface Saved {
@@ -16,10 +15,20 @@ interface Saved {
   params: Record<string, Values>;
   budget: number;
   sameTokens: boolean;
+  temperature: number;
+  seed: number;
   mode: Mode;
   theme: 'system' | 'light' | 'dark';
   url: string;
   backend: 'cpu' | 'gpu' | 'auto';
+  /** As `Conditions` say. */
+  memory: string;
+  shadow: number;
+  guard: boolean;
+  limits: Record<string, number>;
+  hosts: number;
+  /** Remarks that need not be shown again. */
+  read: string[];
 }
 
 const KEY = 'attnscope.settings.1';
@@ -31,12 +40,20 @@ const FRESH: Saved = {
   maxTokens: PRESETS[0].maxTokens,
   methods: [],
   params: {},
-  budget: 64,
+  budget: BUDGET.fresh,
   sameTokens: true,
+  temperature: 0,
+  seed: 0,
   mode: 'reads',
   theme: 'system',
   url: 'models/SmolLM2-135M-Instruct.Q4_1.gguf',
   backend: 'cpu',
+  memory: '',
+  shadow: 0,
+  guard: false,
+  limits: {},
+  hosts: 1,
+  read: [],
 };
 
 /** Everything the visitor can set. Survives a reload; what cannot be read back is replaced by the default. */
@@ -105,6 +122,25 @@ class Settings {
   /** The defaults of the registry, which are those of the paper, with the budget of the slider. */
   fresh(method: MethodInfo): Values {
     return withBudget(method, defaults(method), this.all.budget);
+  }
+
+  /** What a run would be made with, but for the methods. */
+  recipe(): Recipe {
+    const { preset, text, chat, budget, maxTokens, sameTokens, temperature, seed } = this.all;
+    const { memory, shadow, guard, limits, hosts } = $state.snapshot(this.all);
+    return {
+      ...{ preset, text, chat, budget, maxTokens, sameTokens, temperature, seed, memory, shadow, guard, limits },
+      hosts,
+    };
+  }
+
+  /** Takes what a run was made with: the methods in it, in the order of the registry, each with its values. */
+  take(recipe: Recipe, params: Readonly<Record<string, Values>>): void {
+    const { text, ...rest } = recipe;
+    Object.assign(this.all, rest, text === null ? {} : { text });
+    if (Object.keys(params).length > 0) this.all.methods = Object.keys(params);
+    this.all.params = { ...this.all.params, ...params };
+    this.refusals = {};
   }
 
   /** The chosen methods, in the order of the registry. */

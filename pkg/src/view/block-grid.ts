@@ -1,0 +1,23 @@
+/** How much of the prompt each head computed, as a grid: layers down, heads across. */
+import type { Shape } from '../trace/cache-view.js';
+import type { Facts } from '../trace/facts.js';
+import { CIVIDIS } from './palette.js';
+
+/** `[layers, queryHeads]` pixels; heads without a block map are clear. */
+export function fillBlockGrid({ densities }: Facts, { layers, queryHeads }: Shape, out: Uint32Array): void {
+  out.fill(0);
+  for (const { layer, head, share } of densities) {
+    if (layer < layers && head < queryHeads) out[layer * queryHeads + head] = CIVIDIS[Math.round(255 * share)];
+  }
+}
+
+/** Paints the grid, one head a pixel; the style sheet scales it. */
+export function drawBlockGrid(canvas: HTMLCanvasElement, facts: Facts, shape: Shape): void {
+  const context = canvas.getContext('2d');
+  if (!context) return;
+  canvas.width = shape.queryHeads;
+  canvas.height = shape.layers;
+  const image = context.createImageData(shape.queryHeads, shape.layers);
+  fillBlockGrid(facts, shape, new Uint32Array(image.data.buffer));
+  context.putImageData(image, 0, 0);
+}

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { launch, openPage } from './browser.js';
+import { readTrace } from './canvas.js';
+import { choose, loadModel, run, setParam } from './controls.js';
+import { tell } from './facts.js';
+import { SKIP } from './package.js';
+import { serve } from './server.js';
+
+const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+const { CHROME, ATTNSCOPE_MODEL } = process.env;
+
+/** Prose, so that what is chosen and guessed is not the same everywhere. */
+const PROMPT = `The harbour master keeps a book. ${Array.from({ length: 14 }, (_, n) => `On day ${n + 1} the ${['red', 'blue', 'old', 'small'][n % 4]} boat came back with ${3 * n + 2} baskets of ${['cod', 'crab', 'herring'][n % 3]}.`).join(' ')} On the last day`;
+const TOKENS = 14;
+
+describe('what the page says of each method, with the real model', { skip: SKIP, timeout: 600_000 }, () => {
+  let server;
+  let browser;
+  let page;
+  let seen;
+  let told;
+  before(async () => {
+    mkdirSync(at('../../artifacts'), { recursive: true });
+    server = await serve(at('../../www/dist'), ATTNSCOPE_MODEL);
+    browser = await launch(CHROME);
+    seen = await openPage(browser, server.origin);
+    page = seen.page;
+    await page.goto(`${server.url}?test`);
+    await loadModel(page);
+    await choose(page, ['full', 'scope', 'tidal_decode', 'flex_prefill', 'star_attention', 'quant_spec']);
+    await page.getByText('Parameters of the chosen methods').click();
+    await setParam(page, 'tidal_decode', 'top_k', 24);
+    await setParam(page, 'flex_prefill', 'min_budget', 32);
+    await setParam(page, 'flex_prefill', 'block', 16);
+    await setParam(page, 'scope', 'prompt_budget', 48);
+    await setParam(page, 'scope', 'decode_budget', 8);
+    await setParam(page, 'quant_spec', 'group_tokens', 32);
+    await page.getByText('Parameters of the chosen methods').click();
+    await page.getByLabel('as a chat message').uncheck();
+    await page.getByLabel('each writes its own').check();
+    await page.getByLabel('Text of the prompt').fill(PROMPT);
+    await page.getByLabel('Tokens to generate').fill(String(TOKENS));
+    await run(page);
+    const { info, traces } = await readTrace(page);
+    told = new Map(traces.map(({ method, steps }) => [method, { info, steps, ...tell(info, steps) }]));
+  });
+  after(async () => {
+    await browser?.close();
+    server?.close();
+  });
+
+  const line = async (method) => (await page.locator(`[data-verdict="${method}"]`).textContent()) ?? '';
+  const percent = (share) => `${Math.round(share * 100)}\u00a0%`;
+
+  it('full attention reads everything', async () => {
+    const { length } = told.get('full');
+    assert.equal(await line('full'), `Reads all ${length} positions in every head. Keeps everything.`);
+  });
+
+  it('TidalDecode: which layers choose, how many reuse', async () => {
+    const { choosing, reusing } = told.get('tidal_decode');
+    assert.equal(choosing.length, 2);
+    assert.ok(reusing > 20);
+    assert.ok((await line('tidal_decode')).includes(`layers ${choosing.join(' and ')} choose; ${reusing} reuse`));
+  });
+
+  it('FlexPrefill: blocks computed', async () => {
+    const { blocksRead, blocksThere } = told.get('flex_prefill');
+    assert.ok(blocksRead > 0 && blocksRead < blocksThere);
+    assert.ok(
+      (await line('flex_prefill')).startsWith(`Prefill computed ${percent(blocksRead / blocksThere)} of blocks.`),
+    );
+  });
+
+  it('Star Attention: blocks and anchor', async () => {
+    const { star } = told.get('star_attention');
+    assert.ok(star.count >= 3);
+    const want = `Prompt in ${star.count} blocks of ${star.size} + anchor ${star.anchor}.`;
+    assert.ok((await line('star_attention')).startsWith(want), `${await line('star_attention')}, not ${want}`);
+  });
+
+  it('QuantSpec: guesses accepted', async () => {
+    const { guessed, held } = told.get('quant_spec');
+    assert.ok(guessed > 0);
+    assert.ok((await line('quant_spec')).startsWith(`Accepted ${held} of ${guessed} guesses`));
+  });
+
+  it('SCOPE: rows of the prompt and of the answer', async () => {
+    const { promptRows, writtenRows } = told.get('scope');
+    assert.equal(promptRows, 48);
+    assert.equal(writtenRows, 8);
+    assert.match(await line('scope'), /\(prompt 48, decode 8\)/);
+  });
+
+  it('marks layers, blocks, pools and tiers, and judges guesses one by one', async () => {
+    const shown = (name) =>
+      page.locator(`[data-${name}]`).evaluateAll((all, name) => all.map((e) => e.getAttribute(`data-${name}`)), name);
+    assert.deepEqual((await shown('strip')).sort(), ['quant_spec', 'scope', 'star_attention']);
+    assert.deepEqual(await shown('blocks'), ['flex_prefill']);
+    const { choosing } = told.get('tidal_decode');
+    const ringed = await page.locator('canvas[data-rings="tidal_decode"]').evaluate((canvas, layers) => {
+      const { width, height } = canvas;
+      const { data } = canvas.getContext('2d').getImageData(width >> 1, 0, 1, height);
+      return Array.from(
+        { length: layers },
+        (_, l) => data[4 * Math.min(height - 1, Math.round((l / layers) * height)) + 3] > 0,
+      );
+    }, told.get('tidal_decode').info.layers);
+    for (const layer of choosing) assert.ok(ringed[layer], `layer ${layer} has no ring`);
+    const { judged } = told.get('quant_spec');
+    const chips = await page
+      .locator('[data-guesses="quant_spec"] .chip')
+      .evaluateAll((all) => all.map((chip) => chip.classList.contains('rejected')));
+    assert.deepEqual(
+      chips,
+      judged.map((held) => !held),
+    );
+  });
+
+  it('has a section of the article for every method, with the picture of one that ran', async () => {
+    const all = await page.locator('[data-method]').evaluateAll((chips) => chips.map((c) => c.dataset.method));
+    const said = await page.locator('[data-article]').evaluateAll((sections) => sections.map((s) => s.dataset.article));
+    assert.deepEqual(said, all);
+    const section = page.locator('[data-article="tidal_decode"]');
+    await section.locator('summary').click();
+    await section.locator('canvas').waitFor();
+    assert.ok(((await section.locator('figcaption').textContent()) ?? '').includes(await line('tidal_decode')));
+    assert.equal(await section.locator('a').first().getAttribute('href'), 'https://arxiv.org/abs/2410.05076');
+    await page.locator('[data-article="quest"] summary').click();
+    assert.equal(await page.locator('[data-article="quest"] canvas').count(), 0);
+  });
+
+  it('logged no error and asked nobody else', () => {
+    assert.deepEqual(seen.errors, []);
+    assert.deepEqual(seen.foreign, []);
+  });
+});

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { launch, openPage } from './browser.js';
+import { choose, loadModel, run } from './controls.js';
+import { SKIP } from './package.js';
+import { serve } from './server.js';
+
+const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+const { CHROME, ATTNSCOPE_MODEL } = process.env;
+const evening = (n) => `Evening ${n}: the lamp at the gate is lit, the lamp at the door is lit.`;
+const PROMPT = `The caretaker writes down which lamps are lit.\n${Array.from({ length: 16 }, (_, n) => evening(n + 1)).join('\n')}\nEvening 17: the lamp at`;
+const TOKENS = 6;
+/** Rows of the question, which the registry says. */
+const QUESTION = 64;
+/** Output and log-sum-exp of a row: 9 heads of 64 and one, in f32. */
+const PARTIAL = 4 * 9 * 65;
+
+describe('Star Attention over hosts on the page, with the real model', { skip: SKIP, timeout: 600_000 }, () => {
+  let server;
+  let browser;
+  let page;
+  let seen;
+  before(async () => {
+    server = await serve(at('../../www/dist'), ATTNSCOPE_MODEL);
+    browser = await launch(CHROME);
+    seen = await openPage(browser, server.origin);
+    page = seen.page;
+    await page.goto(`${server.url}?test`);
+    await loadModel(page);
+    await choose(page, ['full', 'star_attention']);
+    await page.getByLabel('as a chat message').uncheck();
+    await page.getByLabel('each writes its own').check();
+    await page.getByLabel('Text of the prompt').fill(PROMPT);
+    await page.getByLabel('Tokens to generate').fill(String(TOKENS));
+  });
+  after(async () => {
+    await browser?.close();
+    server?.close();
+  });
+
+  const text = () => page.locator('[data-stream="star_attention"]').textContent();
+  const verdict = async () => (await page.locator('[data-verdict="star_attention"]').textContent()) ?? '';
+
+  it('says the same, shows every host, and what they sent', async () => {
+    await run(page);
+    const [said, blocks] = [await text(), (await verdict()).split('.')[0]];
+    assert.match(blocks, /^Prompt in \d blocks of \d+ \+ anchor \d+$/);
+    await page.getByLabel('Star Attention on').selectOption('2 hosts');
+    await run(page);
+    assert.equal(await text(), said);
+    const line = await verdict();
+    assert.ok(line.startsWith(`${blocks}. Reads all`), line);
+    // Of the question, the last layer has the newest row alone.
+    const rows = 30 * (QUESTION + TOKENS - 1) - (QUESTION - 1);
+    const sent = 2 * PARTIAL * rows;
+    assert.ok(line.endsWith(`Spread over 2 hosts: ${(sent / 1e6).toFixed(1)} MB sent.`), line);
+    const lanes = await page.locator('[data-strip="star_attention"]').getAttribute('aria-label');
+    const shares = [...(lanes ?? '').matchAll(/host \d (\d+)\u00a0%/g)].map(([, share]) => Number(share));
+    assert.equal(shares.length, 2, lanes ?? '');
+    assert.ok(Math.abs(shares[0] + shares[1] - 100) <= 1, lanes ?? '');
+  });
+
+  it('shows any step of it, and its maps are those of one cache', async () => {
+    const slider = page.getByRole('slider', { name: 'Token', exact: true });
+    await slider.fill('2');
+    await page.getByText(`token 3 of ${TOKENS}`).waitFor();
+    await page.waitForFunction(() =>
+      /Reads all/.test(document.querySelector('[data-verdict="star_attention"]')?.textContent ?? ''),
+    );
+    const pixels = (method) =>
+      page
+        .locator(`canvas[data-map="${method}"]`)
+        .evaluate((canvas) => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data].join());
+    // Question and answer see everything, as full attention does.
+    assert.equal(await pixels('star_attention'), await pixels('full'));
+  });
+
+  it('logged no error and asked nobody else', () => {
+    assert.deepEqual(seen.errors, []);
+    assert.deepEqual(seen.foreign, []);
+  });
+});

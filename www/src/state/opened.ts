@@ -1,0 +1,47 @@
+/** A trace file as a run of the page, whoever wrote it. */
+import { AttnscopeError } from 'attnscope';
+import { readTraceFile, type TraceModel, type TraceRun, type TraceToken } from 'attnscope/trace';
+import type { Values } from './params.js';
+import { type Look, type Recipe, readLook, readRecipe, SETTINGS_VERSION } from './recipe.js';
+import { Track } from './track.svelte.js';
+
+/** As for runs of one's own. */
+const HISTORY = 128 * 2 ** 20;
+
+export interface OpenedRun {
+  model: TraceModel;
+  prompt: readonly TraceToken[];
+  tracks: Track[];
+  recipe: Recipe;
+  look: Look;
+}
+
+/** Throws `trace` for a file that is none, damaged, or empty. */
+export async function openRun(source: Blob | ArrayBuffer): Promise<OpenedRun> {
+  const { model, prompt, settings, tracks } = await readTraceFile(source, { limit: HISTORY });
+  // The first one is what the others are compared with.
+  if (!tracks[0]?.steps.length) throw new AttnscopeError('trace', 'This run has no steps.');
+  const { recipe, look, ends } = settings.page === SETTINGS_VERSION ? settings : {};
+  // Of a file that another program wrote, the text is in the prompt.
+  const made = { ...readRecipe(recipe).value, ...(recipe ? {} : { text: prompt.map(({ text }) => text).join('') }) };
+  const ids = prompt.map(({ id }) => id);
+  return {
+    model,
+    prompt,
+    tracks: tracks.map((from, i) => {
+      const track = trackOf(from, i);
+      const text = made.sameTokens ? tracks[0].steps : from.steps;
+      track.give(ids, 0);
+      track.recall(from.steps, ids.length, text, i === 0 ? null : tracks[0].steps);
+      const end = Array.isArray(ends) ? ends[i] : null;
+      track.end = end === 'eos' || end === 'length' ? end : null;
+      return track;
+    }),
+    recipe: made,
+    look: readLook(look),
+  };
+}
+
+function trackOf({ method, title, params, history }: TraceRun['tracks'][number], index: number): Track {
+  return new Track({ name: method, title, params: [] }, params as Values, index, () => history);
+}
