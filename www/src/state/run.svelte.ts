@@ -2,7 +2,7 @@ import { AttnscopeError, type Model, type Step } from 'attnscope';
 import type { Mode, Scene } from 'attnscope/view';
 import { advisor } from './advisor.svelte.js';
 import { turnIds } from './chat.js';
-import { hosts, SPREADS } from './hosts.svelte.js';
+import { hosts, MOST_HOSTS, SPREADS } from './hosts.svelte.js';
 import { loader } from './loader.svelte.js';
 import { type Spec, sessionOptions } from './options.js';
 import { refused } from './params.js';
@@ -154,7 +154,7 @@ class Run {
     if (advisor.composed) chosen.push(advisor.composed);
     const limit = HISTORY / chosen.length;
     const tracks = chosen.map(({ method, spec }, i) => {
-      const spread = method.name === SPREADS ? all.hosts : 1;
+      const spread = method.name === SPREADS ? Math.min(MOST_HOSTS, all.hosts) : 1;
       return new Track(method, $state.snapshot(all.params[method.name]) ?? {}, i, model.info, limit, spec, spread);
     });
     const signal = this.#stop?.signal;
