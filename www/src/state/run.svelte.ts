@@ -3,7 +3,7 @@ import { History, type TraceModel } from 'attnscope/trace';
 import type { Mode, Scene } from 'attnscope/view';
 import { advisor } from './advisor.svelte.js';
 import { turnIds } from './chat.js';
-import { hosts, SPREADS } from './hosts.svelte.js';
+import { hosts, MOST_HOSTS, SPREADS } from './hosts.svelte.js';
 import { loader } from './loader.svelte.js';
 import type { OpenedRun } from './opened.js';
 import { type Spec, sessionOptions } from './options.js';
@@ -201,7 +201,7 @@ class Run {
     if (advisor.composed) chosen.push(advisor.composed);
     const limit = HISTORY / chosen.length;
     const tracks = chosen.map(({ method, spec }, i) => {
-      const spread = method.name === SPREADS ? all.hosts : 1;
+      const spread = method.name === SPREADS ? Math.min(MOST_HOSTS, all.hosts) : 1;
       const makeHistory = () => new History(model.info, { limit: limit / spread });
       return new Track(method, $state.snapshot(all.params[method.name]) ?? {}, i, makeHistory, spec, spread);
     });
