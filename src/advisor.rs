@@ -10,7 +10,7 @@ pub use scenario::{Device, SCENARIOS, Scenario, Suits};
 
 use crate::{
     Error, Result,
-    methods::{Part, Role, Row, Spec, Value, find},
+    methods::{Param, Part, Role, Row, Spec, Value, find},
     model::Config,
 };
 use serde::{Deserialize, Serialize};
@@ -172,7 +172,12 @@ fn budgets(spec: &Spec) -> Result<Vec<(&'static str, [u32; 2])>> {
     let Some((part, row)) = keeper(spec)?.filter(|(_, row)| row.roles.contains(&Role::Retain)) else {
         return Ok(Vec::new());
     };
-    let free = row.params.iter().filter(|p| p.is_budget && !part.params.contains_key(p.name));
+    let variant = match part.params.get("variant") {
+        Some(Value::Word(word)) => word.as_str(),
+        _ => "paper",
+    };
+    let is_of = |p: &Param| p.variant.is_none_or(|of| of == variant);
+    let free = row.params.iter().filter(|p| p.is_budget && is_of(p) && !part.params.contains_key(p.name));
     Ok(free.filter_map(|p| Some((p.name, p.range()?))).collect())
 }
 

@@ -39,6 +39,9 @@ pub struct ParamInfo {
     pub allowed: String,
     /// True when it is part of the method's budget.
     pub budget: bool,
+    /// The value of `variant` that it is of; none: of every one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<&'static str>,
     /// `int`, `float`, `bool`, `choice` or `list`.
     #[cfg_attr(target_arch = "wasm32", tsify(type = "\"int\" | \"float\" | \"bool\" | \"choice\" | \"list\""))]
     pub kind: &'static str,
@@ -85,6 +88,7 @@ fn param(p: &Param) -> ParamInfo {
         help: p.help,
         allowed: p.allowed(),
         budget: p.is_budget,
+        variant: p.variant,
         kind,
         default: p.default(),
         min,

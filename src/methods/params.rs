@@ -60,13 +60,15 @@ pub struct Param {
     pub help: &'static str,
     /// True when it is part of the method's memory or reading budget.
     pub is_budget: bool,
+    /// The `variant` that it is of; `None`: of every one.
+    pub variant: Option<&'static str>,
     /// Type, default and range.
     pub kind: ParamKind,
 }
 
 impl Param {
     const fn new(name: &'static str, unit: &'static str, help: &'static str, kind: ParamKind) -> Param {
-        Param { name, unit, help, is_budget: false, kind }
+        Param { name, unit, help, is_budget: false, variant: None, kind }
     }
     /// A number of tokens.
     pub const fn tokens(name: &'static str, default: u32, range: RangeInclusive<u32>, help: &'static str) -> Param {
@@ -130,6 +132,12 @@ impl Param {
     #[must_use]
     pub const fn budget(mut self) -> Param {
         self.is_budget = true;
+        self
+    }
+    /// Says of which variant it is: of the others it changes nothing, so it is no budget of theirs.
+    #[must_use]
+    pub const fn only(mut self, variant: &'static str) -> Param {
+        self.variant = Some(variant);
         self
     }
     /// Smallest and largest value of a whole number.

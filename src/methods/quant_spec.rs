@@ -26,7 +26,9 @@ pub const ROW: Row = Row {
     roles: &[Role::Select, Role::Retain, Role::Schedule],
     whole: true,
     params: &[
-        Param::tokens("group_tokens", 64, 1..=1 << 16, "tokens a key grid covers; one to two groups stay f16").budget(),
+        Param::tokens("group_tokens", 64, 1..=1 << 16, "tokens a key grid covers; one to two groups stay f16")
+            .budget()
+            .only("paper"),
         Param::channels(
             "group_channels",
             0,
@@ -40,7 +42,7 @@ pub const ROW: Row = Row {
             "what guesses are computed with: the file's weights, or 4-bit copies of its wider feed-forward matrices",
         ),
         Param::choice("variant", &["paper", "sketch"], "the paper's algorithm, or one code for every stored row"),
-        Param::tokens("cache_size", 4096, 1..=1 << 20, "sketch: tokens kept in every KV head").budget(),
+        Param::tokens("cache_size", 4096, 1..=1 << 20, "sketch: tokens kept in every KV head").budget().only("sketch"),
         Param::choice("reads", &["exact", "quantised"], "sketch: the copy that attention sees"),
         Param::bits("bits", 4, 1..=8, "sketch: bits of a number of the quantised copy"),
     ],

@@ -58,6 +58,16 @@ describe('budgets', () => {
     expect(withBudget(small, defaults(small), 1000)).toEqual({ a: 64 });
     expect(budgetOf(method(int('layer', 3, false)), { layer: 3 })).toBeNull();
   });
+
+  it('are those of the variant alone', () => {
+    const variant: ParamInfo = { ...int('variant', 0, false), kind: 'choice', default: 'paper', choices: ['paper', 'sketch'] };
+    const [group, size] = [int('group', 64, true), int('size', 4096, true)];
+    const two = method({ ...group, variant: 'paper' }, variant, { ...size, variant: 'sketch' });
+    const paper = withBudget(two, defaults(two), 128);
+    expect(paper).toEqual({ group: 128, variant: 'paper', size: 4096 });
+    expect(budgetOf(two, paper)).toBe(128);
+    expect(withBudget(two, { ...paper, variant: 'sketch' }, 256)).toEqual({ group: 128, variant: 'sketch', size: 256 });
+  });
 });
 
 describe('values', () => {

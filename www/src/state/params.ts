@@ -67,9 +67,15 @@ export function listing(values: Values): string {
   return entries.map(([name, value]) => `${name} ${show(value).replaceAll('_', ' ') || 'none'}`).join(', ');
 }
 
+/** The budget parameters of the variant that the values choose. */
+function budgets(method: MethodInfo, values: Values): ParamInfo[] {
+  const inForce = ({ variant }: ParamInfo) => variant === undefined || variant === (values.variant ?? 'paper');
+  return method.params.filter((param) => param.budget && param.kind === 'int' && inForce(param));
+}
+
 /** Tokens of budget that the values add up to, or null when the method has no budget. */
 export function budgetOf(method: MethodInfo, values: Values): number | null {
-  const parts = method.params.filter((param) => param.budget && param.kind === 'int');
+  const parts = budgets(method, values);
   if (parts.length === 0) return null;
   return parts.reduce((sum, { name }) => sum + (Number(values[name]) || 0), 0);
 }
@@ -79,7 +85,7 @@ export function budgetOf(method: MethodInfo, values: Values): number | null {
  * budget is part of the method. Ranges come first, so the sum may differ.
  */
 export function withBudget(method: MethodInfo, values: Values, budget: number): Values {
-  const parts = method.params.filter((param) => param.budget && param.kind === 'int');
+  const parts = budgets(method, values);
   const whole = parts.reduce((sum, param) => sum + Number(param.default), 0);
   const out = { ...values };
   let left = budget;
