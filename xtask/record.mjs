@@ -68,6 +68,7 @@ async function record({ name, title }, params, lead) {
 }
 
 const token = async (id) => ({ id, text: await model.decode([id]) });
+const guessed = new Set(tracks.flatMap(({ history }) => history.steps.flatMap(({ facts }) => facts.guesses)).map(({ id }) => id));
 const bytes = await writeTraceFile({
   model: model.info,
   prompt: await Promise.all([...ids].map(token)),
@@ -81,6 +82,7 @@ const bytes = await writeTraceFile({
       maxTokens: preset.maxTokens,
       sameTokens: true,
     },
+    guesses: await Promise.all([...guessed].map(token)),
     ends,
     attnscope: JSON.parse(readFileSync(new URL('../pkg/package.json', import.meta.url), 'utf8')).version,
     file: basename(path),

@@ -60,7 +60,12 @@ describe('budgets', () => {
   });
 
   it('are those of the variant alone', () => {
-    const variant: ParamInfo = { ...int('variant', 0, false), kind: 'choice', default: 'paper', choices: ['paper', 'sketch'] };
+    const variant: ParamInfo = {
+      ...int('variant', 0, false),
+      kind: 'choice',
+      default: 'paper',
+      choices: ['paper', 'sketch'],
+    };
     const [group, size] = [int('group', 64, true), int('size', 4096, true)];
     const two = method({ ...group, variant: 'paper' }, variant, { ...size, variant: 'sketch' });
     const paper = withBudget(two, defaults(two), 128);

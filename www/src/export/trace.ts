@@ -29,10 +29,15 @@ export async function traceFile(run: Kept, look: Look): Promise<Uint8Array> {
   }
   const { name, layers, queryHeads, kvHeads, headDim } = model;
   const texts = await Promise.all(Array.from(prompt, (id) => run.textOf(id)));
+  // Of guesses that did not hold nobody else would know the words.
+  const guessed = new Set(
+    tracks.flatMap(({ history }) => history.steps.flatMap(({ facts }) => facts.guesses)).map(({ id }) => id),
+  );
+  const guesses = await Promise.all(Array.from(guessed, async (id) => ({ id, text: await run.textOf(id) })));
   return writeTraceFile({
     model: { name, layers, queryHeads, kvHeads, headDim },
     prompt: texts.map((text, i) => ({ id: prompt[i], text })),
-    settings: { page: SETTINGS_VERSION, recipe, look, ends: tracks.map(({ end }) => end), attnscope: version },
+    settings: { page: SETTINGS_VERSION, recipe, look, guesses, ends: tracks.map(({ end }) => end), attnscope: version },
     tracks: tracks.map(({ method, params, said, history }) => ({
       method: method.name,
       title: method.title,

@@ -11,6 +11,8 @@ const HISTORY = 128 * 2 ** 20;
 export interface OpenedRun {
   model: TraceModel;
   prompt: readonly TraceToken[];
+  /** Tokens that were guessed, whether they are in the text or not. */
+  guesses: readonly TraceToken[];
   tracks: Track[];
   recipe: Recipe;
   look: Look;
@@ -21,13 +23,14 @@ export async function openRun(source: Blob | ArrayBuffer): Promise<OpenedRun> {
   const { model, prompt, settings, tracks } = await readTraceFile(source, { limit: HISTORY });
   // The first one is what the others are compared with.
   if (!tracks[0]?.steps.length) throw new AttnscopeError('trace', 'This run has no steps.');
-  const { recipe, look, ends } = settings.page === SETTINGS_VERSION ? settings : {};
+  const { recipe, look, ends, guesses } = settings.page === SETTINGS_VERSION ? settings : {};
   // Of a file that another program wrote, the text is in the prompt.
   const made = { ...readRecipe(recipe).value, ...(recipe ? {} : { text: prompt.map(({ text }) => text).join('') }) };
   const ids = prompt.map(({ id }) => id);
   return {
     model,
     prompt,
+    guesses: Array.isArray(guesses) ? guesses.filter(isToken) : [],
     tracks: tracks.map((from, i) => {
       const track = trackOf(from, i);
       const text = made.sameTokens ? tracks[0].steps : from.steps;
@@ -44,4 +47,10 @@ export async function openRun(source: Blob | ArrayBuffer): Promise<OpenedRun> {
 
 function trackOf({ method, title, params, history }: TraceRun['tracks'][number], index: number): Track {
   return new Track({ name: method, title, params: [] }, params as Values, index, () => history);
+}
+
+/** What a file says of the page's own is anything. */
+function isToken(value: unknown): value is TraceToken {
+  const token = value as Partial<TraceToken> | null;
+  return typeof token?.id === 'number' && typeof token.text === 'string';
 }

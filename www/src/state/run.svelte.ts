@@ -147,21 +147,18 @@ class Run {
 
   /** Shows a recorded run in the place of the one there is. */
   async show(opened: OpenedRun, source: string): Promise<void> {
-    const { prompt, tracks, recipe, model } = opened;
+    const { prompt, guesses, tracks, recipe, model } = opened;
     await Promise.all(this.tracks.map((track) => track.close()));
     this.scrub.pause();
     this.#knowTexts(null);
-    for (const { id, text } of prompt) this.#texts.set(id, text);
+    for (const { id, text } of [...guesses, ...prompt]) this.#texts.set(id, text);
     for (const { said } of tracks) for (const { id, text } of said) this.#texts.set(id, text);
     this.prompt = Uint32Array.from(prompt, ({ id }) => id);
     this.step = Math.max(...tracks.map(({ said }) => said.length));
     Object.assign(this, { status: 'idle', problem: null, computed: '', speed: 0, wasmBytes: 0 });
     Object.assign(this, { tracks, recipe, model, source, promptLength: prompt.length, sameTokens: recipe.sameTokens });
     Object.assign(this, { chat: false, turns: 0 });
-    this.span = Math.max(
-      prompt.length + Math.max(this.step, recipe.maxTokens),
-      ...tracks.map(({ view }) => view.length),
-    );
+    this.span = prompt.length + Math.max(this.step, recipe.maxTokens);
     this.scrub.follow();
   }
 
