@@ -172,11 +172,9 @@ fn budgets(spec: &Spec) -> Result<Vec<(&'static str, [u32; 2])>> {
     let Some((part, row)) = keeper(spec)?.filter(|(_, row)| row.roles.contains(&Role::Retain)) else {
         return Ok(Vec::new());
     };
-    let variant = match part.params.get("variant") {
-        Some(Value::Word(word)) => word.as_str(),
-        _ => "paper",
-    };
-    let is_of = |p: &Param| p.variant.is_none_or(|of| of == variant);
+    let default = || row.params.iter().find(|p| p.name == "variant").map(Param::default);
+    let variant = part.params.get("variant").cloned().or_else(default);
+    let is_of = |p: &Param| p.variant.is_none_or(|of| variant == Some(Value::Word(of.to_owned())));
     let free = row.params.iter().filter(|p| p.is_budget && is_of(p) && !part.params.contains_key(p.name));
     Ok(free.filter_map(|p| Some((p.name, p.range()?))).collect())
 }

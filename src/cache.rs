@@ -197,7 +197,7 @@ impl Cache {
                 head.position.push(first + i as u32);
             }
             for (column, (_, fresh)) in head.columns.iter_mut().zip(&self.columns) {
-                fill(column, *fresh, &head.position);
+                fill(column, *fresh, &head.position, h as u32);
             }
         }
     }

@@ -18,6 +18,7 @@ pub use step::{End, Options, Progress, Step, WATCHED};
 use crate::{
     Error, Result,
     guard::Guard,
+    kernels::SharedProducts,
     method::{Extent, Method, Pass, PassKind, Positions, Text},
     model::Model,
     ops::{Dense, Kept, Kv, Partial, Tags},
@@ -124,6 +125,13 @@ impl Engine {
             stored: 0,
             stopwatch: Stopwatch::default(),
         }
+    }
+
+    /// Takes what other sessions of the model on this thread have just computed, where it is the same bit for bit, and
+    /// leaves its own for them: a prompt that several read at once, piece by piece in turn, is computed once, as far as
+    /// their methods read all of it. See [`SharedProducts`].
+    pub fn share(&mut self, products: SharedProducts) {
+        self.backend.share(products);
     }
 
     /// Takes `id` instead of the token that the last step proposed (teacher forcing).

@@ -110,6 +110,9 @@ pub enum Error {
     /// The tokenizer in the file cannot be used.
     #[error("tokenizer: {0}")]
     Tokenizer(String),
+    /// A picture, or the projector that makes rows of it, cannot be used.
+    #[error("picture: {0}")]
+    Picture(String),
     /// The chat template cannot be rendered.
     #[error("chat template: {0}")]
     Template(String),
@@ -172,6 +175,7 @@ impl Error {
             Error::Context { .. } => "context",
             Error::Memory { .. } => "memory",
             Error::Tokenizer(_) => "tokenizer",
+            Error::Picture(_) => "picture",
             Error::Template(_) => "template",
             Error::Host { .. } => "host",
             Error::Gpu { .. } => "gpu",

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
 /// A window of guesses that is not judged yet has fewer.
-const MOST_GUESSES: u32 = 1 << 30;
+const MOST_UNJUDGED: u32 = 1 << 30;
 
 /// What may go wrong; the number is `aux` of the trace record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +198,7 @@ impl Guard {
         }
         tape.number(&mut self.guesses.0)?;
         tape.number(&mut self.guesses.1)?;
-        check(self.guesses.0.max(self.guesses.1) < MOST_GUESSES, "more guesses than there can be")
+        check(self.guesses.0.max(self.guesses.1) < MOST_UNJUDGED, "more guesses than there can be")
     }
 
     /// What a layer's sparse read missed.

@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod ops;
 pub mod cache;
 pub mod gguf;
+pub mod picture;
 pub mod tokenizer;
 pub mod chat;
 pub mod method;

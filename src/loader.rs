@@ -5,6 +5,7 @@ mod claims;
 mod loaded;
 #[cfg(feature = "gpu")]
 mod on_device;
+mod prompts;
 mod saved;
 
 pub use loaded::Loaded;

@@ -78,6 +78,9 @@ pub const REGISTRY: &[Row] = &[
     classic::IMPORTANCE,
 ];
 
+/// The method that runs on several hosts too, each with its share of the cache.
+pub const SPREADS: &str = star_attention::ROW.name;
+
 /// What a method does to a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

@@ -218,10 +218,11 @@ pub struct Model {
 }
 
 impl Model {
-    /// Begins a pass: x = embed(ids), 0 for [`ROW`](crate::ops::ROW); ids from [`AHEAD`] on are of tokens that only the device knows.
+    /// Begins a pass: x = embed(ids), 0 for [`ROW`](crate::ops::ROW); ids from [`AHEAD`] on are of tokens that only the
+    /// device knows.
     ///
     /// # Errors
-    /// [`Error::TokenId`] for an id outside the vocabulary.
+    /// [`Error::TokenId`] for an id outside the vocabulary, [`Error::State`] for a token that was not picked.
     pub fn embed(&self, ids: &[u32], first: u32, on: &mut dyn Dense) -> Result<()> {
         if let Some(&got) = ids.iter().find(|&&id| id >= self.config.vocabulary && id < AHEAD) {
             return Err(Error::TokenId { got, vocabulary: self.config.vocabulary });

@@ -13,6 +13,12 @@ pub use schema::SCHEMA;
 pub const RECORD: usize = 16;
 /// `head` of a record that holds for every head of its layer.
 pub const ALL_HEADS: u8 = 255;
+/// Least weight that [`Kind::Weights`] lists. A softmax sums to 1, so a head lists at most 256 positions.
+pub const LEAST_WEIGHT: f32 = 1.0 / 256.0;
+/// A listed position and its weight share a word: the position above, so many bits of weight below.
+const WEIGHT_BITS: u32 = 12;
+/// Stands for a weight of 1.
+const WHOLE: u32 = (1 << WEIGHT_BITS) - 1;
 
 /// How much is recorded. Watching changes no result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +28,8 @@ pub enum Detail {
     Totals,
     /// And every set read, appended and evicted.
     Sets,
+    /// And how much of its attention the newest query of each head gave to each position.
+    Weights,
 }
 
 /// What a record says.
@@ -74,6 +82,8 @@ pub enum Kind {
     Exchange = 22,
     /// What quantising the rows just recorded cost.
     PlaneNoise = 23,
+    /// How much of its attention the newest query gave to positions.
+    Weights = 24,
 }
 
 /// One row of [`SCHEMA`].
@@ -146,6 +156,21 @@ impl Tracer {
         }
     }
 
+    /// Appends the weights of a query head by ascending position, those that are listed. A position that does not fit into
+    /// its word is left out; no context is as long.
+    pub fn weights(&mut self, layer: u32, head: u32, weights: impl Iterator<Item = (u32, f32)> + Clone) {
+        let listed = weights.filter(|&(at, weight)| weight >= LEAST_WEIGHT && at < 1 << (u32::BITS - WEIGHT_BITS));
+        let count = listed.clone().count();
+        let payload = (count * size_of::<u32>()).div_ceil(RECORD);
+        self.record(Kind::Weights, layer, head, 0, count as u32, payload as u32);
+        let end = self.bytes.len() + payload * RECORD;
+        for (at, weight) in listed {
+            let code = (weight.min(1.0) * WHOLE as f32).round() as u32;
+            self.bytes.extend_from_slice(&(at << WEIGHT_BITS | code).to_le_bytes());
+        }
+        self.bytes.resize(end, 0);
+    }
+
     /// Appends records that another collected.
     pub fn append(&mut self, records: &[u8]) {
         self.bytes.extend_from_slice(records);
@@ -204,6 +229,13 @@ impl Record<'_> {
             .flat_map(|(i, &byte)| (0..8).filter(move |b| byte >> b & 1 == 1).map(move |b| 8 * i as u32 + b));
         (0..run).chain(bits).map(|i| self.a.wrapping_add(i))
     }
+
+    /// The positions that a record of weights lists, and their weights.
+    pub fn weights(&self) -> impl Iterator<Item = (u32, f32)> + '_ {
+        let word = |bytes: &[u8; 4]| u32::from_le_bytes(*bytes);
+        let words = self.payload.as_chunks().0.iter().map(word).take(self.a as usize);
+        words.map(|word| (word >> WEIGHT_BITS, (word & WHOLE) as f32 / WHOLE as f32))
+    }
 }
 
 /// Reads a trace block. A block that ends inside a record, or claims more payload than it has, ends early.
@@ -237,10 +269,23 @@ mod tests {
             prop_assert_eq!(back, all);
         }
 
+        /// Weights come back with their positions, but for those below the least and those whose position has no room.
+        #[test]
+        fn weights_come_back(set in prop::collection::btree_map(0u32..1 << 21, 0f32..1.0, 0..300)) {
+            let mut tracer = Tracer::default();
+            tracer.weights(3, 2, set.iter().map(|(at, weight)| (*at, *weight)));
+            let back: Vec<_> = tracer.take(|b| records(b).flat_map(|r| r.weights().collect::<Vec<_>>()).collect());
+            let want: Vec<_> = set.into_iter().filter(|&(at, weight)| weight >= LEAST_WEIGHT && at < 1 << 20).collect();
+            prop_assert_eq!(back.len(), want.len());
+            for (back, want) in back.iter().zip(&want) {
+                prop_assert!(back.0 == want.0 && (back.1 - want.1).abs() < 0.6 / 4095.0);
+            }
+        }
+
         /// A trace file is hostile input.
         #[test]
         fn any_bytes_can_be_read(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            let read: usize = records(&bytes).map(|r| RECORD + r.payload.len()).sum();
+            let read: usize = records(&bytes).inspect(|r| _ = r.weights().count()).map(|r| RECORD + r.payload.len()).sum();
             prop_assert!(read <= bytes.len());
         }
     }

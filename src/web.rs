@@ -7,12 +7,14 @@ mod gpu;
 mod host;
 mod model;
 mod options;
+mod picture;
 mod prompt;
 mod session;
 
 #[cfg(feature = "gpu")]
 pub use gpu::{lose_gpu, open_gpu};
 pub use model::{Loader, Model};
+pub use picture::Projector;
 pub use session::Session;
 
 use crate::{Error, methods};

@@ -122,17 +122,57 @@ fn a_budget_as_long_as_the_text_is_full_attention() {
     });
 }
 
+/// Tokens and bits of the logits of a run.
+fn seen(engine: &mut Engine, trace: Detail, block: &mut Vec<u8>) -> Vec<(u32, Vec<u32>)> {
+    engine.start(&tiny::prompt(PROMPT), Options { max_tokens: STEPS, trace, ..Options::default() }).unwrap();
+    let mut out = Vec::new();
+    while let Some(step) = engine.next_step().unwrap() {
+        engine.tracer().take(|records| block.extend_from_slice(records));
+        out.push((step.id, engine.logits().unwrap().iter().map(|x| x.to_bits()).collect()));
+    }
+    out
+}
+
+/// At most all of a head's attention, and on positions that it reads; `tests/ops.rs` checks the numbers.
+#[test]
+fn weights_lie_on_what_was_read() {
+    each(|row, store, what| {
+        let mut engine = engine(row, 12, store);
+        let (mut replay, mut listed) = (Replay::default(), 0);
+        run(&mut engine, Detail::Weights, |_, block| {
+            replay.take(block, what);
+            for (query, weights) in replay.weights.iter().filter(|(_, weights)| !weights.is_empty()) {
+                let sum: f32 = weights.iter().map(|(_, weight)| weight).sum();
+                assert!(sum < 1.0 + weights.len() as f32 / 4095.0, "{what}: {query:?} gave {sum}");
+                assert!(weights.is_sorted_by_key(|(at, _)| at), "{what}: {query:?} is not in order");
+                let read = &replay.read[query];
+                assert!(
+                    weights.iter().all(|(at, _)| read.contains(at)),
+                    "{what}: {query:?} gave some to what it did not read"
+                );
+                listed += 1;
+            }
+        });
+        let heads = (tiny::LAYERS * tiny::QUERY_HEADS) as usize;
+        assert!(listed >= heads, "{what}: {listed} heads of {heads} have weights");
+    });
+}
+
 #[test]
 fn watching_changes_nothing_and_a_second_run_is_the_same() {
     each(|row, store, what| {
         let mut engine = engine(row, 12, store);
-        let first = run(&mut engine, Detail::Totals, |_, _| ());
-        let mut blocks: [Vec<u8>; 2] = Default::default();
-        for block in &mut blocks {
-            let again = run(&mut engine, Detail::Sets, |_, b| block.extend_from_slice(b));
-            assert_eq!(again, first, "{what}");
+        let first = seen(&mut engine, Detail::Totals, &mut Vec::new());
+        let mut blocks: [Vec<u8>; 4] = Default::default();
+        let details = [Detail::Sets, Detail::Sets, Detail::Weights, Detail::Weights];
+        for (block, detail) in blocks.iter_mut().zip(details) {
+            assert!(seen(&mut engine, detail, block) == first, "{what}: {detail:?} changes tokens or logits");
         }
-        assert!(blocks[0] == blocks[1], "{what}: two runs, two traces");
+        let [sets, again, weights, weights_again] = &blocks;
+        assert!(sets == again && weights == weights_again, "{what}: two runs, two traces");
+        let others = |block| records(block).filter(|r| r.kind != Kind::Weights as u8);
+        assert!(others(sets).eq(others(weights)), "{what}: weights change other records");
+        assert!(others(weights).count() < records(weights).count(), "{what}: no weights");
     });
 }
 

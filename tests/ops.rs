@@ -13,8 +13,8 @@ use attnscope::{
     cache::Store,
     method::{Edit, LayerCx, PassKind, Positions, Site},
     methods::{self, Value},
-    ops::{Dense, Fold, Fresh, Group, Kv, Ops, Pins, PlaneGroups, Pooling, Reduce, Spread, Tag},
-    trace::Detail,
+    ops::{Dense, Fold, Fresh, Group, Kv, Mass, Ops, Pins, PlaneGroups, Pooling, Read, Reduce, Spread, Tag},
+    trace::{Detail, Kind, LEAST_WEIGHT, records},
 };
 use runners::{Layers, On, given, number, word};
 use std::sync::Arc;
@@ -341,4 +341,57 @@ fn a_set_holds_as_positions_in_a_cache_that_dropped_other_rows() {
     let lost = cpu.listed(&[3, 6]).unwrap();
     let newest = cpu.at_positions(KV, lost).unwrap();
     assert_eq!(heads(&cpu, newest), [vec![5], vec![5]]);
+}
+
+/// In a pass of many rows and in one of a single row: what the formula gives, by original position, and the output of the
+/// pass stays.
+#[test]
+fn weights_are_a_softmax_of_scaled_products() {
+    let (rows, [query_heads, kv_heads]) = (70, HEADS);
+    let mut cpu = filled(rows, 3);
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut some = |heads: usize| (0..rows * heads * DIM).map(|_| random.f32() - 0.5).collect::<Vec<f32>>();
+    let (q, k) = (some(query_heads), some(kv_heads));
+    let dropped = 5..20;
+    let naive = |q: &[f32], live: &[usize], head: usize| {
+        let dot = |at: usize| {
+            let key = &k[(at * kv_heads + head * kv_heads / query_heads) * DIM..][..DIM];
+            (key.iter().zip(&q[head * DIM..]).map(|(a, b)| a * b).sum::<f32>() / (DIM as f32).sqrt()).exp()
+        };
+        let sum: f32 = live.iter().map(|at| dot(*at)).sum();
+        live.iter().map(|at| (*at as u32, dot(*at) / sum)).collect::<Vec<_>>()
+    };
+    let check = |cpu: &mut Cpu, q: &[f32], live: &[usize]| {
+        let mut heads = 0;
+        cpu.tracer().take(|block| {
+            for r in records(block).filter(|r| r.kind == Kind::Weights as u8) {
+                let want = naive(q, live, r.head.into());
+                assert!(want.iter().all(|(_, weight)| *weight > LEAST_WEIGHT), "the rows are few enough to be listed");
+                for ((at, got), (position, want)) in r.weights().zip(&want) {
+                    assert!(at == *position && (got - want).abs() < 1e-3, "{at}: {got}, not {want}");
+                }
+                assert_eq!(r.weights().count(), want.len());
+                heads += 1;
+            }
+        });
+        assert_eq!(heads, query_heads);
+    };
+    cpu.attend(KV, Read::All, 0..rows as u32, &[]).unwrap();
+    let output = cpu.output().to_vec();
+    cpu.weigh(KV, Read::All, None).unwrap();
+    assert_eq!(cpu.output(), output);
+    check(&mut cpu, &q[(rows - 1) * query_heads * DIM..], &(0..rows).collect::<Vec<_>>());
+
+    let kept = cpu.except(KV, dropped.clone()).unwrap();
+    cpu.keep(KV, kept).unwrap();
+    let again = rows as u32 - 1;
+    cpu.cut(KV, again).unwrap();
+    cpu.begin(again, 1);
+    let newest = |of: &[f32]| of[of.len() - of.len() / rows..].to_vec();
+    cpu.store(KV, &newest(&q), Some((&mut newest(&k), &newest(&k))), 0..1).unwrap();
+    let asked = Mass { rows: 1, per: Group::Query };
+    let table = cpu.open(KV, asked).unwrap();
+    cpu.attend(KV, Read::All, 0..1, &[None, Some((asked, table))]).unwrap();
+    cpu.weigh(KV, Read::All, Some(table)).unwrap();
+    check(&mut cpu, &newest(&q), &(0..rows).filter(|at| !dropped.contains(&(*at as u32))).collect::<Vec<_>>());
 }

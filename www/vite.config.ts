@@ -7,7 +7,13 @@ export default defineConfig({
   base: './',
   plugins: [svelte(), localModel(), devStyles()],
   worker: { format: 'es' },
-  build: { target: 'esnext' },
+  build: {
+    target: 'esnext',
+    // A browser without it preloads nothing, and loads all the same.
+    modulePreload: { polyfill: false },
+    // What every visit loads is one file: in several, each for who shares it, it does not compress as well.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'page', tags: ['$initial'] }] } } },
+  },
 });
 
 /** Serves the file named by ATTNSCOPE_MODEL as models/… in `vite dev` and `vite preview`. */

@@ -16,8 +16,8 @@ async function fromPage(name) {
   return (await runnerImport(file, { configFile: false, logLevel: 'error' })).module;
 }
 
-const [{ PRESETS }, { defaults, withBudget }, { BUDGET }, { SETTINGS_VERSION }] = await Promise.all(
-  ['presets', 'params', 'limits', 'recipe'].map(fromPage),
+const [{ PRESETS }, { defaults, given, ranWith, withBudget }, { BUDGET }, { promptIds }, { keptSettings }] = await Promise.all(
+  ['presets', 'params', 'limits', 'prompt', 'kept'].map(fromPage),
 );
 
 function fail(why) {
@@ -32,21 +32,22 @@ if (unknown !== undefined) fail(`no method ${unknown}; \`attnscope methods\` lis
 // In the order of the registry, as the page has them.
 const methods = model.methods.filter(({ name }) => names.split(',').includes(name));
 
-const text = preset.chat ? await model.chat([{ role: 'user', content: preset.text }]) : preset.text;
-const ids = await model.encode(text, { parseSpecial: preset.chat, begin: true });
+const ids = await promptIds(model, preset.text, preset.chat);
 const budget = BUDGET.fresh;
 const tracks = [];
 const ends = [];
 for (const method of methods) {
-  const params = { ...withBudget(method, defaults(method), budget), ...preset.tuned?.[method.name] };
-  const { end, ...track } = await record(method, params, tracks[0]?.steps);
+  const values = { ...withBudget(method, defaults(method), budget), ...preset.tuned?.[method.name] };
+  const { end, ...track } = await record(method, given(method, values), tracks[0]?.steps);
   tracks.push(track);
   ends.push(end);
 }
 
 /** One method, led through `lead`'s tokens. */
-async function record({ name, title }, params, lead) {
-  const session = await model.session({ method: name, params });
+async function record(method, given, lead) {
+  const { name, title } = method;
+  const session = await model.session({ method: name, params: given });
+  const params = ranWith(method, session.options);
   const history = new History(model.info);
   const onProgress = ({ trace }) => trace && history.add(trace);
   const run = session.generate(ids, { maxTokens: preset.maxTokens, trace: 'sets', onProgress });
@@ -67,24 +68,16 @@ async function record({ name, title }, params, lead) {
   return { method: name, title, params, steps, tokensPerSecond: null, history, end };
 }
 
-const token = async (id) => ({ id, text: await model.decode([id]) });
-const guessed = new Set(tracks.flatMap(({ history }) => history.steps.flatMap(({ facts }) => facts.guesses)).map(({ id }) => id));
+const textOf = (id) => model.decode([id]);
+const { text, chat, maxTokens } = preset;
+const recipe = { preset: preset.id, text, chat, budget, maxTokens, sameTokens: true };
+const attnscope = JSON.parse(readFileSync(new URL('../pkg/package.json', import.meta.url), 'utf8')).version;
+const histories = tracks.map(({ history }) => history);
 const bytes = await writeTraceFile({
   model: model.info,
-  prompt: await Promise.all([...ids].map(token)),
+  prompt: await Promise.all([...ids].map(async (id) => ({ id, text: await textOf(id) }))),
   settings: {
-    page: SETTINGS_VERSION,
-    recipe: {
-      preset: preset.id,
-      text: preset.text,
-      chat: preset.chat,
-      budget,
-      maxTokens: preset.maxTokens,
-      sameTokens: true,
-    },
-    guesses: await Promise.all([...guessed].map(token)),
-    ends,
-    attnscope: JSON.parse(readFileSync(new URL('../pkg/package.json', import.meta.url), 'utf8')).version,
+    ...(await keptSettings({ recipe, ends, attnscope }, histories, textOf)),
     file: basename(path),
     sha256: createHash('sha256').update(readFileSync(path)).digest('hex'),
   },

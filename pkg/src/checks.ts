@@ -61,25 +61,6 @@ export function generateOptions(options: Api.GenerateOptions = {}): Api.Generate
   return { ...rest, maxTokens };
 }
 
-/** A prompt in one of its three forms, nothing in it but what the engine reads. Throws `param` or `token_id`. */
-export function promptOf(prompt: Api.Prompt): string | Uint32Array | Api.ChatMessage[] {
-  if (typeof prompt === 'string' || prompt instanceof Uint32Array) return prompt;
-  if (!Array.isArray(prompt)) throw refusal('prompt', prompt, 'text, token ids, or messages');
-  // An empty list is no prompt in either form; the engine says so.
-  if (prompt.every((part) => typeof part === 'number')) return tokenIds(prompt);
-  return messagesOf(prompt);
-}
-
-/** Messages, with their two fields and no others. Throws `param`. */
-export function messagesOf(messages: readonly Api.ChatMessage[]): Api.ChatMessage[] {
-  if (!Array.isArray(messages)) throw refusal('messages', messages, 'a list of { role, content }');
-  return messages.map((message: unknown) => {
-    const { role, content } = Object(message) as Record<string, unknown>;
-    if (typeof role === 'string' && typeof content === 'string') return { role, content };
-    throw refusal('messages', message, '{ role, content }, both text');
-  });
-}
-
 /** Token ids. Throws `token_id` for what cannot be one; whether the model has them, the engine checks. */
 export function tokenIds(ids: Uint32Array | readonly number[]): Uint32Array {
   if (ids instanceof Uint32Array) return ids;
@@ -115,7 +96,7 @@ function onlyNames<T extends object>(call: string, options: T, names: readonly (
 }
 
 /** In the words of the engine, so that both sides read alike. */
-function refusal(name: string, got: unknown, allowed: string): AttnscopeError {
+export function refusal(name: string, got: unknown, allowed: string): AttnscopeError {
   return new AttnscopeError('param', `${name} = ${shown(got)} is out of range; allowed: ${allowed}`);
 }
 

@@ -9,6 +9,7 @@ export const ENGINE_CODES = [
   'host',
   'memory',
   'param',
+  'picture',
   'saved',
   'shape',
   'state',
@@ -54,6 +55,11 @@ export class AttnscopeError extends Error {
 export interface PlainError {
   code: ErrorCode;
   message: string;
+}
+
+/** Of two sessions that cannot be compared. */
+export function noneBetween(): AttnscopeError {
+  return new AttnscopeError('unsupported', 'Compare two sessions of one model, on the CPU and without hosts.');
 }
 
 /** Anything that was thrown, as an `AttnscopeError`. */

@@ -4,9 +4,10 @@
  * thread passes on. A host that dies, or is silent for too long, ends the run, and with it all hosts.
  */
 import { generateOptions, readOptions } from './checks.js';
-import { AttnscopeError, throwIfAborted } from './errors.js';
+import { AttnscopeError, noneBetween, throwIfAborted } from './errors.js';
 import { Exchange } from './exchange.js';
 import { following, Group } from './group.js';
+import { join } from './join.js';
 import type { PortEvents, RemoteEngine, RemoteModel, RemoteSession } from './remote.js';
 import type * as Api from './types.js';
 import type { Order } from './watch.js';
@@ -75,8 +76,16 @@ class HostsModel implements Api.Model {
     return this.group.watch.during(0, () => this.models[0].decode(ids));
   }
 
+  prompt(prompt: Api.Prompt): Promise<Api.PromptTokens> {
+    return this.group.watch.during(0, () => this.models[0].prompt(prompt));
+  }
+
   chat(messages: readonly Api.ChatMessage[]): Promise<string> {
     return this.group.watch.during(0, () => this.models[0].chat(messages));
+  }
+
+  encodeTurn(messages: readonly Api.ChatMessage[], last: number): Promise<Uint32Array> {
+    return this.group.watch.during(0, () => this.models[0].encodeTurn(messages, last));
   }
 
   advise(options?: Api.AdviseOptions): Promise<Api.AdviceList> {
@@ -89,7 +98,7 @@ class HostsModel implements Api.Model {
     const sessions = await this.group.each((host) => this.group.watch.during(host, () => open(host)), {
       undo: (session) => session.close(),
     });
-    return new HostsSession(this.group, sessions, options);
+    return new HostsSession(this.group, sessions);
   }
 
   async restore(): Promise<Api.Session> {
@@ -102,11 +111,14 @@ class HostsModel implements Api.Model {
 }
 
 class HostsSession implements Api.Session {
+  readonly options: Api.SessionOptions;
+
   constructor(
     private readonly group: Group,
     private readonly sessions: readonly RemoteSession[],
-    readonly options: Api.SessionOptions,
-  ) {}
+  ) {
+    this.options = sessions[0].options;
+  }
 
   async *generate(prompt: Api.Prompt, options?: Api.GenerateOptions): Api.Steps {
     const { group } = this;
@@ -158,6 +170,10 @@ class HostsSession implements Api.Session {
     }
   }
 
+  async divergence(): Promise<number> {
+    throw noneBetween();
+  }
+
   async stats(): Promise<Api.Stats> {
     const stats = await this.group.each((host) => this.group.watch.during(host, () => this.sessions[host].stats()));
     const sum = (of: (stats: Api.Stats) => number) => total(stats, of);
@@ -206,13 +222,7 @@ function total<T>(items: readonly T[], of: (item: T) => number): number {
 function joined(blocks: readonly (Uint8Array | null)[]): Uint8Array | null {
   const given = blocks.filter((block) => block !== null);
   if (given.length < 2) return given[0] ?? null;
-  const all = new Uint8Array(total(given, (block) => block.length));
-  let at = 0;
-  for (const block of given) {
-    all.set(block, at);
-    at += block.length;
-  }
-  return all;
+  return join(given);
 }
 
 /** Bytes of all hosts together, in the stage of the one that is least far. */

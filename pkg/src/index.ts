@@ -1,7 +1,5 @@
 import { hostOptions } from './checks.js';
 import { AttnscopeError, aborted } from './errors.js';
-import { openHosts } from './hosts.js';
-import { openLocal } from './local.js';
 import { openRemote } from './remote.js';
 import type { Engine, LoadOptions, Model, OpenOptions, Source } from './types.js';
 
@@ -11,25 +9,28 @@ export type * from './types.js';
 
 /** Starts the engine without a model: for the list of methods, or to load several models one after the other. */
 export async function open(options: OpenOptions = {}): Promise<Engine> {
-  const { worker = typeof Worker === 'function', wasm } = options;
+  const { worker = typeof Worker === 'function', wasm, projector } = options;
+  const files = { wasm, projector };
   if (options.hosts !== undefined) return openOver(options);
-  if (worker === false) return openLocal(wasm);
-  if (typeof worker === 'object') return openRemote(worker, wasm, () => undefined);
+  // A page that has a worker needs neither of the others, so they come when they are asked for.
+  if (worker === false) return (await import('./local.js')).openLocal(files);
+  if (typeof worker === 'object') return openRemote(worker, files, () => undefined);
   const own = makeWorker(worker);
-  return openRemote(own, wasm, () => own.terminate());
+  return openRemote(own, files, () => own.terminate());
 }
 
 /** Several engines, each in a worker of its own. */
-async function openOver({ worker = true, wasm, ...options }: OpenOptions): Promise<Engine> {
+async function openOver({ worker = true, wasm, projector, ...options }: OpenOptions): Promise<Engine> {
   const { hosts, limit } = hostOptions(options);
   if (typeof worker === 'object' || worker === false) {
     throw new AttnscopeError('unsupported', 'Each host has a worker of its own: worker may be true or make one.');
   }
   // What can be read once only is read once, for all.
   const source = wasm instanceof Response ? await wasm.arrayBuffer() : wasm;
+  const { openHosts } = await import('./hosts.js');
   return openHosts(hosts, limit, (events) => {
     const own = makeWorker(worker);
-    return openRemote(own, source, () => own.terminate(), events);
+    return openRemote(own, { wasm: source, projector }, () => own.terminate(), events);
   });
 }
 
@@ -51,10 +52,10 @@ export async function load(source: Source, options: LoadOptions = {}): Promise<M
 export async function loadWith(
   opening: (options: OpenOptions) => Promise<Engine>,
   source: Source,
-  { worker, wasm, hosts, hostTimeout, ...reading }: LoadOptions,
+  { worker, wasm, projector, hosts, hostTimeout, ...reading }: LoadOptions,
 ): Promise<Model> {
   reading.onProgress?.({ stage: 'engine', loaded: 0, total: null });
-  const engine = await unlessAborted(opening({ worker, wasm, hosts, hostTimeout }), reading.signal);
+  const engine = await unlessAborted(opening({ worker, wasm, projector, hosts, hostTimeout }), reading.signal);
   try {
     const model = await engine.load(source, reading);
     return owning(model, engine);
@@ -85,7 +86,9 @@ function owning(model: Model, engine: Engine): Model {
     methods: model.methods,
     encode: (text, options) => model.encode(text, options),
     decode: (ids) => model.decode(ids),
+    prompt: (prompt) => model.prompt(prompt),
     chat: (messages) => model.chat(messages),
+    encodeTurn: (messages, last) => model.encodeTurn(messages, last),
     advise: (options) => model.advise(options),
     session: (options) => model.session(options),
     restore: (bytes) => model.restore(bytes),

@@ -1,9 +1,11 @@
 import { Backends, measure } from './backend.js';
 import { openKept } from './cache.js';
-import { bytesOf, generateOptions, messagesOf, promptOf, readOptions, textOf, tokenId, tokenIds } from './checks.js';
+import { bytesOf, generateOptions, readOptions, textOf, tokenId, tokenIds } from './checks.js';
 import { type Border, openBorder } from './engine.js';
-import { AttnscopeError, attempt, throwIfAborted } from './errors.js';
-import type { Place, Swap } from './protocol.js';
+import { AttnscopeError, attempt, noneBetween, throwIfAborted } from './errors.js';
+import { fetchProjector, Pictures, type ReadProjector } from './projector.js';
+import { messagesOf, type PlainPrompt, promptOf } from './prompt.js';
+import type { Files, Place, Swap } from './protocol.js';
 import { readModel } from './read.js';
 import { breathe, patience, SLICE_MS, throttle } from './slices.js';
 import { absolute, type Incoming, openSource } from './source.js';
@@ -12,12 +14,13 @@ import type {
   Model as WasmModel,
   Session as WasmSession,
   SessionOptions as WasmSessionOptions,
+  PromptTokens as WasmTokens,
 } from './wasm/attnscope.js';
 
 /** The engine in this thread. The worker serves exactly this. */
-export async function openLocal(wasm?: Api.EngineSource): Promise<LocalEngine> {
+export async function openLocal({ wasm, projector }: Files = {}): Promise<LocalEngine> {
   const border = await openBorder(wasm);
-  return new LocalEngine(border);
+  return new LocalEngine(border, fetchProjector(projector));
 }
 
 const READY = 1;
@@ -25,21 +28,17 @@ const FINISHED = 2;
 const EXCHANGE = 3;
 const WAITING = 4;
 
-/** A prompt in tokens, and the positions where its rounds begin; none: it is one round. */
-interface Tokens {
-  ids: Uint32Array;
-  rounds: Uint32Array;
-}
-
 export class LocalEngine implements Api.Engine {
   readonly methods: readonly Api.MethodInfo[];
   readonly #border: Border;
   readonly #backends: Backends;
+  readonly #pictures: Pictures;
   readonly #models = new Set<LocalModel>();
 
-  constructor(border: Border) {
+  constructor(border: Border, readProjector: ReadProjector) {
     this.#border = border;
     this.#backends = new Backends(border);
+    this.#pictures = new Pictures(border, readProjector);
     this.methods = border.methods();
   }
 
@@ -53,7 +52,9 @@ export class LocalEngine implements Api.Engine {
   /** As `load`, for bytes that are already on their way. */
   async loadFrom(incoming: Incoming, options: Api.ReadOptions): Promise<LocalModel> {
     const wasm = await readModel(this.#border, incoming, options);
-    const model: LocalModel = new LocalModel(wasm, this.#border, this.#backends, () => this.#models.delete(model));
+    const model: LocalModel = new LocalModel(wasm, this.#border, this.#backends, this.#pictures, () =>
+      this.#models.delete(model),
+    );
     this.#models.add(model);
     return model;
   }
@@ -67,6 +68,9 @@ export class LocalEngine implements Api.Engine {
   }
 }
 
+/** Of a prompt of ids alone. */
+const NONE = { rounds: new Uint32Array(), pictures: new Uint32Array(), rows: new Float32Array() };
+
 export class LocalModel implements Api.Model {
   readonly info: Api.ModelInfo;
   readonly methods: readonly Api.MethodInfo[];
@@ -78,6 +82,7 @@ export class LocalModel implements Api.Model {
     wasm: WasmModel,
     private readonly border: Border,
     private readonly backends: Backends,
+    private readonly pictures: Pictures,
     private readonly forget: () => void,
   ) {
     this.#wasm = wasm;
@@ -86,7 +91,33 @@ export class LocalModel implements Api.Model {
   }
 
   async encode(text: string, { parseSpecial = false, begin = false }: Api.EncodeOptions = {}): Promise<Uint32Array> {
-    return attempt(() => live(this.#wasm).encode(textOf(text), parseSpecial, begin));
+    return (await this.#textTokens({ text: textOf(text), pictures: [] }, { parseSpecial, begin })).ids;
+  }
+
+  async prompt(prompt: Api.Prompt): Promise<Api.PromptTokens> {
+    return this.tokens(promptOf(prompt), null);
+  }
+
+  /** A prompt in tokens, or with a session what it adds to that one's text. */
+  async tokens(prompt: PlainPrompt, goesOn: WasmSession | null): Promise<Api.PromptTokens> {
+    if (prompt instanceof Uint32Array) return { ...NONE, ids: prompt };
+    if ('ids' in prompt) return prompt;
+    if ('text' in prompt) return this.#textTokens(prompt, { parseSpecial: false, begin: !goesOn });
+    const { messages } = prompt;
+    return this.#illustrated(prompt.pictures, (rows) =>
+      goesOn ? goesOn.encodeTurn(messages, rows) : live(this.#wasm).encodeChat(messages, rows),
+    );
+  }
+
+  #textTokens({ text, pictures }: { text: string; pictures: Api.Pixels[] }, how: Required<Api.EncodeOptions>) {
+    const { parseSpecial, begin } = how;
+    return this.#illustrated(pictures, (rows) => live(this.#wasm).encode(text, parseSpecial, begin, rows));
+  }
+
+  async #illustrated(of: Api.Pixels[], encode: (rows: Float32Array) => WasmTokens): Promise<Api.PromptTokens> {
+    const rows = await this.pictures.rows(of);
+    const { ids, rounds, pictures } = attempt(() => encode(rows));
+    return { ids: Uint32Array.from(ids), rounds: Uint32Array.from(rounds), pictures: Uint32Array.from(pictures), rows };
   }
 
   async decode(ids: Uint32Array | readonly number[]): Promise<string> {
@@ -95,6 +126,12 @@ export class LocalModel implements Api.Model {
 
   async chat(messages: readonly Api.ChatMessage[]): Promise<string> {
     return attempt(() => live(this.#wasm).chat(messagesOf(messages)));
+  }
+
+  async encodeTurn(messages: readonly Api.ChatMessage[], last: number): Promise<Uint32Array> {
+    return attempt(() =>
+      Uint32Array.from(live(this.#wasm).encodeTurn(messagesOf(messages), tokenId(last), NONE.rows).ids),
+    );
   }
 
   async advise(options: Api.AdviseOptions = {}): Promise<Api.AdviceList> {
@@ -107,15 +144,8 @@ export class LocalModel implements Api.Model {
     const open = (backend: 'cpu' | 'gpu', fallback: string | null = null) => {
       const given = { ...options, backend } as WasmSessionOptions;
       const model = () => live(this.#wasm);
-      const { backends, border } = this;
-      const session: LocalSession = new LocalSession(
-        attempt(() => (place ? model().host(given, place.number, place.hosts) : model().session(given))),
-        options,
-        { backend, fallback, backends, model, border },
-        () => this.#sessions.delete(session),
-      );
-      this.#sessions.add(session);
-      return session;
+      const wasm = attempt(() => (place ? model().host(given, place.number, place.hosts) : model().session(given)));
+      return this.#keep(wasm, backend, fallback, options.backend);
     };
     const choose = () => this.backends.choose(options.backend, () => this.#faster());
     const backend = place ? 'cpu' : await choose();
@@ -134,13 +164,32 @@ export class LocalModel implements Api.Model {
   }
 
   async restore(bytes: ArrayBuffer | Uint8Array): Promise<LocalSession> {
-    const wasm = attempt(() => live(this.#wasm).restore(bytesOf(bytes)));
-    const given = Object.entries(wasm.settings()).filter(([, value]) => value !== null);
-    const around = { backends: this.backends, model: () => live(this.#wasm), border: this.border };
+    return this.#keep(
+      attempt(() => live(this.#wasm).restore(bytesOf(bytes))),
+      'cpu',
+    );
+  }
+
+  /** A session of this model, with its options as it runs. `wanted`: what is to compute, where that was said. */
+  #keep(
+    wasm: WasmSession,
+    backend: 'cpu' | 'gpu',
+    fallback: string | null = null,
+    wanted?: Api.SessionOptions['backend'],
+  ): LocalSession {
+    const settled = Object.entries({ ...wasm.settings(), backend: wanted ?? null }).filter(
+      ([, value]) => value !== null,
+    );
     const session: LocalSession = new LocalSession(
       wasm,
-      Object.fromEntries(given) as unknown as Api.SessionOptions,
-      { ...around, backend: 'cpu', fallback: null },
+      Object.fromEntries(settled) as unknown as Api.SessionOptions,
+      {
+        backend,
+        fallback,
+        backends: this.backends,
+        tokens: (prompt, goesOn) => this.tokens(prompt, goesOn),
+        border: this.border,
+      },
       () => this.#sessions.delete(session),
     );
     this.#sessions.add(session);
@@ -166,12 +215,12 @@ export class LocalModel implements Api.Model {
   }
 }
 
-/** What a session has around it: what computes, why that is not what was asked for, and the model. */
+/** What a session has around it: what computes, why that is not what was asked for, and the model's prompts. */
 interface Around {
   backend: 'cpu' | 'gpu';
   fallback: string | null;
   backends: Backends;
-  model: () => WasmModel;
+  tokens: (prompt: PlainPrompt, goesOn: WasmSession | null) => Promise<Api.PromptTokens>;
   border: Border;
 }
 
@@ -192,22 +241,24 @@ export class LocalSession implements Api.Session {
     this.#fallback = around.fallback;
   }
 
-  generate(prompt: Api.Prompt, options?: Api.GenerateOptions): Api.Steps {
-    return this.run(prompt, options);
+  async *generate(prompt: Api.Prompt, options?: Api.GenerateOptions): Api.Steps {
+    yield* this.run(promptOf(prompt), options);
   }
 
-  /** As `generate`; with `swap`, on one host of several. */
-  async *run(prompt: Api.Prompt, options?: Api.GenerateOptions, swap?: Swap): Api.Steps {
+  /** As `generate`, for a prompt that was checked; with `swap`, on one host of several. */
+  async *run(prompt: PlainPrompt, options?: Api.GenerateOptions, swap?: Swap): Api.Steps {
     const { signal, trace, onProgress, maxTokens, continue: goesOn } = generateOptions(options);
     if (this.#busy) throw new AttnscopeError('state', 'This session is running; one run at a time.');
     this.#busy = true;
     try {
       throwIfAborted(signal);
-      const { ids, rounds } = attempt(() => this.#tokens(promptOf(prompt), live(this.#wasm), goesOn));
+      const tokens = await this.around.tokens(prompt, goesOn ? live(this.#wasm) : null);
+      throwIfAborted(signal);
+      const { ids, rounds, pictures, rows } = tokens;
       const begin = () => {
         const session = live(this.#wasm);
-        if (goesOn) session.extend(ids, rounds, maxTokens, trace ?? 'totals');
-        else session.start(ids, rounds, maxTokens, trace ?? 'totals');
+        const call = goesOn ? session.extend : session.start;
+        call.call(session, ids, rounds, pictures, rows, maxTokens, trace ?? 'totals');
       };
       if (!this.#onGpu(begin)) attempt(begin);
       let prefill = true;
@@ -233,6 +284,11 @@ export class LocalSession implements Api.Session {
     }
   }
 
+  async divergence(from: Api.Session): Promise<number> {
+    if (!(from instanceof LocalSession) || this.#backend === 'gpu' || from.#backend === 'gpu') throw noneBetween();
+    return attempt(() => live(this.#wasm).divergence(live(from.#wasm)));
+  }
+
   async stats(): Promise<Api.Stats> {
     const wasmBytes = this.around.border.memoryBytes();
     const more = { wasmBytes, backend: this.#backend, fallback: this.#fallback };
@@ -247,15 +303,6 @@ export class LocalSession implements Api.Session {
     this.forget();
     this.#wasm?.free();
     this.#wasm = null;
-  }
-
-  #tokens(prompt: ReturnType<typeof promptOf>, session: WasmSession, goesOn = false): Tokens {
-    if (prompt instanceof Uint32Array) return { ids: prompt, rounds: new Uint32Array() };
-    if (typeof prompt === 'string') {
-      return { ids: this.around.model().encode(prompt, false, !goesOn), rounds: new Uint32Array() };
-    }
-    const { ids, rounds } = goesOn ? session.encodeTurn(prompt) : this.around.model().encodeChat(prompt);
-    return { ids: Uint32Array.from(ids), rounds: Uint32Array.from(rounds) };
   }
 
   /** Advances in slices until a step is ready (true) or the run is over (false). */

@@ -11,25 +11,27 @@ import { AttnscopeError, aborted, throwIfAborted, toError } from './errors.js';
 import { openHosts } from './hosts.js';
 import { loadWith } from './index.js';
 import { LocalEngine, type LocalModel } from './local.js';
-import type { Port } from './protocol.js';
+import { fetchProjector } from './projector.js';
+import type { Files, Port } from './protocol.js';
 import { openRemote } from './remote.js';
 import { Thread } from './thread.js';
-import type { Engine, EngineSource, LoadOptions, Model, OpenOptions, ReadOptions, Source } from './types.js';
+import type { Engine, LoadOptions, Model, OpenOptions, ReadOptions, Source } from './types.js';
 
 export { AttnscopeError, type ErrorCode } from './errors.js';
 export { type KeptModel, models, removeModel } from './models.js';
 export type * from './types.js';
 
 const OWN_WASM = new URL('./wasm/attnscope_bg.wasm', import.meta.url);
+const OWN_PROJECTOR = new URL('./picture_projector.safetensors', import.meta.url);
 
-export async function open({ worker, wasm, ...options }: OpenOptions = {}): Promise<Engine> {
+export async function open({ worker, wasm, projector, ...options }: OpenOptions = {}): Promise<Engine> {
   if (worker) throw new AttnscopeError('unsupported', 'In Node the engine runs in the calling thread.');
-  if (options.hosts === undefined) return openNode(wasm);
+  if (options.hosts === undefined) return openNode({ wasm, projector });
   const { hosts, limit } = hostOptions(options);
   const source = wasm instanceof Response ? await wasm.arrayBuffer() : wasm;
   const engine = await openHosts(hosts, limit, (events) => {
     const thread = new Thread(new URL('./node-worker.js', import.meta.url));
-    return openRemote(thread as unknown as Port, source, () => thread.terminate(), events);
+    return openRemote(thread as unknown as Port, { wasm: source, projector }, () => thread.terminate(), events);
   });
   const load: Engine['load'] = (source, reading) => {
     // Threads share the working folder, but a source that is a path crosses to them as an address.
@@ -40,10 +42,16 @@ export async function open({ worker, wasm, ...options }: OpenOptions = {}): Prom
 }
 
 /** The engine in this thread, which reads files too. */
-export async function openNode(wasm: EngineSource = OWN_WASM): Promise<LocalEngine> {
-  // fetch of Node refuses file: addresses, so a file is read here.
-  const path = typeof wasm === 'string' || wasm instanceof URL ? filePath(wasm) : null;
-  return new NodeEngine(await openBorder(path === null ? wasm : await readFile(path).catch(broken)));
+export async function openNode({ wasm = OWN_WASM, projector = OWN_PROJECTOR }: Files = {}): Promise<LocalEngine> {
+  // fetch of Node refuses file: addresses, so files are read here.
+  const path = pathOf(wasm);
+  const border = await openBorder(path === null ? wasm : await readFile(path).catch(broken));
+  const file = pathOf(projector);
+  return new NodeEngine(border, file === null ? fetchProjector(projector) : () => readFile(file).catch(broken));
+}
+
+function pathOf(source: unknown): string | null {
+  return typeof source === 'string' || source instanceof URL ? filePath(source) : null;
 }
 
 export async function load(source: Source, options: LoadOptions = {}): Promise<Model> {

@@ -1,4 +1,5 @@
 import type { PlainError } from './errors.js';
+import type { PlainPrompt } from './prompt.js';
 import type { Incoming } from './source.js';
 import type * as Api from './types.js';
 
@@ -8,22 +9,28 @@ import type * as Api from './types.js';
  * transferred, never cloned.
  */
 export interface Calls {
-  open: { in: { wasm?: Exclude<Api.EngineSource, Response> }; out: { methods: readonly Api.MethodInfo[] } };
+  open: {
+    in: { wasm?: Exclude<Api.EngineSource, Response> } & Pick<Files, 'projector'>;
+    out: { methods: readonly Api.MethodInfo[] };
+  };
   gpu: { in: Record<string, never>; out: Api.GpuInfo };
   load: {
     in: { source: RemoteSource; options: Pick<Api.ReadOptions, 'cache' | 'sha256'> };
     out: { model: number; info: Api.ModelInfo };
   };
   encode: { in: { model: number; text: string; parseSpecial: boolean; begin: boolean }; out: Uint32Array };
+  prompt: { in: { model: number; prompt: PlainPrompt }; out: Api.PromptTokens };
   decode: { in: { model: number; ids: Uint32Array }; out: string };
   chat: { in: { model: number; messages: Api.ChatMessage[] }; out: string };
+  encodeTurn: { in: { model: number; messages: Api.ChatMessage[]; last: number }; out: Uint32Array };
   advise: { in: { model: number; options: Api.AdviseOptions }; out: Api.AdviceList };
-  session: { in: { model: number; options: Api.SessionOptions; place?: Place }; out: number };
-  restore: { in: { model: number; bytes: Uint8Array }; out: { session: number; options: Api.SessionOptions } };
-  generate: { in: { session: number; prompt: Api.Prompt; options: RunOptions }; out: number };
+  session: { in: { model: number; options: Api.SessionOptions; place?: Place }; out: Opened };
+  restore: { in: { model: number; bytes: Uint8Array }; out: Opened };
+  generate: { in: { session: number; prompt: PlainPrompt; options: RunOptions }; out: number };
   next: { in: { run: number; choice: number | undefined }; out: Api.Step | null };
   return: { in: { run: number }; out: null };
   stats: { in: { session: number }; out: Api.Stats };
+  divergence: { in: { session: number; from: number }; out: number };
   save: { in: { session: number }; out: ArrayBuffer };
   close: { in: { kind: 'engine' | 'model' | 'session'; handle: number }; out: null };
 }
@@ -32,6 +39,15 @@ export interface RunOptions extends Pick<Api.GenerateOptions, 'maxTokens' | 'tra
   /** Whether the caller wants to hear of progress. */
   reports: boolean;
 }
+
+/** A session, and its options as it runs. */
+export interface Opened {
+  session: number;
+  options: Api.SessionOptions;
+}
+
+/** What an engine is made of. */
+export type Files = Pick<Api.OpenOptions, 'wasm' | 'projector'>;
 
 /** Which host of several. */
 export interface Place {

@@ -1,7 +1,8 @@
 import { Caller } from './caller.js';
-import { bytesOf, generateOptions, messagesOf, promptOf, readOptions, textOf, tokenId, tokenIds } from './checks.js';
-import { AttnscopeError, throwIfAborted } from './errors.js';
-import type { Place, Port, RemoteSource, Swap } from './protocol.js';
+import { bytesOf, generateOptions, readOptions, textOf, tokenId, tokenIds } from './checks.js';
+import { AttnscopeError, noneBetween, throwIfAborted } from './errors.js';
+import { messagesOf, promptOf } from './prompt.js';
+import type { Files, Opened, Place, Port, RemoteSource, Swap } from './protocol.js';
 import { absolute, type Incoming, openSource } from './source.js';
 import type * as Api from './types.js';
 
@@ -16,7 +17,7 @@ export interface PortEvents {
 /** The engine behind a port, with the same interface as the one in this thread. */
 export async function openRemote(
   port: Port,
-  wasm: Api.EngineSource | undefined,
+  { wasm, projector }: Files,
   end: () => void,
   events?: PortEvents,
 ): Promise<RemoteEngine> {
@@ -33,14 +34,19 @@ export async function openRemote(
     port.addEventListener('messageerror', fail);
   }
   const source = wasm instanceof Response ? await wasm.arrayBuffer() : wasm;
-  const plain = typeof source === 'string' || source instanceof URL ? absolute(source) : source;
+  const plain = address(source);
   try {
-    const { methods } = await caller.call('open', { wasm: plain });
+    const { methods } = await caller.call('open', { wasm: plain, projector: address(projector) });
     return new RemoteEngine(caller, methods, end);
   } catch (thrown) {
     end();
     throw thrown;
   }
+}
+
+/** What a worker finds, wherever its own address is. */
+function address<T>(source: T): T | string {
+  return typeof source === 'string' || source instanceof URL ? absolute(source) : source;
 }
 
 export class RemoteEngine implements Api.Engine {
@@ -104,8 +110,17 @@ export class RemoteModel implements Api.Model {
     return this.caller.call('decode', { model: this.handle, ids: tokenIds(ids) });
   }
 
+  async prompt(prompt: Api.Prompt): Promise<Api.PromptTokens> {
+    return this.caller.call('prompt', { model: this.handle, prompt: promptOf(prompt) });
+  }
+
   async chat(messages: readonly Api.ChatMessage[]): Promise<string> {
     return this.caller.call('chat', { model: this.handle, messages: messagesOf(messages) });
+  }
+
+  async encodeTurn(messages: readonly Api.ChatMessage[], last: number): Promise<Uint32Array> {
+    const input = { model: this.handle, messages: messagesOf(messages), last: tokenId(last) };
+    return this.caller.call('encodeTurn', input);
   }
 
   async advise(options: Api.AdviseOptions = {}): Promise<Api.AdviceList> {
@@ -114,12 +129,14 @@ export class RemoteModel implements Api.Model {
 
   /** A session, or with `place` that of one host of several. */
   async session(options: Api.SessionOptions, place?: Place): Promise<RemoteSession> {
-    const session = await this.caller.call('session', { model: this.handle, options, place });
-    return new RemoteSession(this.caller, session, options);
+    return this.#opened(await this.caller.call('session', { model: this.handle, options, place }));
   }
 
   async restore(bytes: ArrayBuffer | Uint8Array): Promise<RemoteSession> {
-    const { session, options } = await this.caller.call('restore', { model: this.handle, bytes: bytesOf(bytes) });
+    return this.#opened(await this.caller.call('restore', { model: this.handle, bytes: bytesOf(bytes) }));
+  }
+
+  #opened({ session, options }: Opened): RemoteSession {
     return new RemoteSession(this.caller, session, options);
   }
 
@@ -165,6 +182,11 @@ export class RemoteSession implements Api.Session {
       // Also when the caller leaves the loop early. A worker that is gone has nothing left to end.
       await this.caller.call('return', { run }).catch(() => undefined);
     }
+  }
+
+  async divergence(from: Api.Session): Promise<number> {
+    if (!(from instanceof RemoteSession) || from.caller !== this.caller) throw noneBetween();
+    return this.caller.call('divergence', { session: this.handle, from: from.handle });
   }
 
   stats(): Promise<Api.Stats> {

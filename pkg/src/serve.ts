@@ -4,6 +4,7 @@ import {
   buffersOf,
   type Calls,
   type FromWorker,
+  type Opened,
   type Port,
   type Progress,
   type RemoteSource,
@@ -45,8 +46,8 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
   let engine: LocalEngine | null = null;
 
   const handlers: Handlers = {
-    async open({ wasm }) {
-      engine = await openEngine(wasm);
+    async open(files) {
+      engine = await openEngine(files);
       return { methods: engine.methods };
     },
     async load({ source, options: given }, { id, signal, progress }) {
@@ -62,15 +63,13 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
       return engine.gpu();
     },
     encode: ({ model, text, parseSpecial, begin }) => models.get(model).encode(text, { parseSpecial, begin }),
+    prompt: ({ model, prompt }) => models.get(model).tokens(prompt, null),
     decode: ({ model, ids }) => models.get(model).decode(ids),
     chat: ({ model, messages }) => models.get(model).chat(messages),
+    encodeTurn: ({ model, messages, last }) => models.get(model).encodeTurn(messages, last),
     advise: ({ model, options }) => models.get(model).advise(options),
-    session: async ({ model, options, place }) =>
-      sessions.add({ session: await models.get(model).session(options, place), model }),
-    async restore({ model, bytes }) {
-      const session = await models.get(model).restore(bytes);
-      return { session: sessions.add({ session, model }), options: session.options };
-    },
+    session: async ({ model, options, place }) => opened(model, await models.get(model).session(options, place)),
+    restore: async ({ model, bytes }) => opened(model, await models.get(model).restore(bytes)),
     async generate({ session, prompt, options: { reports, ...options } }) {
       const stop = new AbortController();
       const onProgress = reports ? (progress: Api.GenerateProgress) => run.waiting?.progress(progress) : undefined;
@@ -90,6 +89,7 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
       await runs.take(run)?.steps.return();
       return null;
     },
+    divergence: ({ session, from }) => sessions.get(session).session.divergence(sessions.get(from).session),
     stats: ({ session }) => sessions.get(session).session.stats(),
     save: ({ session }) => sessions.get(session).session.save(),
     async close({ kind, handle }) {
@@ -102,6 +102,10 @@ export function serve(port: Port, openEngine: typeof openLocal = openLocal): voi
       return null;
     },
   };
+
+  function opened(model: number, session: LocalSession): Opened {
+    return { session: sessions.add({ session, model }), options: session.options };
+  }
 
   async function answer<K extends keyof Calls>(id: number, call: K, input: Calls[K]['in']): Promise<void> {
     const stop = new AbortController();

@@ -31,6 +31,7 @@ export const Kind = {
   far: 21,
   exchange: 22,
   planeNoise: 23,
+  weights: 24,
 } as const;
 
 /** Name of a kind. */
@@ -79,7 +80,8 @@ export const SCHEMA = {
   far: { kind: 21, head: "", aux: "", a: "bytes in the far tier (saturating)", b: "bytes moved between the tiers in the pass (saturating)", payload: false },
   exchange: { kind: 22, head: "", aux: "hosts", a: "bytes this host sent", b: "bytes it received", payload: false },
   planeNoise: { kind: 23, head: "kv", aux: "0 keys, 1 values", a: "f32 bits: signal-to-noise ratio in dB, infinite without an error", b: "f32 bits: largest error in sixteenths of a step; the bound is 1/2, or 1 where a lower code is cut off", payload: false },
+  weights: { kind: 24, head: "query", aux: "", a: "positions that got at least 1/256 of the newest query's attention", b: "payload records; a word a position, ascending: its weight in 4095ths, and from bit 12 on the position", payload: true },
 } as const satisfies Record<KindName, KindSpec>;
 
 /** The kinds that have a payload. */
-export const PAYLOAD: readonly number[] = [9, 11, 16];
+export const PAYLOAD: readonly number[] = [9, 11, 16, 24];

@@ -33,6 +33,9 @@ export type {
 /** Where the weights come from. A string is a URL (in Node also a path). */
 export type Source = string | URL | Request | Response | Blob | ArrayBuffer | Uint8Array | ReadableStream<Uint8Array>;
 
+/** The file of the projector that makes rows of pictures; by default the one beside this module, read when a picture comes. */
+export type ProjectorSource = string | URL | ArrayBuffer | Uint8Array;
+
 /** Where the engine comes from; by default the file beside this module. */
 export type EngineSource = string | URL | Response | BufferSource | WebAssembly.Module;
 
@@ -60,6 +63,7 @@ export interface OpenOptions {
   /** Run in a worker: yes / no, one you made, or how to make one. Default: yes where `Worker` exists, no in Node. */
   worker?: boolean | Worker | (() => Worker);
   wasm?: EngineSource;
+  projector?: ProjectorSource;
   /**
    * Workers over which Star Attention spreads a text, each with the weights and its share of the KV cache. Default: none
    * of this; sessions of a model with hosts take no other method.
@@ -100,8 +104,11 @@ export interface SessionOptions extends Omit<WasmSessionOptions, 'params' | 'bac
   backend?: 'cpu' | 'gpu' | 'auto';
 }
 
-/** `totals`: counts and bytes. `sets`: and every set of positions read, stored and evicted. */
-export type TraceLevel = 'totals' | 'sets';
+/**
+ * `totals`: counts and bytes. `sets`: and every set of positions read, stored and evicted. `weights`: and how much of its
+ * attention each head's newest query gave to each position.
+ */
+export type TraceLevel = 'totals' | 'sets' | 'weights';
 
 /** Prefill so far, in row-layers. `trace` holds the records since the last report, when a trace was asked for. */
 export interface GenerateProgress {
@@ -142,8 +149,42 @@ export interface Step extends StepInfo {
   exchangedBytes?: number;
 }
 
-/** Text, token ids, or messages to which the chat template of the model is applied. */
-export type Prompt = string | Uint32Array | readonly number[] | readonly ChatMessage[];
+/** A picture by its pixels: a shade each, or red, green, blue and alpha; 0 to 255. */
+export interface Pixels {
+  data: Uint8Array | Uint8ClampedArray;
+  width: number;
+  height: number;
+}
+
+/**
+ * A drawing of a digit. It becomes 16 rows of the prompt, by a projector that was trained for SmolLM2-135M (see its card,
+ * `data/picture_projector.md` of the project). What is drawn is found on any paper, light, dark or clear.
+ */
+export type Picture = Pixels | ImageData | ImageBitmap | HTMLCanvasElement | OffscreenCanvas;
+
+/** Text and pictures in their order. */
+export type Part = string | Picture;
+
+/** A message, with pictures in it if it has any. */
+export interface Message {
+  role: string;
+  content: string | readonly Part[];
+}
+
+/** A prompt in tokens, from `model.prompt`. */
+export interface PromptTokens {
+  /** Token ids; 4294967295 where a row of a picture stands. */
+  ids: Uint32Array;
+  /** Positions where a round begins; none: it is one round. */
+  rounds: Uint32Array;
+  /** Positions where a picture begins. */
+  pictures: Uint32Array;
+  /** Rows of the pictures, one after the other. */
+  rows: Float32Array;
+}
+
+/** Text, token ids, messages to which the chat template of the model is applied, text and pictures, or what `model.prompt` gave. */
+export type Prompt = string | Uint32Array | readonly number[] | readonly Message[] | readonly Part[] | PromptTokens;
 
 /**
  * The steps of one run. `next(id)` takes the token `id` in place of the one that the last step proposed (teacher
@@ -153,10 +194,19 @@ export type Steps = AsyncGenerator<Step, void, number | undefined>;
 
 /** A method with its parameters and its own KV cache. */
 export interface Session {
+  /**
+   * As it runs: fitted to memory, with the model's own values. What it does not name is the registry's; its method has its
+   * parameters in it.
+   */
   readonly options: SessionOptions;
   /** Runs a prompt, from an empty cache or going on with the text. One run at a time; sessions of one model may run side by side. */
   generate(prompt: Prompt, options?: GenerateOptions): Steps;
   stats(): Promise<Stats>;
+  /**
+   * Kullback-Leibler divergence of its next token's distribution from that of another session of the model, in nats, right
+   * after a step of each on the same text: 0 where both are the same. `unsupported` on a GPU and on several hosts.
+   */
+  divergence(from: Session): Promise<number>;
   /**
    * The text and its cache as bytes, for `model.restore`. Between two tokens only (`state`), so not before the first one,
    * and on the CPU without hosts (`unsupported`).
@@ -178,8 +228,15 @@ export interface Model {
   /** Text to token ids. */
   encode(text: string, options?: EncodeOptions): Promise<Uint32Array>;
   decode(ids: Uint32Array | readonly number[]): Promise<string>;
+  /** What `generate` would begin a text with; to look at, or to give to several sessions. */
+  prompt(prompt: Prompt): Promise<PromptTokens>;
   /** Messages as text, by the chat template of the model. */
   chat(messages: readonly ChatMessage[]): Promise<string>;
+  /**
+   * The ids of what further messages add to a conversation whose newest token is `last`: the end of the answer, unless that
+   * is it, and the messages, up to where the next answer begins. `generate` takes them with `continue`.
+   */
+  encodeTurn(messages: readonly ChatMessage[], last: number): Promise<Uint32Array>;
   /** Methods and budgets that fit a text into memory, with the arithmetic. */
   advise(options?: AdviseOptions): Promise<AdviceList>;
   session(options: SessionOptions): Promise<Session>;

@@ -5,7 +5,19 @@
 export { type Arc, arcsOf, drawArcs } from './view/arcs.js';
 export { type Band, bandsOf, type Span, type SpanBand, type TierBand } from './view/bands.js';
 export { drawBlockGrid, fillBlockGrid } from './view/block-grid.js';
-export { type Axis, axisFor, type Cells, cellAt, DENSITIES, fillCells, makeCells, type Scene } from './view/cells.js';
+export { drawMark } from './view/cell-mark.js';
+export {
+  type Axis,
+  axisFor,
+  type Cells,
+  cellAt,
+  DENSITIES,
+  fillCells,
+  headsOf,
+  makeCells,
+  type Scene,
+} from './view/cells.js';
+export { crisp } from './view/crisp.js';
 export { type AttnScopeElement, define, type TraceSource } from './view/element.js';
 export { bytes, count, duration, percent, plural, visible } from './view/format.js';
 export { frames } from './view/frame.js';
@@ -19,6 +31,17 @@ export { MapPainter } from './view/paint.js';
 export { COLOURS, cellProperties, type Lut, lutOf, type Theme } from './view/palette.js';
 export { type Blocks, promptBlocks, type Round, type Rounds, roundsOf } from './view/prompts.js';
 export { drawRings, type Ring, ringsOf } from './view/rings.js';
-export { Cell, type CellState, MODE_STATES, type Mode, STATES, type StateName, stateName } from './view/states.js';
-export { drawStrip, stripHeight } from './view/strip.js';
+export {
+  Cell,
+  type CellState,
+  MODE_STATES,
+  MODES,
+  type Mode,
+  STATES,
+  type StateName,
+  stateName,
+  WEIGHT_STEPS,
+} from './view/states.js';
+export { drawStrip } from './view/strip.js';
 export { type Summary, summarise, verdict } from './view/verdict.js';
+export { say, setWords, type Values } from './view/words.js';

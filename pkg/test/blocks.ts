@@ -29,6 +29,19 @@ export function bitsRecord(kind: number, fields: Omit<Fields, 'b'>, positions: r
   return concat([record(kind, { ...fields, b: rows }), payload]);
 }
 
+/** A record of weights: positions and their codes, in the order of positions. */
+export function weightsRecord(
+  kind: number,
+  fields: Fields,
+  listed: readonly (readonly [number, number])[],
+): Uint8Array {
+  const rows = Math.ceil((listed.length * 4) / RECORD);
+  const payload = new DataView(new ArrayBuffer(rows * RECORD));
+  const ordered = [...listed].sort(([a], [b]) => a - b);
+  for (const [i, [position, code]] of ordered.entries()) payload.setUint32(4 * i, (position << 12) | code, true);
+  return concat([record(kind, { ...fields, a: listed.length, b: rows }), new Uint8Array(payload.buffer)]);
+}
+
 export function concat(parts: readonly Uint8Array[]): Uint8Array {
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;

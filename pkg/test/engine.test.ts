@@ -20,7 +20,7 @@ async function openOverPort(): Promise<Engine> {
   port1.ref();
   port2.start();
   port1.start();
-  return openRemote(port1 as unknown as Port, undefined, () => port1.close());
+  return openRemote(port1 as unknown as Port, {}, () => port1.close());
 }
 
 describe.each([
@@ -54,6 +54,16 @@ describe.each([
     expect(FILE.length).toBe(100);
   });
 
+  it('says how a session runs, with the values of the model and what was asked of the back end', async () => {
+    const given = { method: 'full', params: { top_k: 4 }, temperature: 0.5, backend: 'auto' as const };
+    const method = { name: 'full', params: { layer: 17, top_k: 4 } };
+    const session = await model.session(given);
+    expect(session.options).toEqual({ method, temperature: 0.5, backend: 'auto' });
+    // What nobody gives is the model's, and not named twice.
+    const { options } = await model.session({ method: 'full' });
+    expect(options).toEqual({ method: { name: 'full', params: { layer: 17 } } });
+  });
+
   it('refuses what is not a model', async () => {
     await expect(engine.load(new TextEncoder().encode('<!doctype html>'))).rejects.toThrow(code('not_gguf'));
     await expect(engine.load(FILE.slice(0, 6))).rejects.toThrow(code('truncated'));
@@ -84,7 +94,7 @@ describe.each([
     }
     const chat = [...new TextEncoder().encode('<user>x')];
     expect(seen.started).toEqual([[2, 97, 98], [5, 6], [8], [2, 1, ...chat]]);
-    expect(seen.rounds).toEqual([[], [], [], [0]]);
+    expect(seen.rounds).toEqual([[0], [], [], [0]]);
   });
 
   it('tells the engine where the rounds of messages begin', async () => {
@@ -138,6 +148,14 @@ describe.each([
     expect([...(await model.encode('a'))]).toEqual([97]);
     expect([...(await model.encode('a', { parseSpecial: true }))]).toEqual([1, 97]);
     expect([...(await model.encode('a', { begin: true }))]).toEqual([2, 97]);
+  });
+
+  it('encodes a further message by the newest token', async () => {
+    const said = [{ role: 'user', content: 'abc' }];
+    const { eos } = model.info;
+    expect([...(await model.encodeTurn(said, 97))]).toEqual([...eos, 3]);
+    expect([...(await model.encodeTurn(said, eos[0]))]).toEqual([3]);
+    await expect(model.encodeTurn(said, -1)).rejects.toThrow(code('token_id'));
   });
 
   it('yields steps with trace blocks of their own, and progress before them', async () => {
@@ -202,6 +220,14 @@ describe.each([
     const firsts = await Promise.all(sessions.map((s, i) => s.generate([i + 20]).next()));
     expect(firsts.map((f) => (f.value as Step).id)).toEqual([21, 22]);
     await expect(sessions[0].generate([1]).next()).rejects.toThrow(code('state'));
+  });
+
+  it('compares two sessions of its own', async () => {
+    const sessions = await Promise.all([1, 2].map(() => model.session({ method: 'full' })));
+    await Promise.all(sessions.map((s, i) => s.generate([i + 20, 3].slice(i)).next()));
+    expect(await sessions[1].divergence(sessions[0])).toBe(1);
+    const none = { ...sessions[0] } as never;
+    await expect(sessions[0].divergence(none)).rejects.toThrow(code('unsupported'));
   });
 
   it('refuses numbers that are none, and names that nobody reads', async () => {
@@ -324,7 +350,7 @@ describe('a port', () => {
     serve(port2 as unknown as Port);
     port2.start();
     for (const other of ['call', null, 7, {}, { id: 'x' }, { id: 9, other: 1 }]) port1.postMessage(other);
-    const engine = await openRemote(port1 as unknown as Port, undefined, () => port1.close());
+    const engine = await openRemote(port1 as unknown as Port, {}, () => port1.close());
     expect(engine.methods).toHaveLength(1);
     await engine.close();
   });

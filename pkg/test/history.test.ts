@@ -16,7 +16,8 @@ function told(view: CacheView) {
     return out;
   };
   const { length, pass, totals, storedRows, evictedRows } = view;
-  return { length, pass, totals, counts: [...storedRows, ...evictedRows], sets: sets.map(bits) };
+  const weights = [...view.weights.pack()];
+  return { length, pass, totals, counts: [...storedRows, ...evictedRows], sets: sets.map(bits), weights };
 }
 
 function recorded(steps: readonly (readonly Act[])[], options: ConstructorParameters<typeof History>[1]) {
@@ -87,6 +88,18 @@ describe('History', () => {
       history.close();
     }
     for (const [i, block] of blocks.entries()) expect(await history.block(i)).toEqual(block);
+  });
+
+  it('gives back a block of another part without touching the state that is shown', async () => {
+    const { history, want } = recorded(
+      Array.from({ length: 9 }, (_, from): Act[] => [{ kind: 'append', layer: 0, head: 0, from, count: 1 }]),
+      { every: 4 },
+    );
+    const shown = await history.seek(6);
+    await history.block(0);
+    expect(told(shown)).toEqual(want[6]);
+    expect(told(await history.seek(7))).toEqual(want[7]);
+    expect(told(await history.seek(5))).toEqual(want[5]);
   });
 
   it('turns the oldest steps into summaries when there is too much', async () => {

@@ -8,6 +8,8 @@ export const PREFILL_SLICES = 40;
 export const EOS = 7;
 /** Exchanges of a step on several hosts. */
 export const LAYERS = 2;
+/** Where a row of a picture stands. */
+export const ROW = 0xffff_ffff;
 
 /** What tests look at. */
 export const seen = {
@@ -16,6 +18,10 @@ export const seen = {
   advances: 0,
   started: [] as number[][],
   rounds: [] as number[][],
+  /** Where pictures begin, and their rows. */
+  pictures: [] as [number[], number[]][],
+  /** Bytes of each projector. */
+  projectors: [] as number[],
   merged: [] as number[][],
 };
 
@@ -36,6 +42,7 @@ export function methods(): Wasm.MethodInfo[] {
       paper: '2306.14048',
       roles: [],
       whole: false,
+      spreads: false,
       params: [],
     },
   ];
@@ -65,6 +72,18 @@ export class Loader {
   }
 }
 
+/** A row a picture: its width, height and pixels, summed. */
+export class Projector {
+  constructor(bytes: Uint8Array) {
+    if (bytes[0] !== 1) fail('picture', 'This is no projector.');
+    seen.projectors.push(bytes.length);
+  }
+  rows(pixels: Uint8Array, width: number, height: number): Float32Array {
+    if (!pixels.some((pixel) => pixel > 0)) fail('picture', 'There is nothing on it.');
+    return Float32Array.of(pixels.reduce((sum, pixel) => sum + pixel, width + height));
+  }
+}
+
 export class Model {
   info(): Wasm.ModelInfo {
     return {
@@ -83,9 +102,15 @@ export class Model {
       eos: [EOS],
     };
   }
-  encode(text: string, parseSpecial: boolean, begin: boolean): Uint32Array {
-    const bytes = [...new TextEncoder().encode(text)];
-    return Uint32Array.from([...(begin && text ? [2] : []), ...(parseSpecial ? [1] : []), ...bytes]);
+  encode(text: string, parseSpecial: boolean, begin: boolean, rows?: Float32Array): Wasm.PromptTokens {
+    const ids = [...(begin && text ? [2] : []), ...(parseSpecial ? [1] : [])];
+    const pictures: number[] = [];
+    for (const character of text) {
+      if (character === '\u{fffc}') pictures.push(ids.length);
+      ids.push(...(character === '\u{fffc}' ? [ROW] : new TextEncoder().encode(character)));
+    }
+    if (rows?.length && rows.length !== pictures.length) fail('picture', 'The pictures and their places differ.');
+    return { ids, rounds: [0], pictures };
   }
   decode(ids: Uint32Array): string {
     return String.fromCharCode(...ids);
@@ -93,12 +118,16 @@ export class Model {
   chat(messages: Wasm.ChatMessage[]): string {
     return messages.map(({ role, content }) => `<${role}>${content}`).join('');
   }
-  encodeChat(messages: Wasm.ChatMessage[]): Wasm.PromptTokens {
-    const ids = [...this.encode(this.chat(messages), true, true)];
+  encodeChat(messages: Wasm.ChatMessage[], rows: Float32Array): Wasm.PromptTokens {
+    const all = this.encode(this.chat(messages), true, true, rows);
     const rounds = messages.flatMap(({ role }, at) =>
-      role === 'user' ? [at && this.encode(this.chat(messages.slice(0, at)), true, true).length] : [],
+      role === 'user' ? [at && this.encode(this.chat(messages.slice(0, at)), true, true).ids.length] : [],
     );
-    return { ids, rounds };
+    return { ...all, rounds };
+  }
+  encodeTurn(messages: Wasm.ChatMessage[], last: number): Wasm.PromptTokens {
+    const ids = messages.map(({ content }) => content.length);
+    return { ids: last === EOS ? ids : [EOS, ...ids], rounds: [0], pictures: [] };
   }
   host(options: Wasm.SessionOptions, number: number, hosts: number): Session {
     if (options.method !== 'star_attention') fail('unsupported', 'Only star_attention runs on several hosts.');
@@ -110,7 +139,10 @@ export class Model {
   }
   session(options: Wasm.SessionOptions): Session {
     if (options.method !== 'full') fail('unknown_method', `There is no method ${options.method}.`);
-    return new Session(options.backend === 'gpu');
+    const { params = {}, backend } = options;
+    // As a model whose own value takes the place of the default.
+    const method = { name: 'full', params: { layer: 17, ...params } };
+    return new Session(backend === 'gpu', { ...options, method, params: null, backend: null });
   }
   restore(bytes: Uint8Array): Session {
     if (bytes[0] !== 1) fail('saved', 'These bytes are none.');
@@ -131,7 +163,10 @@ export class Session {
   #over = false;
   #trace: Uint8Array[] = [];
 
-  constructor(private onGpu = false) {}
+  constructor(
+    private onGpu = false,
+    private readonly settled: object = { method: 'full', context: 9, seed: null },
+  ) {}
 
   static of(ids: number[]): Session {
     const session = new Session();
@@ -139,7 +174,7 @@ export class Session {
     return session;
   }
   settings(): Wasm.SessionOptions {
-    return { method: 'full', context: 9, seed: null } as unknown as Wasm.SessionOptions;
+    return this.settled as Wasm.SessionOptions;
   }
   save(): Uint8Array {
     if (this.onGpu) fail('unsupported', 'Not on a GPU.');
@@ -150,17 +185,18 @@ export class Session {
     this.onGpu = false;
   }
 
-  start(ids: Uint32Array, rounds: Uint32Array, maxTokens: number): void {
+  start(ids: Uint32Array, rounds: Uint32Array, pictures: Uint32Array, rows: Float32Array, maxTokens: number): void {
+    seen.pictures.push([[...pictures], [...rows]]);
     if (ids.length === 0) fail('empty_prompt', 'The prompt is empty.');
     if (this.onGpu && gpu.lost) fail('gpu', 'GPU: the device is lost.');
     this.#take([], ids, rounds, maxTokens);
   }
-  extend(ids: Uint32Array, rounds: Uint32Array, maxTokens: number): void {
+  extend(ids: Uint32Array, rounds: Uint32Array, _pictures: Uint32Array, _rows: Float32Array, maxTokens: number): void {
     if (this.#ids.length === 0) fail('state', 'There is no text to go on with.');
     this.#take([...this.#ids, this.#step?.id ?? 0], ids, rounds, maxTokens);
   }
   encodeTurn(messages: Wasm.ChatMessage[]): Wasm.PromptTokens {
-    return { ids: [3, ...messages.map(({ content }) => content.length)], rounds: [0] };
+    return { ids: [3, ...messages.map(({ content }) => content.length)], rounds: [0], pictures: [] };
   }
   partial(): Float32Array {
     return fail('state', 'No exchange is due.');
@@ -226,6 +262,9 @@ export class Session {
     this.#trace = [];
     return block;
   }
+  divergence(from: Session): number {
+    return Math.abs(this.#ids.length - from.#ids.length);
+  }
   stats(): Wasm.SessionStats {
     return { kvBytes: 64 * this.#ids.length, allocatedBytes: 4096 };
   }
@@ -244,9 +283,9 @@ class HostSession extends Session {
   ) {
     super();
   }
-  override start(ids: Uint32Array, rounds: Uint32Array, maxTokens: number): void {
+  override start(ids: Uint32Array, rounds: Uint32Array, at: Uint32Array, rows: Float32Array, maxTokens: number): void {
     if (ids.length > 0 && ids.length < this.hosts) fail('param', `hosts = ${this.hosts} is out of range.`);
-    super.start(ids, rounds, maxTokens);
+    super.start(ids, rounds, at, rows, maxTokens);
   }
   override advance(): number {
     const state = super.advance();

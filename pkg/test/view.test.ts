@@ -15,6 +15,7 @@ import {
   fillCells,
   lutOf,
   MODE_STATES,
+  MODES,
   type Mode,
   makeCells,
   marksOf,
@@ -24,6 +25,7 @@ import {
   summarise,
   thinned,
   verdict,
+  WEIGHT_STEPS,
 } from '../src/view.js';
 import { act, encode, SHAPE } from './acts.js';
 import { concat, record as recordOf } from './blocks.js';
@@ -36,7 +38,7 @@ const views = fc.array(act, { maxLength: 30 }).map((acts) => {
   view.apply(concat(acts.map(encode)));
   return view;
 });
-const modes = fc.constantFrom<Mode>('reads', 'storage', 'difference');
+const modes = fc.constantFrom<Mode>(...MODES);
 
 describe('cells', () => {
   it('show the highest state of a bin and how much of the bin it is', () => {
@@ -90,6 +92,15 @@ describe('cells', () => {
             ...known,
           ]),
         );
+        const weight = view.weight(layer, head, p);
+        const step = WEIGHT_STEPS.findLastIndex((least) => weight >= least);
+        expect(cellAt({ view, mode: 'weights' }, layer, head, p)).toBe(
+          state([
+            [step >= 0, `weight${step + 1}` as keyof typeof Cell],
+            [has(view.stored) && view.weights.known, 'faint'],
+            [has(view.evicted), 'evicted'],
+          ]),
+        );
         expect(cellAt({ view, mode: 'difference', reference }, layer, head, p)).toBe(
           state([
             [there && !here && !has(view.stored), 'lost'],
@@ -126,6 +137,23 @@ describe('cells', () => {
 });
 
 describe('palette', () => {
+  it('shows a larger weight farther from the background, and the same where it is only part of a bin', () => {
+    for (const theme of ['light', 'dark'] as const) {
+      const lut = lutOf(theme);
+      const lightness = (name: (typeof STATES)[number]) => {
+        const pixel = lut[Cell[name] * DENSITIES];
+        const linear = [pixel & 255, (pixel >> 8) & 255, (pixel >> 16) & 255].map((c) => (c / 255) ** 2.2);
+        return 116 * Math.cbrt(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]) - 16;
+      };
+      const ramp = (['weight1', 'weight2', 'weight3', 'weight4', 'weight5', 'weight6'] as const).map(lightness);
+      const away = theme === 'light' ? -1 : 1;
+      for (let i = 1; i < ramp.length; i++) expect(away * (ramp[i] - ramp[i - 1])).toBeGreaterThan(10);
+      for (const name of ['weight1', 'weight6'] as const) {
+        expect(new Set([0, 1, 2, 3].map((density) => lut[Cell[name] * DENSITIES + density])).size).toBe(1);
+      }
+    }
+  });
+
   it('gives a full bin the exact colour of its state, and partial ones others', () => {
     for (const theme of ['light', 'dark'] as const) {
       const lut = lutOf(theme);

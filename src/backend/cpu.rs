@@ -20,6 +20,7 @@ mod tables;
 mod unmasked;
 #[cfg(feature = "gpu")]
 mod view;
+mod weigh;
 mod weights;
 
 pub use weights::{WeightData, Weights};
@@ -29,8 +30,8 @@ use crate::{
     backend::account::ReadCount,
     cache::{Cache, Rows, Store},
     kernels::{
-        Activations, AttendScratch, Candidates, GemmScratch, Matrix, Picked, Precision, Rope, add_assign, matmul,
-        rms_norm,
+        Activations, AttendScratch, Candidates, GemmScratch, Matrix, Picked, Precision, Rope, SharedProducts,
+        add_assign, matmul, rms_norm,
     },
     method::Positions,
     model::{Config, RopeConfig},
@@ -94,7 +95,7 @@ pub struct Cpu {
     /// Of a shadow evaluation, `[query_heads * head_dim]`.
     dense: Vec<f32>,
     activations: Activations,
-    gemm: GemmScratch,
+    products: Products,
     attend: AttendScratch,
     /// Log-sum-exp of the newest attention's scores, `[rows, query_heads]`; empty when it read less than everything.
     lse: Vec<f32>,
@@ -117,6 +118,23 @@ pub struct Cpu {
     narrow: bool,
     /// Whether what is quantised is compared with what it was.
     measure_noise: bool,
+}
+
+/// How products are made.
+#[derive(Default)]
+struct Products {
+    scratch: GemmScratch,
+    shared: Option<SharedProducts>,
+}
+
+impl Products {
+    fn times(&mut self, w: &Matrix, x: &Activations, out: &mut Vec<f32>) {
+        out.resize(x.rows() * w.rows(), 0.0);
+        match &self.shared {
+            Some(shared) => shared.matmul(w, x, out, &mut self.scratch),
+            None => matmul(w, x, out, &mut self.scratch),
+        }
+    }
 }
 
 /// The running pass.
@@ -164,7 +182,7 @@ impl Cpu {
             output: Vec::new(),
             dense: Vec::new(),
             activations: Activations::default(),
-            gemm: GemmScratch::default(),
+            products: Products::default(),
             attend: AttendScratch::default(),
             lse: Vec::new(),
             answered: 0,
@@ -302,9 +320,8 @@ impl Cpu {
 
     /// One of the chunk buffers = activations times a matrix.
     fn times(&mut self, w: Weight, into: usize) -> Result<()> {
-        let out = &mut self.chunk[into];
         let matrix = if self.narrow { self.weights.narrowed(w)? } else { self.weights.matrix(w)? };
-        times(matrix, &self.activations, out, &mut self.gemm);
+        self.products.times(matrix, &self.activations, &mut self.chunk[into]);
         Ok(())
     }
 
@@ -314,9 +331,4 @@ impl Cpu {
         add_assign(&mut self.x[rows.start as usize * width..rows.end as usize * width], &self.chunk[0]);
         Ok(())
     }
-}
-
-fn times(w: &Matrix, x: &Activations, out: &mut Vec<f32>, scratch: &mut GemmScratch) {
-    out.resize(x.rows() * w.rows(), 0.0);
-    matmul(w, x, out, scratch);
 }

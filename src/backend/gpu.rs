@@ -25,6 +25,7 @@ mod sent;
 mod shadow;
 mod store;
 mod tables;
+mod weigh;
 mod weights;
 
 pub use device::{Buffer, Burst, Counters, Device, Kernel, Pending, Report};

@@ -1,7 +1,10 @@
 //! Score columns: a number for every slot that a method keeps in the cache, so that it moves with the slot.
 
 use super::Cache;
-use crate::ops::{Fresh, Kv};
+use crate::{
+    kernels::random,
+    ops::{Fresh, Kv},
+};
 
 impl Cache {
     /// The index of a score column, made for the heads of `kv` when it is new to them.
@@ -11,10 +14,10 @@ impl Cache {
             self.columns.len() - 1
         });
         let at = kv.0 as usize * self.kv_heads;
-        for head in &mut self.heads[at..at + self.kv_heads] {
+        for (number, head) in (0..).zip(&mut self.heads[at..at + self.kv_heads]) {
             for (_, fresh) in &self.columns[head.columns.len().min(index + 1)..=index] {
                 let mut column = Vec::with_capacity(self.reserved);
-                fill(&mut column, *fresh, &head.position);
+                fill(&mut column, *fresh, &head.position, number);
                 head.columns.push(column);
             }
         }
@@ -41,9 +44,10 @@ impl Cache {
 }
 
 /// Gives the slots that a column does not have yet what they start with.
-pub(super) fn fill(column: &mut Vec<f32>, fresh: Fresh, position: &[u32]) {
+pub(super) fn fill(column: &mut Vec<f32>, fresh: Fresh, position: &[u32], head: u32) {
     column.extend(position[column.len()..].iter().map(|&p| match fresh {
         Fresh::Value(x) => x,
         Fresh::Position => p as f32,
+        Fresh::Random => random(p, head),
     }));
 }

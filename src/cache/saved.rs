@@ -51,15 +51,20 @@ impl Cache {
             let (name, fresh) = self.columns.get(i).cloned().unwrap_or(("".into(), Fresh::Position));
             let mut name = name.into_owned().into_bytes();
             tape.list(&mut name)?;
-            let (mut is_value, mut value) = match fresh {
+            let (mut kind, mut value) = match fresh {
                 Fresh::Position => (0u8, 0.0),
                 Fresh::Value(value) => (1, value),
+                Fresh::Random => (2, 0.0),
             };
-            tape.number(&mut is_value)?;
+            tape.number(&mut kind)?;
             tape.number(&mut value)?;
             if tape.restores() {
                 let name = String::from_utf8(name).map_err(|_| Error::Saved("a column without a name".to_owned()))?;
-                let fresh = if is_value == 0 { Fresh::Position } else { Fresh::Value(value) };
+                let fresh = match kind {
+                    0 => Fresh::Position,
+                    1 => Fresh::Value(value),
+                    _ => Fresh::Random,
+                };
                 self.columns.push((name.into(), fresh));
             }
         }

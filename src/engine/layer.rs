@@ -4,7 +4,7 @@
 use crate::{
     Result,
     method::{Edit, LayerCx, Method, Site},
-    ops::{Dense, Kv, Mass, Read, Scores},
+    ops::{Dense, Group, Kv, Mass, Read, Scores},
 };
 use std::ops::Range;
 
@@ -31,6 +31,9 @@ fn apply(edit: Edit, kv: Kv, on: &mut dyn Dense) -> Result<()> {
     }
 }
 
+/// What the trace asks for: the weights of the newest row.
+const NEWEST: Mass = Mass { rows: 1, per: Group::Query };
+
 /// A layer between the storing of its rows and the edit of its cache.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerRun {
@@ -39,6 +42,8 @@ pub struct LayerRun {
     read: Read,
     /// Mass for the select role and for the retain role; one table when both ask for the same.
     leave: [Option<(Mass, Scores)>; 2],
+    /// Whether the newest row's weights go into the trace, and in a pass of one row the table they are left in.
+    weights: Option<Option<Scores>>,
 }
 
 impl LayerRun {
@@ -61,7 +66,28 @@ impl LayerRun {
                 _ => Some((mass, on.open(kv, mass)?)),
             };
         }
-        Ok(LayerRun { site, read, leave })
+        Ok(LayerRun { site, read, leave, weights: None })
+    }
+
+    /// Asks for the weights of the newest row, for the trace. A block map says what a read by blocks looks at.
+    ///
+    /// # Errors
+    /// From the back end.
+    pub fn watch_weights(&mut self, on: &mut dyn Dense) -> Result<()> {
+        if matches!(self.read, Read::Blocks { .. }) {
+            return Ok(());
+        }
+        // To leave the mass of more rows may take other kernels than those of a pass that nobody watches.
+        self.weights = Some(if self.site.rows > 1 {
+            None
+        } else {
+            let same = self.leave.iter().flatten().find(|(mass, _)| mass.per == Group::Query && mass.rows > 0);
+            Some(match same {
+                Some((_, table)) => *table,
+                None => on.open(Kv(self.site.layer), NEWEST)?,
+            })
+        });
+        Ok(())
     }
 
     /// True when the output is not all that is wanted of the older rows of the pass.
@@ -75,13 +101,21 @@ impl LayerRun {
     /// # Errors
     /// From the back end.
     pub fn attend(&self, rows: Range<u32>, on: &mut dyn Dense) -> Result<()> {
-        let mut leave = self.leave;
-        if let [Some(a), Some(b)] = leave
-            && a.1 == b.1
-        {
-            leave[1] = None;
+        let own = self.weights.flatten().map(|table| (NEWEST, table));
+        let mut leave = [self.leave[0], self.leave[1], own];
+        // A table that several ask for is filled once.
+        for i in 1..leave.len() {
+            let table = leave[i].map(|l| l.1);
+            if leave[..i].iter().any(|other| table.is_some() && other.map(|l| l.1) == table) {
+                leave[i] = None;
+            }
         }
-        on.attend(Kv(self.site.layer), self.read, rows, &leave)
+        let (kv, last) = (Kv(self.site.layer), rows.end == self.site.rows);
+        on.attend(kv, self.read, rows, &leave)?;
+        match self.weights {
+            Some(table) if last => on.weigh(kv, self.read, table),
+            _ => Ok(()),
+        }
     }
 
     /// Compares the newest [`attend`](LayerRun::attend) with dense attention, unless it read everything.

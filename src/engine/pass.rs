@@ -5,7 +5,7 @@ use crate::{
     Result,
     method::{PassKind, Site},
     ops::Kv,
-    trace::Kind,
+    trace::{Detail, Kind},
 };
 use std::ops::Range;
 
@@ -79,7 +79,12 @@ impl Engine {
         } else {
             let site = self.site(layer);
             let hidden = &self.pass.hidden;
-            let run = self.stopwatch.time(|| LayerRun::begin(&mut self.method, &mut *self.backend, site, hidden))?;
+            let mut run =
+                self.stopwatch.time(|| LayerRun::begin(&mut self.method, &mut *self.backend, site, hidden))?;
+            // Of a guess the check's are shown; and one host alone does not know what others' rows take.
+            if self.options.trace >= Detail::Weights && site.kind != PassKind::Draft && !self.pass.shared {
+                run.watch_weights(&mut *self.backend)?;
+            }
             // Only the newest row is read after the last layer, unless all are checked.
             let skip = layer + 1 == site.layers && site.kind != PassKind::Verify && !run.needs_all_rows();
             Stage::Attend { row: if skip { site.rows - 1 } else { 0 }, run }

@@ -5,8 +5,8 @@ use crate::{
     ops::{ROW, Tag},
 };
 
-/// Token ids and embedding rows in order, each position with its [`Tag`]. Rounds are counted from 0 within the prompt;
-/// the engine counts on from those that the text already has. Plain ids are one round of text:
+/// Token ids and embedding rows in order, each position with its [`Tag`]. Rounds are counted from 0 within the prompt, and
+/// pictures from 1; the engine counts on from those that the text already has. Plain ids are one round of text:
 ///
 /// ```
 /// use attnscope::{engine::Prompt, ops::Tag};
@@ -56,6 +56,14 @@ impl Prompt {
     #[must_use]
     pub fn rounds(&self) -> Vec<u32> {
         let begins = |at: &usize| *at == 0 || self.tags[*at].round != self.tags[*at - 1].round;
+        (0..self.tags.len()).filter(begins).map(|at| at as u32).collect()
+    }
+
+    /// Positions at which a picture begins.
+    #[must_use]
+    pub fn picture_starts(&self) -> Vec<u32> {
+        let before = |at: usize| at.checked_sub(1).map_or(0, |before| self.tags[before].picture);
+        let begins = |at: &usize| self.tags[*at].picture > 0 && self.tags[*at].picture != before(*at);
         (0..self.tags.len()).filter(begins).map(|at| at as u32).collect()
     }
 

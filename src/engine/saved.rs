@@ -6,13 +6,10 @@ use crate::{
     Error, Result,
     guard::Limits,
     method::{Extent, Heads, MOST_STATE, Method, Retain},
-    ops::{Expected, ROW, Tag},
+    ops::{AHEAD, Expected, ROW, Tag},
     sampler::Sampler,
     tape::{Tape, check},
 };
-
-/// Rows of rejected guesses that the cache may hold until the next pass: more than any schedule guesses.
-const MOST_GUESSES: u32 = 64;
 
 impl Engine {
     /// Appends the text and its cache to some bytes.
@@ -116,7 +113,8 @@ impl Engine {
         let endless = self.endless_rows(self.aside.retain(&self.method)).is_some();
         let most = if endless { u32::MAX } else { self.context };
         check((length..=most).contains(&self.text.limit), "it is longer than the context")?;
-        check((length - 1..length + MOST_GUESSES).contains(&self.stored), "its cache is not that of its text")?;
+        // Rows of guesses that did not hold stay until the next pass; a round has no more guesses than there are names.
+        check((length - 1..length + (ROW - AHEAD)).contains(&self.stored), "its cache is not that of its text")?;
         check(self.passes < u32::MAX / 2, "it ran more passes than there can be")
     }
 

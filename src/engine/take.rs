@@ -172,7 +172,9 @@ impl Engine {
         self.newest = None;
         let before = self.text.ids.len() as u32;
         let (rounds, mut tags) = (prompt.rounds(), prompt.tags);
+        let pictures = self.tags.known().iter().map(|tag| tag.picture).max().unwrap_or(0);
         for (tag, at) in tags.iter_mut().zip(0..) {
+            tag.picture = if tag.picture > 0 { tag.picture.saturating_add(pictures) } else { 0 };
             let round = self.text.rounds.len() + rounds.partition_point(|&first| first <= at) - 1;
             tag.round = round.min(u16::MAX.into()) as u16;
         }

@@ -7,6 +7,7 @@ const POSITION: u32 = 1u; // the slot's original position
 const ACCUMULATE: u32 = 2u; // the value times itself, plus the source
 const STAMP: u32 = 3u; // the value, where the source is not 0
 const HALVE: u32 = 4u; // half of it, rounded down
+const RANDOM: u32 = 5u; // the number of the slot's original position and the head
 
 struct Change {
     changed: Table,
@@ -24,6 +25,8 @@ fn change(params: Change, op: u32, group: u32, own: u32) {
         var new_bits = params.value;
         if op == POSITION {
             new_bits = bitcast<u32>(f32(memory[position + column]));
+        } else if op == RANDOM {
+            new_bits = bitcast<u32>(random(memory[position + column], group));
         } else if op == ACCUMULATE {
             let decayed = bitcast<f32>(params.value) * bitcast<f32>(old);
             new_bits = plus(select(bitcast<u32>(decayed), old, is_infinite(old)), memory[other + column]);

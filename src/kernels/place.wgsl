@@ -15,7 +15,7 @@ struct Place {
 // An integer that orders as the bits of floats do, minus zero before zero.
 fn total_order(table: Table, group: u32, column: u32) -> u32 {
     let bits = memory[table.at + group * table.stride + column];
-    return select(bits | FIXED, ~bits, (bits & FIXED) != 0u);
+    return select(bits | SIGN, ~bits, (bits & SIGN) != 0u);
 }
 
 fn precedes(params: Place, group: u32, a: u32, b: u32) -> bool {

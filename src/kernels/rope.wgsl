@@ -7,7 +7,7 @@
 struct Column {
     at: u32, // word of slot 0 of KV head 0
     fresh: u32, // bits of a new slot's score
-    is_position: u32, // 1: it is the position instead
+    kind: u32, // 0: these bits, 1: the position instead, 2: the number of the position and the KV head
     unused: u32,
 }
 
@@ -91,7 +91,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     memory[params.slots.position + kv * params.slots.stride + slot] = position;
     for (var i = 0u; i < params.columns_used; i++) {
         let column = params.columns[i];
-        let fresh = select(column.fresh, bitcast<u32>(f32(position)), column.is_position == 1u);
+        var fresh = column.fresh;
+        if column.kind == 1u {
+            fresh = bitcast<u32>(f32(position));
+        } else if column.kind == 2u {
+            fresh = bitcast<u32>(random(position, kv));
+        }
         memory[column.at + kv * params.slots.stride + slot] = fresh;
     }
     if row == 0u {

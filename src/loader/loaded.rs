@@ -4,13 +4,12 @@ use crate::{
     Error, Result,
     backend::{Cpu, Weights},
     cache::Store,
-    chat::{ChatMessage, ChatTemplate},
-    engine::{Engine, Prompt},
+    chat::ChatTemplate,
+    engine::Engine,
     kernels::Precision,
     method::{Method, Positions},
     methods::{self, Profile, Spec, Value},
     model::Model,
-    ops::Tag,
     tokenizer::Tokenizer,
 };
 use std::sync::Arc;
@@ -67,33 +66,6 @@ impl Loaded {
     pub fn compose(&self, spec: &Spec, context: Option<u32>, store: Store, precision: Precision) -> Result<Engine> {
         let method = self.profile.build(spec, &self.shape())?;
         self.engine_for(method, context, store, precision)
-    }
-
-    /// A conversation as a prompt, each round tagged; it ends where the assistant's answer begins.
-    ///
-    /// # Errors
-    /// As [`chat`](Loaded::chat), and what the template or the tokenizer says.
-    pub fn chat_prompt(&self, messages: &[ChatMessage]) -> Result<Prompt> {
-        self.rounds(&self.chat()?.render_rounds(messages, true)?, true)
-    }
-
-    /// What follows an answer when the conversation goes on: the end of the answer, as the template writes it, and
-    /// `messages`, each round tagged.
-    ///
-    /// # Errors
-    /// As [`chat_prompt`](Loaded::chat_prompt).
-    pub fn chat_turn(&self, messages: &[ChatMessage]) -> Result<Prompt> {
-        self.rounds(&self.chat()?.render_turn(messages)?, false)
-    }
-
-    fn rounds(&self, parts: &[String], begin: bool) -> Result<Prompt> {
-        let mut prompt = Prompt::default();
-        for (part, round) in parts.iter().zip(0..) {
-            let first = begin && round == 0;
-            let ids = if first { self.tokenizer.encode_prompt(part)? } else { self.tokenizer.encode(part, true)? };
-            prompt.append_ids(&ids, Tag { round, picture: 0 });
-        }
-        Ok(prompt)
     }
 
     /// What of the model a method may depend on.

@@ -1,6 +1,6 @@
 //! The registry as plain data, for JSON and JavaScript.
 
-use super::{Param, ParamKind, REGISTRY, Value};
+use super::{Param, ParamKind, REGISTRY, SPREADS, Value};
 use serde::Serialize;
 
 /// A method, described.
@@ -21,6 +21,8 @@ pub struct MethodInfo {
     pub roles: Vec<&'static str>,
     /// True when its roles cannot stand beside another method's.
     pub whole: bool,
+    /// True when it can run on several hosts.
+    pub spreads: bool,
     /// Its parameters.
     pub params: Vec<ParamInfo>,
 }
@@ -68,6 +70,7 @@ pub fn listing() -> Vec<MethodInfo> {
         paper: row.paper,
         roles: row.roles.iter().map(|r| r.name()).collect(),
         whole: row.whole,
+        spreads: row.name == SPREADS,
         params: row.params.iter().map(param).collect(),
     };
     REGISTRY.iter().map(each).collect()

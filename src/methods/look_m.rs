@@ -11,6 +11,9 @@
 //! them wrongly ([`Fold`]); merging without text prior forces the first four positions.
 //! `merge = normalised_weighted` is this project's option.
 //!
+//! `keep_by = random` is the control that a choice by attention is compared with: the same rule, with random numbers for
+//! scores.
+//!
 //! `variant = sketch`: two pools, also while decoding. Text gets `text_priority_ratio` of the budget and loses what was
 //! used longest ago; pictures get the rest and lose what got least attention.
 //! Role: keeps.
@@ -35,6 +38,11 @@ pub const ROW: Row = Row {
         Param::tokens("important", 128, 0..=1 << 20, "tokens kept by attention, text first").budget(),
         Param::tokens("recent", 128, 0..=1 << 20, "newest prompt tokens kept").budget(),
         Param::flag("text_prior", true, "text is kept before any picture"),
+        Param::choice(
+            "keep_by",
+            &["attention", "random"],
+            "what counts among pictures: the attention they got, or nothing",
+        ),
         Param::choice(
             "merge",
             &["pivotal", "averaged", "weighted", "normalised_weighted", "none"],
@@ -65,7 +73,8 @@ fn build(p: &Params, _: &Shape) -> Result<Method> {
         _ => Some(Fold::NormalisedWeighted),
     };
     let forced = if published && !text_prior && merge.is_some() { 4.min(important) } else { 0 };
-    let retain = LookM { important, recent, text_prior, merge, forced };
+    let random = p.choice("keep_by")? == "random";
+    let retain = LookM { important, recent, text_prior, random, merge, forced };
     Ok(Method { retain: Box::new(retain), ..Method::full() })
 }
 
@@ -78,6 +87,8 @@ pub struct LookM {
     pub recent: u32,
     /// Text is kept before any picture.
     pub text_prior: bool,
+    /// Pictures have random scores.
+    pub random: bool,
     /// How a dropped row goes into the nearest kept one; `None`: it just goes.
     pub merge: Option<Fold>,
     /// First positions that count as important whatever their score.
@@ -101,7 +112,10 @@ impl Retain for LookM {
         if rows <= budget || !cx.ops.has_pictures(position + 1 - rows) {
             return Ok(Edit::None);
         }
-        let scores = cx.ops.regroup(mass, Group::Kv, Reduce::Sum)?;
+        let scores = match self.random {
+            true => cx.ops.column(cx.kv, "look_m.random", Fresh::Random)?,
+            false => cx.ops.regroup(mass, Group::Kv, Reduce::Sum)?,
+        };
         if self.text_prior {
             let text = cx.ops.pictures(cx.kv, 0.0, 1.0)?;
             cx.ops.stamp(scores, text, f32::INFINITY)?;

@@ -3,7 +3,7 @@
 use super::{Expected, Fold, Kv, Mass, Ops, PlaneGroups, Read, Scores, Set, Tag};
 use crate::{
     Error, Result,
-    kernels::{Pick, Picked},
+    kernels::{Pick, Picked, SharedProducts},
     tape::Tape,
     trace::{Kind, Tracer},
 };
@@ -72,6 +72,9 @@ pub trait Dense: Ops {
     fn embed(&mut self, table: Weight, ids: &[u32], first: u32) -> Result<()>;
     /// Whether products from now on may be with narrower copies of matrices, where the back end has any.
     fn narrow(&mut self, on: bool);
+    /// Products from now on may be those that another session has just made. A back end that computes elsewhere makes
+    /// its own.
+    fn share(&mut self, _products: SharedProducts) {}
     /// Whether what is quantised from now on is compared with what it was.
     fn measure_noise(&mut self, on: bool);
     /// Residual of row `row` of the pass = `values`.
@@ -83,7 +86,11 @@ pub trait Dense: Ops {
     fn open(&mut self, kv: Kv, leave: Mass) -> Result<Scores>;
     /// output = attention of the queries over `kv`, which already holds all rows of the pass if they are stored at all;
     /// adds the mass each slot got to the tables of `leave`.
-    fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()>;
+    fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>]) -> Result<()>;
+    /// Puts into the trace what share of its attention the pass's newest query gave to each position: `left` by the newest
+    /// [`attend`](Dense::attend), by query head, in a pass of one row; in one of more rows computed anew for the newest,
+    /// so that asking changes no kernel. Changes nothing else. Of a read by blocks there are none.
+    fn weigh(&mut self, kv: Kv, read: Read, left: Option<Scores>) -> Result<()>;
     /// What the newest [`attend`](Dense::attend) of [`Read::All`] or [`Read::BottomRight`] found, for other hosts.
     fn partial(&self) -> Result<Partial>;
     /// output = what the hosts found together, each over its own share of the keys (Star Attention).
@@ -113,8 +120,8 @@ pub trait Dense: Ops {
         Ok(false)
     }
     /// Whether all is done and known here that the pass made: only then is its trace complete, and do
-    /// [`answer`](Dense::answer), [`picked`](Dense::picked), [`missed`](Dense::missed), [`kept`](Dense::kept) and [`live`](Dense::live) tell of
-    /// it. Ask again until it is; natively the first call waits.
+    /// [`answer`](Dense::answer), [`picked`](Dense::picked), [`missed`](Dense::missed), [`kept`](Dense::kept) and
+    /// [`live`](Dense::live) tell of it. Ask again until it is; natively the first call waits.
     fn arrived(&mut self) -> Result<bool>;
     /// The newest [`logits`](Dense::logits), `[rows, vocabulary]`; nothing if they were not to come back.
     fn answer(&self) -> &[f32];

@@ -166,6 +166,9 @@ pub enum Fresh {
     Value(f32),
     /// Its original position.
     Position,
+    /// A [number](crate::kernels::random) from 0 to below 1 that its original position and its KV head hash to, the same
+    /// in every layer.
+    Random,
 }
 
 /// Whose means are compared with the means of key blocks.

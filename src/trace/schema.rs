@@ -181,4 +181,15 @@ pub const SCHEMA: &[KindSpec] = &[
         ],
         payload: false,
     },
+    KindSpec {
+        kind: Kind::Weights,
+        name: "weights",
+        head: "query",
+        fields: [
+            "",
+            "positions that got at least 1/256 of the newest query's attention",
+            "payload records; a word a position, ascending: its weight in 4095ths, and from bit 12 on the position",
+        ],
+        payload: true,
+    },
 ];

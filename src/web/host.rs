@@ -8,12 +8,9 @@ use crate::{
     kernels::Precision,
     loader::Loaded,
     method::Method,
-    methods::{Rule, Spec, Value},
+    methods::{Rule, SPREADS, Spec, Value},
 };
 use wasm_bindgen::prelude::*;
-
-/// The method that runs on several hosts.
-const METHOD: &str = "star_attention";
 
 /// Which host this is, and how prompts are cut.
 pub(super) struct Place {
@@ -60,9 +57,9 @@ impl Model {
             return Err(unsupported("on several hosts,", "watching a run", "runs without shadow and guard"));
         }
         let part = match loaded.profile.fill(&options.spec(&loaded.model.config)?) {
-            Spec::Method(part) if part.name == METHOD => part,
-            Spec::Method(part) => return Err(unsupported("on several hosts,", &part.name, METHOD)),
-            Spec::Roles(_) => return Err(unsupported("on several hosts,", "a method for each role", METHOD)),
+            Spec::Method(part) if part.name == SPREADS => part,
+            Spec::Method(part) => return Err(unsupported("on several hosts,", &part.name, SPREADS)),
+            Spec::Roles(_) => return Err(unsupported("on several hosts,", "a method for each role", SPREADS)),
         };
         if number >= hosts {
             let allowed = format!("below the number of hosts, {hosts}");

@@ -10,7 +10,7 @@ use crate::{
     Error,
     cache::Store,
     chat::ChatMessage,
-    kernels::Precision,
+    kernels::{Precision, SharedProducts},
     loader::{self, Loaded},
 };
 use serde::Serialize;
@@ -76,6 +76,7 @@ struct ModelInfo<'a> {
 #[wasm_bindgen]
 pub struct Model {
     pub(super) loaded: Arc<Loaded>,
+    shared: SharedProducts,
     /// Its weights on a GPU, from the first session there.
     #[cfg(feature = "gpu")]
     pub(super) on_device: std::cell::RefCell<Option<loader::OnDevice>>,
@@ -85,6 +86,7 @@ impl Model {
     fn new(loaded: Loaded) -> Model {
         Model {
             loaded: Arc::new(loaded),
+            shared: SharedProducts::default(),
             #[cfg(feature = "gpu")]
             on_device: std::cell::RefCell::default(),
         }
@@ -115,15 +117,16 @@ impl Model {
         })
     }
 
-    /// Ids of a text. With `parse_special`, control tokens written in the text become their ids; with `begin`, the
-    /// begin-of-text token is put in front if the model wants it, as before any prompt.
+    /// A text in tokens. With `parse_special`, control tokens written in the text become their ids; with `begin`, the
+    /// begin-of-text token is put in front if the model wants it, as before any prompt. `rows` are those of the pictures that
+    /// the text has places for, each marked by U+FFFC.
     ///
     /// # Errors
-    /// `tokenizer`.
-    pub fn encode(&self, text: &str, parse_special: bool, begin: bool) -> JsResult<Vec<u32>> {
-        let tokenizer = &self.loaded.tokenizer;
-        let ids = tokenizer.encode(text, parse_special).map_err(throw)?;
-        Ok(if begin { tokenizer.begin(ids) } else { ids })
+    /// `tokenizer`; `picture` unless there is a place for each.
+    #[wasm_bindgen(unchecked_return_type = "PromptTokens")]
+    pub fn encode(&self, text: &str, parse_special: bool, begin: bool, rows: &[f32]) -> JsResult<JsValue> {
+        let prompt = self.loaded.prompt(text, parse_special, begin, rows).map_err(throw)?;
+        Ok(to_js(&PromptTokens::from(prompt)))
     }
 
     /// Text of ids, control tokens included.
@@ -141,18 +144,36 @@ impl Model {
         self.loaded.chat().and_then(|template| template.render(&messages, true)).map_err(throw)
     }
 
-    /// The same prompt in tokens, with its rounds.
+    /// The same prompt in tokens, with its rounds, and pictures as in [`encode`](Model::encode).
     ///
     /// # Errors
-    /// `template`, `tokenizer`.
+    /// `template`, `tokenizer`, `picture`.
     #[wasm_bindgen(js_name = encodeChat, unchecked_return_type = "PromptTokens")]
     pub fn encode_chat(
         &self,
         #[wasm_bindgen(unchecked_param_type = "ChatMessage[]")] messages: JsValue,
+        rows: &[f32],
     ) -> JsResult<JsValue> {
         let messages: Vec<ChatMessage> = from_js("messages", messages)?;
-        let prompt = self.loaded.chat_prompt(&messages).map_err(throw)?;
+        let prompt = self.loaded.chat_prompt(&messages, rows).map_err(throw)?;
         Ok(to_js(&PromptTokens::from(prompt)))
+    }
+
+    /// What further messages add to a conversation whose newest token is `last`, in tokens with their rounds: the answer's
+    /// end, unless it is there, and the messages, up to where the next answer begins.
+    ///
+    /// # Errors
+    /// `template`, `tokenizer`.
+    #[wasm_bindgen(js_name = encodeTurn, unchecked_return_type = "PromptTokens")]
+    pub fn encode_turn(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "ChatMessage[]")] messages: JsValue,
+        last: u32,
+        rows: &[f32],
+    ) -> JsResult<JsValue> {
+        let messages: Vec<ChatMessage> = from_js("messages", messages)?;
+        let turn = self.loaded.chat_turn(&messages, Some(last), rows).map_err(throw)?;
+        Ok(to_js(&PromptTokens::from(turn)))
     }
 
     /// A session with a method of the registry, or one for each role.
@@ -172,7 +193,11 @@ impl Model {
             #[cfg(not(feature = "gpu"))]
             Backend::Gpu => Err(Error::Gpu { why: "this build has no GPU back end".to_owned() }),
         };
-        Session::new(self.loaded.clone(), engine.map_err(throw)?, &options)
+        let mut engine = engine.map_err(throw)?;
+        if options.share_prompt.unwrap_or(false) {
+            engine.share(self.shared.clone());
+        }
+        Session::new(self.loaded.clone(), engine, &options)
     }
 
     /// A session from [`save`](Session::save), with the text and cache that it had then.

@@ -99,6 +99,10 @@ pub(super) struct SessionOptions {
     /// Go on after the model has ended its text.
     #[tsify(optional)]
     ignore_eos: Option<bool>,
+    /// What such sessions of the model compute of a prompt that they read side by side is computed once, as far as their
+    /// methods read all of it; on the CPU. Their tokens are the same, their speed is no longer their own.
+    #[tsify(optional)]
+    pub share_prompt: Option<bool>,
     /// What computes; default: the CPU.
     #[tsify(optional)]
     backend: Option<Backend>,
@@ -146,7 +150,9 @@ impl SessionOptions {
     pub fn engine(&self, loaded: &Loaded) -> JsResult<engine::Options> {
         let eos = if self.ignore_eos.unwrap_or(false) { Vec::new() } else { loaded.tokenizer.eos().to_vec() };
         let (sampling, shadow, guard) = (self.sampling()?, self.shadow.unwrap_or(0), self.guard());
-        Ok(engine::Options { sampling, logits: false, eos, shadow, guard, ..engine::Options::default() })
+        // On a GPU they would have to come back, token by token.
+        let logits = self.backend() == Backend::Cpu;
+        Ok(engine::Options { sampling, logits, eos, shadow, guard, ..engine::Options::default() })
     }
 
     /// The method, fitted to memory when that is given.

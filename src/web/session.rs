@@ -14,6 +14,7 @@ use crate::{
     engine::{self, End, Engine, Progress},
     kernels::Precision,
     loader::Loaded,
+    metrics,
     ops::{Kept, Partial},
     tokenizer::{Detokenizer, Tokenizer},
     trace::Detail,
@@ -138,8 +139,9 @@ impl Session {
         let trace = match trace {
             "totals" => Detail::Totals,
             "sets" => Detail::Sets,
+            "weights" => Detail::Weights,
             other => {
-                let (got, allowed) = (other.to_owned(), "totals, sets".to_owned());
+                let (got, allowed) = (other.to_owned(), "totals, sets, weights".to_owned());
                 return Err(throw(Error::Param { name: "trace".to_owned(), got, allowed }));
             }
         };
@@ -154,7 +156,8 @@ impl Session {
 
 #[wasm_bindgen]
 impl Session {
-    /// Begins a text. `rounds`: positions where a round begins; none: one round. `trace`: `"totals"` or `"sets"`.
+    /// Begins a text. `rounds`: positions where a round begins; none: one round. `pictures`: positions where one begins, whose
+    /// `rows` stand where an id is 4294967295. `trace`: `"totals"`, `"sets"` or `"weights"`.
     ///
     /// # Errors
     /// `empty_prompt`, `token_id`, `context`, `param`, `memory`.
@@ -162,10 +165,13 @@ impl Session {
         &mut self,
         ids: &[u32],
         rounds: &[u32],
+        pictures: &[u32],
+        rows: &[f32],
         max_tokens: u32,
-        #[wasm_bindgen(unchecked_param_type = "\"totals\" | \"sets\"")] trace: &str,
+        #[wasm_bindgen(unchecked_param_type = "\"totals\" | \"sets\" | \"weights\"")] trace: &str,
     ) -> JsResult<()> {
-        let (options, prompt) = (self.options(max_tokens, trace)?, prompt(ids, rounds).map_err(throw)?);
+        let prompt = prompt(ids, rounds, pictures, rows).map_err(throw)?;
+        let options = self.options(max_tokens, trace)?;
         if let Some(place) = &self.place {
             self.engine = place.engine(&self.loaded, &prompt).map_err(throw)?;
         }
@@ -183,8 +189,10 @@ impl Session {
         &mut self,
         ids: &[u32],
         rounds: &[u32],
+        pictures: &[u32],
+        rows: &[f32],
         max_tokens: u32,
-        #[wasm_bindgen(unchecked_param_type = "\"totals\" | \"sets\"")] trace: &str,
+        #[wasm_bindgen(unchecked_param_type = "\"totals\" | \"sets\" | \"weights\"")] trace: &str,
     ) -> JsResult<()> {
         if self.engine.ids().is_empty() {
             return Err(throw(Error::State("there is no text to go on with")));
@@ -193,7 +201,7 @@ impl Session {
         if ids.is_empty() {
             return self.engine.resume(options).map_err(throw);
         }
-        let prompt = prompt(ids, rounds).map_err(throw)?;
+        let prompt = prompt(ids, rounds, pictures, rows).map_err(throw)?;
         self.engine.extend(prompt, options).map_err(throw)?;
         self.begin();
         Ok(())
@@ -208,12 +216,11 @@ impl Session {
     pub fn encode_turn(
         &self,
         #[wasm_bindgen(unchecked_param_type = "ChatMessage[]")] messages: JsValue,
+        rows: &[f32],
     ) -> JsResult<JsValue> {
         let messages: Vec<ChatMessage> = from_js("messages", messages)?;
-        let turn = self.loaded.chat_turn(&messages).map_err(throw)?;
-        let ended = self.newest.filter(|id| self.loaded.tokenizer.eos().contains(id));
-        let twice = ended.is_some() && turn.ids().first() == ended.as_ref();
-        Ok(to_js(&PromptTokens::from(if twice { turn.split(1).1 } else { turn })))
+        let turn = self.loaded.chat_turn(&messages, self.newest, rows).map_err(throw)?;
+        Ok(to_js(&PromptTokens::from(turn)))
     }
 
     /// Does a bounded piece of work: 0 it goes on, 1 a step is ready, 2 nothing is left to do, 3 [`partial`](Session::partial)
@@ -301,6 +308,16 @@ impl Session {
         self.engine.choose(id).map_err(throw)?;
         self.newest = Some(id);
         Ok(())
+    }
+
+    /// Kullback-Leibler divergence of the distributions of the next token, `from` to this one, in nats, right after a step
+    /// of each: 0 where both are the same.
+    ///
+    /// # Errors
+    /// `state` when either has no step, or computes on a GPU.
+    pub fn divergence(&self, from: &Session) -> JsResult<f64> {
+        let [from, own] = [from, self].map(|session| session.engine.logits().map_err(throw));
+        Ok(metrics::kl(from?, own?))
     }
 
     /// Leaves a GPU that failed and goes on on the CPU; what the text has so far is run again there, no token is lost.

@@ -1,13 +1,10 @@
 //! Every operation of a back end with random shapes and arguments, on both in lock-step: which differs first says
 //! [`Paired`] itself.
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
 use attnscope::{
-    backend::{
-        Cpu, Paired, Shape, Weights,
-        gpu::{Device, Gpu},
-    },
+    backend::{Paired, Shape, gpu::Device},
     cache::Store,
     kernels::RopeStyle,
     method::Positions,
@@ -20,11 +17,13 @@ use attnscope::{
 };
 use fastrand::Rng;
 
+use super::pair::pair;
+
 /// Not the first layer.
 const KV: Kv = Kv(1);
 
 /// What must have been compared when all is done; the calls that need a model's weights are in whole runs.
-pub const OPERATIONS: [&str; 47] = [
+pub const OPERATIONS: [&str; 48] = [
     "accumulate",
     "at_positions",
     "attend",
@@ -72,6 +71,7 @@ pub const OPERATIONS: [&str; 47] = [
     "union",
     "union_by_kv",
     "unmasked_mass",
+    "weigh",
 ];
 
 /// Both back ends of a random shape, and what is drawn next.
@@ -99,22 +99,6 @@ pub async fn run(device: &Rc<Device>, seed: u64, store: Store) -> Paired {
     }
 }
 
-/// Two back ends that were given different rows before they were paired: layer 0 has three slots.
-pub fn unlike(device: &Rc<Device>) -> Paired {
-    let shape = Shape { layers: 1, query_heads: 2, kv_heads: 2, head_dim: 8, rope: None, eps: 1e-5 };
-    let mut cpu = Cpu::new(shape.clone(), Arc::new(Weights::default()), Positions::Text, Store::F32).unwrap();
-    let mut gpu = Gpu::new(Rc::clone(device), shape, None, Positions::Text, Store::F32).unwrap();
-    let rows = vec![1.0; 3 * 16];
-    let mut other = rows.clone();
-    // The second head's key of slot 2.
-    other[2 * 16 + 8] = 2.0;
-    cpu.begin(0, 3);
-    cpu.store(Kv(0), &rows, Some((&mut rows.clone(), &rows)), 0..3).unwrap();
-    gpu.begin(0, 3).unwrap();
-    gpu.store(Kv(0), &rows, Some((&other, &rows)), 0..3).unwrap();
-    Paired::new(cpu, gpu)
-}
-
 type Result = attnscope::Result<()>;
 
 impl Bench {
@@ -127,8 +111,7 @@ impl Bench {
         // Of f16 keys that are rotated when they are read little can be said.
         let positions = if store == Store::F32 && rng.bool() { Positions::Slot } else { Positions::Text };
         let shape = Shape { layers: 2, query_heads: query, kv_heads: kv, head_dim: dim, rope: Some(rope), eps: 1e-5 };
-        let cpu = Cpu::new(shape.clone(), Arc::new(Weights::default()), positions, store).unwrap();
-        let gpu = Gpu::new(Rc::clone(device), shape, None, positions, store).unwrap();
+        let (cpu, gpu) = pair(device, &shape, positions, store);
         let mut on = Paired::new(cpu, gpu);
         on.tracer().detail = Detail::Sets;
         Bench { on, rng, query, kv, dim, position: 0, by_slot: positions == Positions::Slot }
@@ -364,6 +347,7 @@ impl Bench {
                 *asked = Some((mass, self.on.open(KV, mass)?));
             }
             self.on.attend(KV, read, 0..rows, &leave)?;
+            self.on.weigh(KV, read, None)?;
         }
         Ok(())
     }

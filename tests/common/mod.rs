@@ -4,6 +4,8 @@
 
 #[cfg(feature = "gpu")]
 pub mod every_op;
+#[cfg(feature = "gpu")]
+pub mod pair;
 pub mod recorded;
 pub mod replay;
 pub mod rows;

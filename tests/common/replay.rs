@@ -2,7 +2,7 @@
 
 use super::tiny;
 use attnscope::trace::{ALL_HEADS, Kind, records};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The live set by layer and KV head, rebuilt from the trace, checking that what is read is live and causal.
 #[derive(Default)]
@@ -10,6 +10,9 @@ pub struct Replay {
     pub live: Vec<BTreeSet<u32>>,
     /// How many of them are in two planes.
     pub quantised: Vec<usize>,
+    /// By layer and query head what the newest query of the newest pass read, and gave at least the least listed weight.
+    pub read: BTreeMap<(u8, u32), BTreeSet<u32>>,
+    pub weights: BTreeMap<(u8, u32), Vec<(u32, f32)>>,
     newest: u32,
 }
 
@@ -26,6 +29,8 @@ impl Replay {
             let is = |kind: Kind| r.kind == kind as u8;
             if is(Kind::Pass) {
                 self.newest = r.a + r.b - 1;
+                self.read.clear();
+                self.weights.clear();
             } else if is(Kind::Append) {
                 assert_eq!(r.head, ALL_HEADS);
                 for kv in 0..tiny::KV_HEADS {
@@ -48,10 +53,20 @@ impl Replay {
                 let head = self.head(r.layer, r.head.into());
                 r.positions().for_each(|p| assert!(head.remove(&p), "{what}: {p} is dropped but not there"));
             } else if is(Kind::ReadRun) || is(Kind::ReadBits) {
-                let newest = self.newest;
-                let head = self.head(r.layer, u32::from(r.head) * tiny::KV_HEADS / tiny::QUERY_HEADS);
+                let (newest, query) = (self.newest, u32::from(r.head));
+                self.read.entry((r.layer, query)).or_default().extend(r.positions());
+                let head = self.head(r.layer, query * tiny::KV_HEADS / tiny::QUERY_HEADS);
                 r.positions()
                     .for_each(|p| assert!(p <= newest && head.contains(&p), "{what}: {p} is read but not there"));
+            } else if is(Kind::ReadAll) || is(Kind::ReadWindow) {
+                let most = if is(Kind::ReadAll) { usize::MAX } else { r.a as usize };
+                for query in 0..tiny::QUERY_HEADS {
+                    let head = self.head(r.layer, query * tiny::KV_HEADS / tiny::QUERY_HEADS);
+                    let newest = head.iter().rev().take(most).copied().collect();
+                    self.read.insert((r.layer, query), newest);
+                }
+            } else if is(Kind::Weights) {
+                self.weights.insert((r.layer, r.head.into()), r.weights().collect());
             }
         }
     }

@@ -1,49 +1,29 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { handler } from '../../xtask/serve.mjs';
+import { badLine } from './bad-line.js';
 import { launch, openPage } from './browser.js';
+import { soon } from './controls.js';
+import { at, CHROME, SKIP_BROWSER } from './site.js';
 import { tinyModel } from './tiny.js';
 
-const { CHROME } = process.env;
-const at = (path) => fileURLToPath(new URL(path, import.meta.url));
-
 describe('a model that is kept in the browser', {
-  skip: CHROME ? false : 'not run: CHROME not set',
+  skip: SKIP_BROWSER,
   timeout: 120_000,
 }, () => {
   const model = tinyModel();
-  /** Where the answers began, and bytes after which the connection ends. */
-  const asked = [];
-  let cut = Number.POSITIVE_INFINITY;
-  let server;
+  let line;
   let browser;
   let seen;
-  let origin;
   before(async () => {
-    const files = handler({ '/attnscope/': at('../../pkg/dist'), '/favicon.ico': at('../../www/public/favicon.svg') });
-    server = createServer((request, response) => {
-      if (request.url !== '/model.gguf') return files(request, response);
-      const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
-      asked.push(from);
-      const range = from > 0 && { 'content-range': `bytes ${from}-${model.length - 1}/${model.length}` };
-      response.writeHead(from > 0 ? 206 : 200, { etag: '"1"', 'content-length': model.length - from, ...range });
-      // What was sent must have arrived before the connection ends.
-      if (cut < model.length)
-        response.write(model.subarray(from, cut), () => setTimeout(() => response.destroy(), 200));
-      else response.end(model.subarray(from));
-    });
-    await new Promise((resolve) => server.listen(0, 'localhost', resolve));
-    origin = `http://localhost:${server.address().port}`;
+    const mounts = { '/attnscope/': at('../../pkg/dist'), '/favicon.ico': at('../../www/public/favicon.svg') };
+    line = await badLine(mounts, '/model.gguf', model);
     browser = await launch(CHROME);
-    seen = await openPage(browser, origin);
-    await seen.page.goto(`${origin}/attnscope/index.js`);
+    seen = await openPage(browser, line.origin);
+    await seen.page.goto(`${line.origin}/attnscope/index.js`);
   });
   after(async () => {
     await browser?.close();
-    server?.closeAllConnections();
-    server?.close();
+    line?.close();
   });
 
   /** Loads it and says what was heard, or the code of the error, and what is kept then. */
@@ -64,17 +44,27 @@ describe('a model that is kept in the browser', {
       return { ...heard, kept: await models() };
     }, options);
 
+  /** Bytes of each file that is kept. */
+  const kept = () =>
+    seen.page.evaluate(async () => {
+      const { models } = await import('/attnscope/index.js');
+      return (await models()).map(({ bytes }) => bytes);
+    });
+
   it('goes on where a download was interrupted, and then needs no network', async () => {
-    cut = 200_000;
-    const first = await load();
+    line.stopAt(200_000);
+    const loading = load();
+    await soon(async () => assert.deepEqual(await kept(), [200_000]));
+    line.hangUp();
+    const first = await loading;
     assert.equal(first.code, 'network');
     assert.deepEqual(
       first.kept.map(({ bytes, total, sha256 }) => [bytes, total, sha256]),
       [[200_000, model.length, null]],
     );
-    cut = Number.POSITIVE_INFINITY;
+    line.stopAt();
     const second = await load();
-    assert.deepEqual([second.code, second.notices, asked], [null, [], [0, 200_000]]);
+    assert.deepEqual([second.code, second.notices, line.asked], [null, [], [0, 200_000]]);
     assert.equal(second.kept[0].bytes, model.length);
     assert.match(second.kept[0].sha256, /^[0-9a-f]{64}$/);
     await seen.page.reload();
@@ -83,7 +73,7 @@ describe('a model that is kept in the browser', {
     assert.deepEqual(third.ids, second.ids);
     // What is complete is read in the page's own thread too.
     assert.deepEqual((await load({ worker: false })).ids, second.ids);
-    assert.equal(asked.length, 2);
+    assert.equal(line.asked.length, 2);
   });
 
   it('is removed by its name', async () => {

@@ -9,9 +9,8 @@ import webpack from 'webpack';
 import { listen } from '../../xtask/serve.mjs';
 import { launch, openPage } from './browser.js';
 import { installPacked } from './packed.js';
+import { CHROME, SKIP_BROWSER } from './site.js';
 import { tinyModel } from './tiny.js';
-
-const { CHROME } = process.env;
 
 /** What every app does; `source` is an expression for the model. */
 const main = (source, report) => `
@@ -97,7 +96,7 @@ describe('the packed package in an empty app', { timeout: 300_000 }, () => {
     }
   };
 
-  describe('and in a browser', { skip: CHROME ? false : 'not run: CHROME not set' }, () => {
+  describe('and in a browser', { skip: SKIP_BROWSER }, () => {
     const vite = (root, more) => ({ root, configFile: false, logLevel: 'error', build: { target: 'esnext' }, ...more });
 
     it('built by Vite, with no settings but the target', async () => {

@@ -22,6 +22,17 @@ export async function choose(page, methods) {
 }
 
 /**
+ * The methods whose chips are pressed.
+ * @param {import('playwright-core').Page} page
+ * @returns {Promise<string[]>}
+ */
+export function chosen(page) {
+  return page
+    .locator('[data-method][aria-pressed="true"]')
+    .evaluateAll((chips) => chips.map((chip) => chip.dataset.method));
+}
+
+/**
  * Moves the budget slider as its own event would.
  * @param {import('playwright-core').Page} page
  * @param {number} tokens
@@ -44,6 +55,23 @@ export async function setParam(page, method, name, value) {
 }
 
 /**
+ * Sets up a run of a text of the test's own, as it is and not as a chat message.
+ * @param {import('playwright-core').Page} page
+ * @param {{ methods: readonly string[], budget?: number, own?: boolean, text: string, tokens: number }} what with `own`
+ * every method writes its own tokens
+ */
+export async function fillIn(page, { methods, budget, own = false, text, tokens }) {
+  await choose(page, methods);
+  if (budget) await setBudget(page, budget);
+  const chat = page.getByLabel('as a chat message');
+  // Without a template there is nothing to choose.
+  if (await chat.isEnabled()) await chat.uncheck();
+  if (own) await page.getByLabel('each writes its own').check();
+  await page.getByLabel('Text of the prompt').fill(text);
+  await page.getByLabel('Tokens to generate').fill(String(tokens));
+}
+
+/**
  * Runs what is set, to its end.
  * @param {import('playwright-core').Page} page
  */
@@ -63,4 +91,47 @@ export async function finished(page) {
     .waitFor({ timeout: 5000 })
     .catch(() => undefined);
   await page.getByText('· finished').waitFor({ timeout: 2 * LONG });
+}
+
+/**
+ * The line in words under a map.
+ * @param {import('playwright-core').Page} page
+ * @param {string} method
+ */
+export async function verdictOf(page, method) {
+  return (await page.locator(`[data-verdict="${method}"]`).textContent()) ?? '';
+}
+
+/**
+ * Clicks into a map, at a part of its width and of its height.
+ * @param {import('playwright-core').Page} page
+ * @param {string} method
+ * @param {number} x
+ * @param {number} y
+ */
+export async function clickMap(page, method, x, y) {
+  const map = page.locator(`[data-map="${method}"]`);
+  // The mouse reaches what is in the window.
+  await map.scrollIntoViewIfNeeded();
+  const box = await map.boundingBox();
+  if (!box) throw new Error(`no map of ${method}`);
+  // A row is one pixel high and a click has whole ones, so the first of the row is meant.
+  await page.mouse.click(box.x + box.width * x, Math.ceil(box.y + box.height * y));
+}
+
+/**
+ * Waits until a check holds: tries for five seconds, then fails as it does.
+ * @template T
+ * @param {() => T | Promise<T>} check
+ */
+export async function soon(check) {
+  const until = Date.now() + 5000;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > until) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { listen } from '../../xtask/serve.mjs';
 import { launch, openPage } from './browser.js';
+import { at, CHROME, SKIP_BROWSER } from './site.js';
 
-const { CHROME } = process.env;
 /** As a browser gets it: Node has an entry of its own. */
 const DIST = new URL('../../pkg/dist/', import.meta.url).href;
-const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /** A thread starts its engine once, so each form is tried in a program of its own. */
 const run = (code) =>
@@ -58,7 +56,7 @@ describe('the engine in Node', { timeout: 60_000 }, () => {
   });
 });
 
-describe('the engine in a page', { skip: CHROME ? false : 'not run: CHROME not set', timeout: 60_000 }, () => {
+describe('the engine in a page', { skip: SKIP_BROWSER, timeout: 60_000 }, () => {
   let server;
   let browser;
   let seen;

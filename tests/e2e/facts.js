@@ -17,11 +17,17 @@ export function tell(info, steps) {
     blocksRead: pairs.reduce((sum, { bits }) => sum + bits, 0),
     blocksThere: blocks.reduce((sum, n) => sum + (n * (n + 1)) / 2, 0),
     star: starOf(all),
+    folds: all.filter(({ kind }) => kind === Kind.fold).length,
+    corrected: all.reduce((sum, { kind, aux, b }) => sum + (kind === Kind.pass && aux === 4 ? b : 0), 0),
+    upperPlane: upperPlane(all),
     ...guessesOf(all),
     ...poolsOf(info, last, all),
     ...roundsOf(info, last, all),
   };
 }
+
+/** A row in the cache, however it is stored there. */
+const isKept = (state) => ['stored', 'merged', 'quantised', 'parked'].includes(state);
 
 /** A layer chooses when the one after it reads less, and all up to the next that reads everything read the same. */
 function layersOf({ layers, queryHeads, kvHeads }, { length, reads, storage }) {
@@ -31,9 +37,7 @@ function layersOf({ layers, queryHeads, kvHeads }, { length, reads, storage }) {
     ),
   );
   const stored = (l, h) =>
-    Array.from({ length }, (_, p) => storage(l, Math.floor((h * kvHeads) / queryHeads), p)).filter(
-      (s) => s === 'stored',
-    );
+    Array.from({ length }, (_, p) => storage(l, Math.floor((h * kvHeads) / queryHeads), p)).filter(isKept);
   const all = sets.map((heads, l) => heads.every((set, h) => set.length === stored(l, h).length));
   const same = (a, b) => JSON.stringify(sets[a]) === JSON.stringify(sets[b]);
   const choosing = [];
@@ -61,6 +65,16 @@ function starOf(all) {
   // All but the question.
   const blocks = passes.slice(0, -1);
   return { count: blocks.length, size: Math.max(0, ...blocks.map(({ rows }) => rows)), anchor };
+}
+
+/** Whether a draft read quantised rows by their upper plane alone. */
+function upperPlane(all) {
+  let pass = 0;
+  for (const { kind, aux } of all) {
+    if (kind === Kind.pass) pass = aux;
+    if (kind === Kind.readAll && pass === 2 && aux === 1) return true;
+  }
+  return false;
 }
 
 function guessesOf(all) {
@@ -95,7 +109,7 @@ function poolsOf({ layers, kvHeads }, { length, storage }, all) {
   for (let l = 0; l < layers; l++)
     for (let h = 0; h < kvHeads; h++)
       for (let p = 0; p < length; p++)
-        if (storage(l, h, p) === 'stored') {
+        if (isKept(storage(l, h, p))) {
           if (p < prompt) promptRows++;
           else writtenRows++;
         }

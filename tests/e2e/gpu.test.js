@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { WEBGPU } from './browser.js';
-import { openPackage, SKIP } from './package.js';
+import { openPackage } from './package.js';
+import { SKIP } from './site.js';
 
 const PROMPT = '1 2 3 4 5 6';
 // A software adapter takes seconds a token: all 32 with ATTNSCOPE_GPU_TOKENS=32.

@@ -1,44 +1,29 @@
 import assert from 'node:assert/strict';
-import { closeSync, mkdirSync, openSync, readSync } from 'node:fs';
-import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { before, describe, it } from 'node:test';
 import { open } from 'attnscope';
-import { launch, openPage } from './browser.js';
 import { readMap, readTrace } from './canvas.js';
-import { choose, setBudget } from './controls.js';
+import { choose, chosen, clickMap, fillIn, loadModel, run, setBudget, soon, verdictOf } from './controls.js';
 import { replay } from './replay.js';
-import { serve } from './server.js';
+import { at, MODEL, SKIP, site, staysQuiet } from './site.js';
 
-const at = (path) => fileURLToPath(new URL(path, import.meta.url));
-const { CHROME, ATTNSCOPE_MODEL } = process.env;
-const missing = [!CHROME && 'CHROME', !ATTNSCOPE_MODEL && 'ATTNSCOPE_MODEL'].filter(Boolean).join(' and ');
 const METHODS = ['full', 'h2o', 'tidal_decode'];
 const LONG = 120_000;
 
 describe('the page with a real model', {
-  skip: missing ? `not run: ${missing} not set` : false,
+  skip: SKIP,
   timeout: 600_000,
 }, () => {
-  let server;
-  let browser;
+  const built = site(MODEL);
   let page;
   let seen;
   before(async () => {
-    mkdirSync(at('../../artifacts'), { recursive: true });
-    server = await serve(at('../../www/dist'), ATTNSCOPE_MODEL);
-    browser = await launch(CHROME);
-    seen = await openPage(browser, server.origin);
+    seen = await built.visit('?test');
     page = seen.page;
-    await page.goto(`${server.url}?test`);
-  });
-  after(async () => {
-    await browser?.close();
-    server?.close();
   });
 
   const shot = (name) => page.screenshot({ path: at(`../../artifacts/${name}.png`), fullPage: true });
   const button = (name) => page.getByRole('button', { name, exact: true });
-  const finished = () => page.getByText('· finished').waitFor({ timeout: LONG });
 
   it('offers the methods and says what is missing before anything is loaded', async () => {
     await page.locator('[data-method="full"]').waitFor();
@@ -53,9 +38,7 @@ describe('the page with a real model', {
       await page.locator('[data-method]').evaluateAll((chips) => chips.map((chip) => chip.dataset.method)),
       methods.map(({ name }) => name),
     );
-    const before = await page
-      .locator('[data-method][aria-pressed="true"]')
-      .evaluateAll((c) => c.map((x) => x.dataset.method));
+    const before = await chosen(page);
     await choose(
       page,
       methods.map(({ name }) => name),
@@ -86,7 +69,7 @@ describe('the page with a real model', {
 
   it('refuses a file that was cut short', async () => {
     const start = Buffer.alloc(1 << 20);
-    const file = openSync(ATTNSCOPE_MODEL, 'r');
+    const file = openSync(MODEL, 'r');
     readSync(file, start);
     closeSync(file);
     await page.getByLabel('Model file').setInputFiles({ name: 'cut.gguf', mimeType: '', buffer: start });
@@ -99,8 +82,7 @@ describe('the page with a real model', {
     const load = page.getByRole('button', { name: /^Load .*MB\)$/ });
     await load.click();
     await button('Cancel').click();
-    await load.click();
-    await page.getByText(/^30 layers/).waitFor({ timeout: LONG });
+    await loadModel(page);
     await load.waitFor({ state: 'detached' });
   });
 
@@ -115,38 +97,53 @@ describe('the page with a real model', {
   });
 
   it('draws exactly what the trace says', async () => {
-    await choose(page, METHODS);
-    await setBudget(page, 16);
-    await page.getByLabel('as a chat message').uncheck();
-    await page
-      .getByLabel('Text of the prompt')
-      .fill('One, two, three, four, five, six, seven, eight, nine, ten, eleven, twelve,');
-    await page.getByLabel('Tokens to generate').fill('12');
-    await button('Run').click();
-    await finished();
+    const text = 'One, two, three, four, five, six, seven, eight, nine, ten, eleven, twelve,';
+    await fillIn(page, { methods: METHODS, budget: 16, text, tokens: 12 });
+    await run(page);
     const { info, traces } = await readTrace(page);
     assert.deepEqual(traces.map((t) => t.method).sort(), [...METHODS].sort());
     for (const { method, steps } of traces) {
       const told = replay(info, steps);
-      for (const mode of ['reads', 'storage']) {
-        await button(mode === 'reads' ? 'Reads' : 'Storage').click();
-        await page.waitForTimeout(100);
-        const heads = mode === 'reads' ? info.queryHeads : info.kvHeads;
-        const { width, height, cells } = await readMap(page, method);
-        assert.equal(height, info.layers * heads);
-        assert.ok(width >= told.length, `${width} columns for ${told.length} positions`);
-        const wrong = cells.flatMap((state, i) => {
-          const [row, position] = [Math.floor(i / width), i % width];
-          const want = told[mode](Math.floor(row / heads), row % heads, position);
-          return state === want ? [] : [`${method} ${mode} row ${row} position ${position}: ${state}, not ${want}`];
+      for (const mode of ['reads', 'storage', 'weights']) {
+        await button({ reads: 'Reads', storage: 'Storage', weights: 'Weights' }[mode]).click();
+        const heads = mode === 'storage' ? info.kvHeads : info.queryHeads;
+        await soon(async () => {
+          const { width, height, cells } = await readMap(page, method);
+          assert.equal(height, info.layers * heads);
+          assert.ok(width >= told.length, `${width} columns for ${told.length} positions`);
+          const wrong = cells.flatMap((state, i) => {
+            const [row, position] = [Math.floor(i / width), i % width];
+            const want = told[mode](Math.floor(row / heads), row % heads, position);
+            return state === want ? [] : [`${method} ${mode} row ${row} position ${position}: ${state}, not ${want}`];
+          });
+          assert.deepEqual(wrong.slice(0, 5), []);
         });
-        assert.deepEqual(wrong.slice(0, 5), []);
       }
-      const line = await page.locator(`[data-verdict="${method}"]`).textContent();
-      if (told.evictedRows > 0) assert.match(line ?? '', /dropped in/);
-      else assert.match(line ?? '', /Keeps everything/);
+      assert.match(await verdictOf(page, method), told.evictedRows > 0 ? /dropped in/ : /Keeps everything/);
     }
     await button('Reads').click();
+  });
+
+  it('says the weight of the held cell', async () => {
+    const { info, traces } = await readTrace(page);
+    const told = replay(info, traces.find(({ method }) => method === 'full').steps);
+    const field = page.locator('.field', { has: page.locator('[data-map="full"]') });
+    await field.focus();
+    // The first position of the first layer's first head, then other heads: many look at the first token.
+    for (const key of ['ArrowRight', 'Home', 'Enter']) await field.press(key);
+    const inspector = page.locator('[aria-label="Inspector"]');
+    const line = async (name) => (await inspector.locator(`dt:text-is("${name}") + dd`).textContent()) ?? '';
+    const said = new Set();
+    for (let head = 0; head < info.queryHeads; head++) {
+      const [layer, shown] = (await line('layer · query head')).match(/\d+/g).map(Number);
+      const position = Number(await line('position'));
+      const weight = told.weightOf(layer, shown, position);
+      assert.equal(await line('weight'), weight === 0 ? '<\u2009.004' : weight.toFixed(3).replace(/^0/, ''));
+      said.add(weight);
+      await field.press(']');
+    }
+    assert.ok(said.size > 2, [...said].join(' '));
+    await field.press('Escape');
   });
 
   it('shows any step again, and goes back to the newest', async () => {
@@ -156,15 +153,16 @@ describe('the page with a real model', {
     assert.equal(await live.getAttribute('aria-pressed'), 'true');
     const shows = async (step) => {
       await page.getByText(`token ${step + 1} of 12`).waitFor();
-      await page.waitForTimeout(150);
       for (const { method, steps } of traces) {
         const told = replay(info, steps.slice(0, step + 1));
-        const { width, cells } = await readMap(page, method);
-        const want = cells.map((_, i) => {
-          const row = Math.floor(i / width);
-          return told.reads(Math.floor(row / info.queryHeads), row % info.queryHeads, i % width);
+        await soon(async () => {
+          const { width, cells } = await readMap(page, method);
+          const want = cells.map((_, i) => {
+            const row = Math.floor(i / width);
+            return told.reads(Math.floor(row / info.queryHeads), row % info.queryHeads, i % width);
+          });
+          assert.deepEqual(cells, want, `${method}, step ${step}`);
         });
-        assert.deepEqual(cells, want, `${method}, step ${step}`);
       }
     };
     await slider.fill('2');
@@ -191,25 +189,20 @@ describe('the page with a real model', {
     const { info, traces } = await readTrace(page);
     const { steps } = traces.find(({ method }) => method === 'h2o');
     const [layer, head] = [11, 4];
-    const map = page.locator('[data-map="h2o"]');
-    // The mouse reaches what is in the window.
-    await map.scrollIntoViewIfNeeded();
-    const box = await map.boundingBox();
-    assert.ok(box);
-    // A row is one pixel high and a click has whole ones, so the first of the row is meant.
     const part = (layer * info.queryHeads + head) / (info.layers * info.queryHeads);
-    await page.mouse.click(box.x + box.width * 0.3, Math.ceil(box.y + box.height * part));
+    await clickMap(page, 'h2o', 0.3, part);
     await page.getByText(`H2O · L${layer} · H${head}`).waitFor();
-    await page.waitForTimeout(200);
-    const { width, cells } = await readMap(page, 'h2o', 'mask');
-    for (let step = 0; step < steps.length; step++) {
-      const told = replay(info, steps.slice(0, step + 1));
-      const query = told.length - 1;
-      const want = Array.from({ length: width }, (_, position) => told.reads(layer, head, position));
-      assert.deepEqual(cells.slice(query * width, (query + 1) * width), want, `step ${step}`);
-    }
-    // The prompt before its last token: a triangle.
-    assert.deepEqual(cells.slice(2 * width, 2 * width + 4), ['read', 'read', 'read', 'empty']);
+    await soon(async () => {
+      const { width, cells } = await readMap(page, 'h2o', 'mask');
+      for (let step = 0; step < steps.length; step++) {
+        const told = replay(info, steps.slice(0, step + 1));
+        const query = told.length - 1;
+        const want = Array.from({ length: width }, (_, position) => told.reads(layer, head, position));
+        assert.deepEqual(cells.slice(query * width, (query + 1) * width), want, `step ${step}`);
+      }
+      // The prompt before its last token: a triangle.
+      assert.deepEqual(cells.slice(2 * width, 2 * width + 4), ['read', 'read', 'read', 'empty']);
+    });
     await page.keyboard.press('Escape');
     await page.locator('[data-mask]').waitFor({ state: 'detached' });
   });
@@ -223,8 +216,7 @@ describe('the page with a real model', {
     for (const preset of ['needle-600', 'needle-1200']) {
       await page.getByLabel('Prompt', { exact: true }).selectOption(preset);
       assert.match((await origin.textContent()) ?? '', /Calibrated for SmolLM2-135M.*share all heads/s);
-      await button('Run').click();
-      await finished();
+      await run(page);
       for (const method of ['full', 'tidal_decode']) {
         const said = await page.locator(`[data-stream="${method}"]`).textContent();
         assert.match(said ?? '', /48213/, `${method} at ${preset}`);
@@ -239,28 +231,16 @@ describe('the page with a real model', {
     await choose(page, METHODS);
   });
 
-  it('stops in the middle of the prompt, and runs again', async () => {
-    await page.getByLabel('Prompt', { exact: true }).selectOption('needle-600');
-    await setBudget(page, 128);
-    await button('Run').click();
-    await page.locator('[data-stream] progress').first().waitFor({ timeout: LONG });
-    const began = Date.now();
-    await button('Stop').click();
-    await page.getByText('stopped while reading the prompt').waitFor({ timeout: 5000 });
-    assert.ok(Date.now() - began < 3000, 'Stop took too long');
-    await button('Run').click();
-    await finished();
-    const full = await page.locator('[data-stream="full"]').textContent();
-    assert.match(full ?? '', /48213/);
-  });
-
   it('says when the text is too long, with numbers, and keeps the results', async () => {
+    const there = await page.evaluate(() => window.__attnscope.state());
+    assert.equal(there.tracks.length, 2);
     await page.getByLabel('Text of the prompt').fill('one two three four '.repeat(2200));
     await button('Run').click();
     const banner = page.locator('[data-code="context"]');
     await banner.waitFor({ timeout: LONG });
     assert.match((await banner.textContent()) ?? '', /8192/);
-    assert.equal(await page.locator('canvas[data-map]').count(), METHODS.length);
+    assert.deepEqual(await page.evaluate(() => window.__attnscope.state()), there);
+    assert.equal(await page.locator('canvas[data-map]').count(), there.tracks.length);
     await banner.getByLabel('Close this message').click();
     await page.getByLabel('Prompt', { exact: true }).selectOption('needle-600');
   });
@@ -292,8 +272,7 @@ describe('the page with a real model', {
   it('says with which values each method ran', async () => {
     await setBudget(page, 64);
     await page.getByLabel('Prompt', { exact: true }).selectOption('needle-600');
-    await button('Run').click();
-    await finished();
+    await run(page);
     for (const method of METHODS) {
       const said = await page.locator(`[data-stream="${method}"]`).textContent();
       assert.match(said ?? '', /48213/, method);
@@ -308,11 +287,7 @@ describe('the page with a real model', {
   });
 
   it('looks right in light and dark, wide and narrow', async () => {
-    const map = page.locator('[data-map="tidal_decode"]');
-    await map.scrollIntoViewIfNeeded();
-    const box = await map.boundingBox();
-    assert.ok(box);
-    await page.mouse.click(box.x + box.width * 0.3, box.y + box.height * 0.6);
+    await clickMap(page, 'tidal_decode', 0.3, 0.6);
     for (const theme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme: theme });
       await page.setViewportSize({ width: 1440, height: 900 });
@@ -328,8 +303,5 @@ describe('the page with a real model', {
     }
   });
 
-  it('logged no error and asked nobody else', () => {
-    assert.deepEqual(seen.errors, []);
-    assert.deepEqual(seen.foreign, []);
-  });
+  staysQuiet(() => seen);
 });

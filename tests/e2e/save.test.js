@@ -62,22 +62,20 @@ describe('a session that is saved and restored', { timeout: 120_000 }, () => {
         await steps(session.generate(' And then', turn)),
       );
       // What was saved has the method as it ran, so it can be made once more.
-      assert.equal((await model.session(again.options)).options, again.options);
+      const anew = await model.session({ ...again.options, ignoreEos: true });
+      assert.deepEqual(await steps(anew.generate(TEXT, { maxTokens: 5, trace: 'sets' })), first);
+      await anew.close();
       await session.close();
       await again.close();
     });
   }
 
-  it('is refused when it is damaged, of another model, or not between two tokens', async () => {
+  it('is refused when it is damaged, of another model, or before a token', async () => {
     const session = await model.session({ method: 'full' });
     assert.equal(await code(session.save()), 'state');
     const run = session.generate(TEXT.repeat(10), { maxTokens: 4 });
     await run.next();
     const bytes = new Uint8Array(await session.save());
-    const next = run.next();
-    const during = await code(session.save());
-    assert.ok(['state', 'none'].includes(during), during);
-    await next;
     for (const at of [0, 12, 40, bytes.length >> 1, bytes.length - 1]) {
       const damaged = bytes.slice();
       damaged[at] ^= 1;

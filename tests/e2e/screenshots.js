@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { launch, openPage } from './browser.js';
 import { choose, loadModel, run } from './controls.js';
 import { serve } from './server.js';
-import { STATES, settle } from './states.js';
+import { enter, STATES, settle } from './states.js';
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 const { CHROME, ATTNSCOPE_MODEL } = process.env;
@@ -28,16 +28,17 @@ async function visit(size, colorScheme, more) {
   // Without a model there is one on offer all the same, as on the page that people visit.
   const headers = { 'content-length': MODEL_BYTES, 'content-type': 'application/octet-stream' };
   if (!ATTNSCOPE_MODEL) await page.route('**/*.gguf', (route) => route.fulfill({ headers }));
-  await settle(page, server.url);
+  await page.goto(server.url);
+  await settle(page);
   return { page, context };
 }
 
 async function everyState() {
   for (const size of Object.keys(SIZES)) {
     for (const scheme of SCHEMES) {
-      for (const [name, enter] of STATES) {
+      for (const [name, enterState] of STATES) {
         const { page, context } = await visit(size, scheme);
-        await enter(page);
+        await enterState(page);
         // A dialog or a menu belongs to the window; of the rest the whole page is looked at.
         const fullPage = !['keys', 'export'].includes(name);
         await photograph(page, `${FOLDER}/${name}-${size}-${scheme}.png`, fullPage);
@@ -71,13 +72,12 @@ async function everyMethod() {
 
 /** What the README shows: a cell held by day, a difference by night, and a phone. */
 async function docs() {
-  const enter = (name) => STATES.find(([state]) => state === name)?.[1];
   for (const [file, state, scheme] of [
     ['page', 'held', 'light'],
     ['page-dark', 'difference', 'dark'],
   ]) {
     const { page, context } = await visit('desktop', scheme, { viewport: { width: 1440, height: 1230 } });
-    await enter(state)?.(page);
+    await enter(page, state);
     await page.evaluate(() => scrollTo(0, 0));
     await photograph(page, at(`../../docs/${file}.png`));
     await context.close();

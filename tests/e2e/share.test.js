@@ -1,52 +1,32 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { describe, it } from 'node:test';
 import { readTraceFile, writeTraceFile } from 'attnscope/trace';
-import { launch, openPage } from './browser.js';
-import { serve } from './server.js';
-
-const at = (path) => fileURLToPath(new URL(path, import.meta.url));
-const { CHROME } = process.env;
+import { chosen, clickMap } from './controls.js';
+import { at, SKIP_BROWSER, site } from './site.js';
 
 describe('a link to what is shown', {
-  skip: CHROME ? false : 'not run: CHROME not set',
+  skip: SKIP_BROWSER,
   timeout: 120_000,
 }, () => {
-  let server;
-  let browser;
-  before(async () => {
-    server = await serve(at('../../www/dist'), at('../../www/index.html'));
-    browser = await launch(CHROME);
-  });
-  after(async () => {
-    await browser?.close();
-    server?.close();
-  });
+  const built = site();
 
   /** A visit of its own, with the engine up. */
   async function visit(hash = '') {
-    const seen = await openPage(browser, server.origin, { permissions: ['clipboard-read', 'clipboard-write'] });
-    await seen.page.goto(`${server.url}?test${hash}`);
+    const seen = await built.visit(`?test${hash}`, { permissions: ['clipboard-read', 'clipboard-write'] });
     await seen.page.locator('[data-recorded="bundled"]').waitFor();
     await seen.page.locator('[data-method="full"]').waitFor();
     return seen;
   }
   const state = (page) => page.evaluate(() => window.__attnscope.state());
   const clipboard = (page) => page.evaluate(() => navigator.clipboard.readText());
-  const pressed = (page) =>
-    page.locator('[data-method][aria-pressed="true"]').evaluateAll((chips) => chips.map((chip) => chip.dataset.method));
 
   it('brings another visitor to the same step and cell of the recorded run', async () => {
     const { page, errors, context } = await visit();
     await page.getByRole('button', { name: 'Storage' }).click();
     const slider = page.getByRole('slider', { name: 'Token', exact: true });
     await slider.fill('4');
-    const map = page.locator('[data-map="scope"]');
-    await map.scrollIntoViewIfNeeded();
-    const box = await map.boundingBox();
-    assert.ok(box);
-    await page.mouse.click(box.x + box.width * 0.4, box.y + box.height * 0.5);
+    await clickMap(page, 'scope', 0.4, 0.5);
     await slider.focus();
     await page.keyboard.press('s');
     await page.getByText('The link is copied.').waitFor();
@@ -76,9 +56,9 @@ describe('a link to what is shown', {
       chat: '0',
       same: '0',
     });
-    const { page, context } = await visit(`#${params}&temperature=0.8&seed=7&h2o.heavy=99&mode=storage`);
+    const { page, errors, context } = await visit(`#${params}&temperature=0.8&seed=7&h2o.heavy=99&mode=storage`);
     assert.equal(await page.getByLabel('Text of the prompt').inputValue(), text);
-    assert.deepEqual(await pressed(page), ['full', 'h2o']);
+    assert.deepEqual(await chosen(page), ['full', 'h2o']);
     assert.equal(await page.locator('#h2o-heavy').inputValue(), '99');
     assert.equal(await page.locator('#h2o-recent').inputValue(), '64');
     assert.equal(await page.getByLabel('Tokens to generate').inputValue(), '20');
@@ -88,6 +68,7 @@ describe('a link to what is shown', {
     await page.getByRole('button', { name: 'Back to my settings' }).click();
     assert.match(await page.getByLabel('Text of the prompt').inputValue(), /^Why is the sky blue/);
     assert.equal(new URL(page.url()).hash, '');
+    assert.deepEqual(errors, []);
     await context.close();
   });
 
@@ -110,12 +91,13 @@ describe('a link to what is shown', {
     const run = await readTraceFile(readFileSync(at('../../www/src/recorded.attn')));
     const recipe = { ...run.settings.recipe, preset: 'own', text: 'long '.repeat(500) };
     const buffer = Buffer.from(await writeTraceFile({ ...run, settings: { ...run.settings, recipe } }));
-    const { page, context } = await visit();
+    const { page, errors, context } = await visit();
     await page.getByLabel('File to open').setInputFiles({ name: 'long.attn', mimeType: '', buffer });
     await page.locator('[data-recorded="long.attn"]').waitFor();
     await page.getByRole('button', { name: 'Share' }).click();
     await page.getByText(/2.500 characters.*it is not in it/).waitFor();
     assert.match(page.url(), /#v=1&p=own&m=full/);
+    assert.deepEqual(errors, []);
     await context.close();
   });
 });

@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { launch, openPage } from './browser.js';
-import { choose, loadModel, run } from './controls.js';
-import { SKIP } from './package.js';
-import { serve } from './server.js';
+import { before, describe, it } from 'node:test';
+import { fillIn, loadModel, run, soon, verdictOf } from './controls.js';
+import { MODEL, SKIP, site, staysQuiet } from './site.js';
 
-const at = (path) => fileURLToPath(new URL(path, import.meta.url));
-const { CHROME, ATTNSCOPE_MODEL } = process.env;
 const evening = (n) => `Evening ${n}: the lamp at the gate is lit, the lamp at the door is lit.`;
 const PROMPT = `The caretaker writes down which lamps are lit.\n${Array.from({ length: 16 }, (_, n) => evening(n + 1)).join('\n')}\nEvening 17: the lamp at`;
 const TOKENS = 6;
@@ -17,34 +12,23 @@ const QUESTION = 64;
 const PARTIAL = 4 * 9 * 65;
 
 describe('Star Attention over hosts on the page, with the real model', { skip: SKIP, timeout: 600_000 }, () => {
-  let server;
-  let browser;
+  const built = site(MODEL);
   let page;
   let seen;
   before(async () => {
-    server = await serve(at('../../www/dist'), ATTNSCOPE_MODEL);
-    browser = await launch(CHROME);
-    seen = await openPage(browser, server.origin);
+    seen = await built.visit('?test');
     page = seen.page;
-    await page.goto(`${server.url}?test`);
     await loadModel(page);
-    await choose(page, ['full', 'star_attention']);
-    await page.getByLabel('as a chat message').uncheck();
-    await page.getByLabel('each writes its own').check();
-    await page.getByLabel('Text of the prompt').fill(PROMPT);
-    await page.getByLabel('Tokens to generate').fill(String(TOKENS));
-  });
-  after(async () => {
-    await browser?.close();
-    server?.close();
+    await fillIn(page, { methods: ['full', 'star_attention'], own: true, text: PROMPT, tokens: TOKENS });
   });
 
   const text = () => page.locator('[data-stream="star_attention"]').textContent();
-  const verdict = async () => (await page.locator('[data-verdict="star_attention"]').textContent()) ?? '';
+  const verdict = () => verdictOf(page, 'star_attention');
 
   it('says the same, shows every host, and what they sent', async () => {
     await run(page);
     const [said, blocks] = [await text(), (await verdict()).split('.')[0]];
+    assert.match(said ?? '', /\w/);
     assert.match(blocks, /^Prompt in \d blocks of \d+ \+ anchor \d+$/);
     await page.getByLabel('Star Attention on').selectOption('2 hosts');
     await run(page);
@@ -62,22 +46,21 @@ describe('Star Attention over hosts on the page, with the real model', { skip: S
   });
 
   it('shows any step of it, and its maps are those of one cache', async () => {
-    const slider = page.getByRole('slider', { name: 'Token', exact: true });
-    await slider.fill('2');
-    await page.getByText(`token 3 of ${TOKENS}`).waitFor();
-    await page.waitForFunction(() =>
-      /Reads all/.test(document.querySelector('[data-verdict="star_attention"]')?.textContent ?? ''),
-    );
     const pixels = (method) =>
       page
         .locator(`canvas[data-map="${method}"]`)
         .evaluate((canvas) => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data].join());
+    const newest = await pixels('full');
+    await page.getByRole('slider', { name: 'Token', exact: true }).fill('2');
+    await page.getByText(`token 3 of ${TOKENS}`).waitFor();
     // Question and answer see everything, as full attention does.
-    assert.equal(await pixels('star_attention'), await pixels('full'));
+    await soon(async () => {
+      const full = await pixels('full');
+      assert.ok(full !== newest, 'the slider drew nothing');
+      assert.ok((await pixels('star_attention')) === full, 'the maps differ');
+      assert.match(await verdict(), /Reads all/);
+    });
   });
 
-  it('logged no error and asked nobody else', () => {
-    assert.deepEqual(seen.errors, []);
-    assert.deepEqual(seen.foreign, []);
-  });
+  staysQuiet(() => seen);
 });

@@ -14,10 +14,12 @@ export const STATES = [
     },
   ],
   ['storage', (page) => page.getByRole('button', { name: 'Storage', exact: true }).click()],
+  ['weights', (page) => page.getByRole('button', { name: 'Weights', exact: true }).click()],
   ['difference', (page) => page.getByRole('button', { name: /^Difference to/ }).click()],
   ['keys', (page) => page.getByRole('button', { name: 'keys' }).click()],
   ['export', (page) => page.locator('summary', { hasText: 'Export' }).click()],
   ['opened', unfold],
+  ['pads', pads],
   [
     'refused',
     async (page) => {
@@ -29,12 +31,21 @@ export const STATES = [
 ];
 
 /**
+ * Brings a page from the first paint into the state of this name.
+ * @param {import('playwright-core').Page} page
+ * @param {string} name
+ */
+export function enter(page, name) {
+  const state = STATES.find(([known]) => known === name);
+  if (!state) throw new Error(`no state ${name}`);
+  return state[1](page);
+}
+
+/**
  * The first paint, with nothing on its way: engine started, article there, the recorded run at its end.
  * @param {import('playwright-core').Page} page one with `prefers-reduced-motion`, so that nothing plays
- * @param {string} url
  */
-export async function settle(page, url) {
-  await page.goto(url);
+export async function settle(page) {
   await page.locator('[data-recorded="bundled"]').waitFor();
   await page.locator('[data-method="full"]').waitFor();
   await page.getByRole('button', { name: 'Use its settings' }).waitFor();
@@ -48,6 +59,14 @@ async function hold(page) {
   await field.focus();
   for (const key of ['PageDown', 'PageDown', 'ArrowDown', 'Shift+ArrowRight', 'Enter']) await field.press(key);
   await page.locator('[data-mask]').waitFor();
+}
+
+/** The drawing pads, three of them with samples and one empty. */
+async function pads(page) {
+  await page.getByLabel('Prompt', { exact: true }).selectOption('pictures');
+  await page.getByRole('button', { name: 'Sample digits' }).click();
+  await page.getByRole('button', { name: 'Picture B: clear' }).click();
+  await page.locator('.pads summary').click();
 }
 
 /** Opens everything that folds: parameters, advice, the guard, the address, the article's sections. */

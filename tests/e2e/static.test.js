@@ -2,14 +2,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { launch, openPage } from './browser.js';
-import { serve } from './server.js';
+import { soon } from './controls.js';
+import { at, SKIP_BROWSER, site } from './site.js';
 
-const at = (path) => fileURLToPath(new URL(path, import.meta.url));
-const { CHROME } = process.env;
 const DIST = at('../../www/dist');
 /** What a visitor downloads of JavaScript, workers too. */
 const MOST_SCRIPT = 130_000;
@@ -25,25 +22,14 @@ const POLICY = {
 };
 
 describe('the built page on a plain host', {
-  skip: CHROME ? false : 'not run: CHROME not set',
+  skip: SKIP_BROWSER,
   timeout: 180_000,
 }, () => {
-  let server;
-  let browser;
-  before(async () => {
-    // Any file that is no page will do as one that is no model.
-    server = await serve(DIST, at('../../www/public/favicon.svg'));
-    browser = await launch(CHROME);
-  });
-  after(async () => {
-    await browser?.close();
-    server?.close();
-  });
+  // Any file that is no page will do as one that is no model.
+  const built = site(at('../../www/public/favicon.svg'));
 
-  async function visit(query = '', prepare = async (_page) => undefined) {
-    const seen = await openPage(browser, server.origin);
-    await prepare(seen.page);
-    await seen.page.goto(server.url + query);
+  async function visit(query, prepare) {
+    const seen = await built.visit(query, { prepare });
     await seen.page.locator('[data-recorded="bundled"]').waitFor();
     return seen;
   }
@@ -53,36 +39,40 @@ describe('the built page on a plain host', {
     const [, policy] = /http-equiv="Content-Security-Policy"\s+content="([^"]*)"/.exec(html) ?? [];
     const directives = Object.fromEntries((policy ?? '').split(/;\s*/).map((part) => part.split(/ (.*)/s).slice(0, 2)));
     assert.deepEqual(directives, POLICY);
-    for (const [tag] of html.matchAll(/<script[^>]*>/g)) assert.match(tag, /\ssrc="\.\//);
+    const tags = html.match(/<script[^>]*>/g) ?? [];
+    assert.ok(tags.length > 0);
+    for (const tag of tags) assert.match(tag, /\ssrc="\.\//);
     assert.doesNotMatch(html, /\s(on\w+|style)=/);
   });
 
   it(`loads at most ${MOST_SCRIPT} bytes of scripts, compressed`, async () => {
-    const loaded = new Map();
-    const { page, context } = await visit('', async (page) => {
-      page.on('response', async (response) => {
-        if (!response.url().endsWith('.js')) return;
-        const name = new URL(response.url()).pathname.split('/').at(-1) ?? '';
-        loaded.set(name, gzipSync(readFileSync(join(DIST, 'assets', name))).length);
-      });
+    const nameOf = (url) => new URL(url).pathname.split('/').at(-1) ?? '';
+    const names = new Set();
+    const { page, context } = await visit('', (page) => {
+      page.on('response', (response) => response.url().endsWith('.js') && names.add(nameOf(response.url())));
     });
     // By then the worker has loaded its own, too.
     await page.locator('[data-method="full"]').waitFor();
-    const all = [...loaded.values()].reduce((sum, size) => sum + size, 0);
-    assert.ok(loaded.size > 2 && all <= MOST_SCRIPT, `${all} bytes: ${[...loaded].join(' ')}`);
+    const workers = page.workers().map((worker) => nameOf(worker.url()));
+    assert.ok(workers.length > 0 && workers.every((name) => names.has(name)), `${workers} of ${[...names]}`);
+    const loaded = [...names].map((name) => [name, gzipSync(readFileSync(join(DIST, 'assets', name))).length]);
+    const all = loaded.reduce((sum, [, size]) => sum + size, 0);
+    assert.ok(loaded.length > 2 && all <= MOST_SCRIPT, `${all} bytes: ${loaded.join(' ')}`);
     await context.close();
   });
 
   it('works below any folder, without isolation, and obeys its policy', async () => {
     const paths = [];
-    const { page, context, errors, foreign } = await visit('', async (page) => {
+    const isolating = [];
+    const { page, context, errors, foreign } = await visit('', (page) => {
       page.on('response', (response) => {
         paths.push(new URL(response.url()).pathname);
-        const headers = Object.keys(response.headers()).filter((name) => name.startsWith('cross-origin-'));
-        assert.deepEqual(headers, []);
+        isolating.push(...Object.keys(response.headers()).filter((name) => name.startsWith('cross-origin-')));
       });
     });
     await page.locator('[data-method="full"]').waitFor();
+    assert.deepEqual(isolating, []);
+    assert.ok(paths.length > 3, `${paths}`);
     assert.equal(await page.evaluate(() => window.crossOriginIsolated), false);
     assert.deepEqual(
       paths.filter((path) => !path.startsWith('/some/folder/')),
@@ -132,8 +122,7 @@ describe('the built page on a plain host', {
     const address = page.getByLabel(/Address of a GGUF file/);
     await address.fill(MODEL);
     await address.blur();
-    await page.waitForTimeout(300);
-    assert.ok(!asked.includes('GET'), 'fetched before a tap');
+    await soon(() => assert.deepEqual(asked, ['HEAD']));
     await page.getByRole('button', { name: /^Load m/ }).click();
     await page.locator('[data-code="not_gguf"]').waitFor();
     assert.equal(asked.filter((method) => method === 'GET').length, 1);
@@ -142,7 +131,6 @@ describe('the built page on a plain host', {
     asked.length = 0;
     await page.reload();
     await page.locator('[data-method="full"]').waitFor();
-    await page.waitForTimeout(300);
     assert.deepEqual(asked, []);
     await context.close();
   });
@@ -194,16 +182,22 @@ describe('the built page on a plain host', {
   });
 
   it('leaves out what a lecturer hides', async () => {
+    const hidden = ['header', '.article', '#preset', '[data-method]', '#budget', '#numbers', 'aside'];
+    const all = await visit();
+    // Each is there for everybody else.
+    for (const part of hidden) await all.page.locator(part).filter({ visible: true }).first().waitFor();
+    await all.context.close();
     const { page, context, errors } = await visit(
       '?hide=header,model,prompt,methods,settings,article,charts,inspector',
     );
     await page.locator('canvas[data-map]').first().waitFor();
-    for (const gone of ['header', '.article', '#preset', '[data-method]', '#budget', '#numbers', 'aside']) {
+    await page.locator('[data-method="full"]').waitFor({ state: 'attached' });
+    for (const gone of hidden) {
       assert.equal(await page.locator(gone).filter({ visible: true }).count(), 0, gone);
     }
     await page.getByRole('slider', { name: 'Token', exact: true }).waitFor();
     await page.screenshot({ path: at('../../artifacts/hidden.png'), fullPage: true });
-    await page.goto(`${server.url}?hide=nothing`);
+    await page.goto(`${built.url}?hide=nothing`);
     await page.getByText('There is no part “nothing” to hide').waitFor();
     assert.deepEqual(errors, []);
     await context.close();

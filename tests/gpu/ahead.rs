@@ -10,7 +10,7 @@ use attnscope::{
     kernels::Precision,
     loader::{Loaded, OnDevice},
     methods::{Spec, Value},
-    trace::{Detail, Kind, RECORD},
+    trace::{Detail, Kind, RECORD, Record, records},
 };
 
 use super::{common::tiny, gpu};
@@ -27,7 +27,7 @@ fn cpu(loaded: &Loaded, gamma: f64) -> Engine {
 }
 
 fn start(engine: &mut Engine, prompt: usize, guard: Option<Limits>) {
-    let options = Options { max_tokens: TOKENS, trace: Detail::Sets, guard, ..Options::default() };
+    let options = Options { max_tokens: TOKENS, trace: Detail::Weights, guard, ..Options::default() };
     engine.start(&tiny::prompt(prompt), options).unwrap();
 }
 
@@ -38,8 +38,14 @@ fn rest(engine: &mut Engine) -> (Vec<u32>, Vec<u8>) {
     while engine.next_step().unwrap().is_some() {
         engine.tracer().take(|bytes| trace.extend_from_slice(bytes));
     }
-    let noise = trace.chunks_exact_mut(RECORD).filter(|record| record[0] == Kind::PlaneNoise as u8);
-    noise.for_each(|record| record[8..].fill(0));
+    let mut at = 0;
+    let place = |r: Record| {
+        let own = at;
+        at += RECORD + r.payload.len();
+        (r.kind == Kind::PlaneNoise as u8).then_some(own)
+    };
+    let noise: Vec<usize> = records(&trace).filter_map(place).collect();
+    noise.into_iter().for_each(|at| trace[at + 8..at + RECORD].fill(0));
     (engine.ids().to_vec(), trace)
 }
 
@@ -111,9 +117,9 @@ fn the_guard_hears_what_a_round_lost() {
     let [want, got] = [&mut cpu, &mut gpu].map(|engine| {
         start(engine, 9, Some(limits));
         let (_, trace) = rest(engine);
-        let guards = trace.chunks_exact(RECORD).filter(|record| record[0] == Kind::Guard as u8);
+        let guards = records(&trace).filter(|record| record.kind == Kind::Guard as u8);
         // The monitor, the step and the limit; what it measured is of rows that were rounded either way.
-        guards.map(|record| [&record[3..8], &record[12..]].concat()).collect::<Vec<_>>()
+        guards.map(|record| (record.aux, record.step, record.b)).collect::<Vec<_>>()
     });
     assert_eq!(want.len(), 1, "{want:?}");
     assert_eq!(got, want);

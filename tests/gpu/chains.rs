@@ -1,12 +1,12 @@
 //! Steps that share a dispatch, and sets that are kept without a list: what is left in the cache, by both back ends. In
 //! lock-step every call is looked at, so that none waits for another; here nothing is looked at before the end.
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
 use attnscope::{
     Result,
     backend::{
-        Cpu, Shape, Weights,
+        Cpu, Shape,
         gpu::{Device, Gpu},
     },
     cache::Store,
@@ -15,7 +15,10 @@ use attnscope::{
 };
 use fastrand::Rng;
 
-use super::{both::KV, common::gpu};
+use super::{
+    both::KV,
+    common::{gpu, pair::pair},
+};
 
 /// Rows that both stored.
 struct Two {
@@ -34,8 +37,7 @@ impl Two {
         let query = kv * rng.usize(1..5);
         let slots = [1, 17, 256, 257, rng.usize(300..2000), 4100][seed as usize % 6];
         let shape = Shape { layers: 2, query_heads: query, kv_heads: kv, head_dim: 16, rope: None, eps: 1e-5 };
-        let mut cpu = Cpu::new(shape.clone(), Arc::new(Weights::default()), Positions::Text, Store::F16).unwrap();
-        let mut gpu = Gpu::new(Rc::clone(device), shape, None, Positions::Text, Store::F16).unwrap();
+        let (mut cpu, mut gpu) = pair(device, &shape, Positions::Text, Store::F16);
         let mut random = |numbers: usize| (0..numbers).map(|_| rng.f32() - 0.5).collect::<Vec<f32>>();
         let (q, mut k, v) = (random(slots * query * 16), random(slots * kv * 16), random(slots * kv * 16));
         let n = slots as u32;

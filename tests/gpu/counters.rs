@@ -4,11 +4,17 @@ use attnscope::{
     engine::Options,
     loader::OnDevice,
     method::PassKind,
-    methods::{REGISTRY, Spec, Value},
+    methods::{REGISTRY, Spec},
     trace::{Kind, Record, records},
 };
 
-use super::{common::tiny, gpu};
+use super::{
+    common::{
+        rows::{Variant, budgets},
+        tiny,
+    },
+    gpu,
+};
 
 /// Tokens that are counted.
 const TOKENS: u32 = 8;
@@ -21,8 +27,7 @@ fn a_token_is_one_submission_and_one_wait_of_few_dispatches() {
     let on = OnDevice::new(&device, &loaded).unwrap();
     let mut full = 0.0;
     for row in REGISTRY {
-        let budgets: Vec<_> =
-            row.params.iter().filter(|p| p.is_budget).map(|p| (p.name.to_owned(), Value::Number(24.0))).collect();
+        let budgets = budgets(&Variant { row, given: Vec::new() }, 24);
         let mut engine = loaded.compose_on(&on, &Spec::method(row.name, &budgets), None).unwrap();
         let options = Options { max_tokens: TOKENS + 1, logits: false, ..Options::default() };
         engine.start(&tiny::prompt(PROMPT), options).unwrap();

@@ -1,11 +1,11 @@
 //! Both back ends in lock-step: every operation with random shapes, whole runs of every method, and that a difference is
 //! found and named.
 
-use std::{collections::BTreeSet, rc::Rc, sync::Arc};
+use std::collections::BTreeSet;
 
 use attnscope::{
     Error,
-    backend::{Cpu, Paired, Shape, Weights, gpu::Gpu},
+    backend::{Paired, Shape},
     cache::Store,
     engine::Options,
     loader::OnDevice,
@@ -18,7 +18,9 @@ use attnscope::{
 
 use super::common::{
     every_op::{self, OPERATIONS},
-    gpu, now, tiny,
+    gpu, now,
+    pair::{pair, unlike},
+    tiny,
 };
 
 /// `ATTNSCOPE_SEED` runs another than the usual ones.
@@ -66,7 +68,7 @@ fn every_method_in_lock_step() {
             let spec = Spec::method(row.name, &budgets);
             let (mut engine, agreed) = loaded.compose_paired(&on, &spec, None).unwrap();
             let sampling = Sampling { temperature: (seed % 2) as f32, top_k: 50, top_p: 0.95, seed };
-            let options = Options { max_tokens: 6, trace: Detail::Sets, sampling, ..Options::default() };
+            let options = Options { max_tokens: 6, trace: Detail::Weights, sampling, ..Options::default() };
             engine.start(&prompt, options).unwrap();
             loop {
                 match engine.next_step() {
@@ -86,7 +88,7 @@ fn every_method_in_lock_step() {
 #[test]
 fn the_first_difference_is_named() {
     let Some(device) = gpu("differences") else { return };
-    let mut paired = every_op::unlike(&device);
+    let mut paired = unlike(&device);
     paired.except(Kv(0), 0..1).unwrap();
     let why = paired.key_norms(Kv(0)).unwrap_err();
     assert!(matches!(&why, Error::Differ { op: "key_norms", call: 2, layer: Some(0), .. }), "{why:?}");
@@ -101,8 +103,7 @@ fn the_first_difference_is_named() {
 fn sets_differ_by_a_slot() {
     let Some(device) = gpu("sets that differ") else { return };
     let shape = Shape { layers: 1, query_heads: 2, kv_heads: 2, head_dim: 8, rope: None, eps: 1e-5 };
-    let mut cpu = Cpu::new(shape.clone(), Arc::new(Weights::default()), Positions::Text, Store::F16).unwrap();
-    let mut gpu = Gpu::new(Rc::clone(&device), shape, None, Positions::Text, Store::F16).unwrap();
+    let (mut cpu, mut gpu) = pair(&device, &shape, Positions::Text, Store::F16);
     let rows = vec![1.0; 9 * 16];
     cpu.begin(0, 9);
     gpu.begin(0, 9).unwrap();
@@ -122,8 +123,7 @@ fn sets_differ_by_a_slot() {
 fn refusals_are_compared_too() {
     let Some(device) = gpu("refusals") else { return };
     let shape = Shape { layers: 1, query_heads: 4, kv_heads: 2, head_dim: 8, rope: None, eps: 1e-5 };
-    let cpu = Cpu::new(shape.clone(), Arc::new(Weights::default()), Positions::Text, Store::F16).unwrap();
-    let gpu = Gpu::new(Rc::clone(&device), shape, None, Positions::Text, Store::F16).unwrap();
+    let (cpu, gpu) = pair(&device, &shape, Positions::Text, Store::F16);
     let mut paired = Paired::new(cpu, gpu);
     paired.begin(0, 2).unwrap();
     let rows = vec![1.0; 2 * 32];

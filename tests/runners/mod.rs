@@ -7,6 +7,7 @@ mod layers;
 mod look_m;
 mod metrics;
 mod on;
+mod picture;
 mod policy;
 mod prompt;
 mod quant_spec;
@@ -84,6 +85,7 @@ pub fn find(folder: &str) -> Option<Runner> {
         "quantspec_quant" => Runner::Arithmetic(quant_spec::quant),
         "quantspec_accept" => Runner::Arithmetic(quant_spec::accept),
         "metrics" => Runner::Arithmetic(metrics::run),
+        "picture" => Runner::Arithmetic(picture::run),
         "real_model" => Runner::Model(real_model::run),
         _ => return None,
     })

@@ -79,7 +79,7 @@ async fn every_method_proposes_what_it_does_on_the_cpu() {
         };
         let [mut cpu, mut gpu] = ["cpu", "gpu"].map(|backend| model.session(options(backend)).unwrap());
         for session in [&mut cpu, &mut gpu] {
-            session.start(&tiny::prompt(150), &[], 12, "totals").unwrap();
+            session.start(&tiny::prompt(150), &[], &[], &[], 12, "totals").unwrap();
         }
         let want = run(&mut cpu, None).await.unwrap();
         let got = run(&mut gpu, Some(&want)).await.unwrap();
@@ -102,7 +102,7 @@ async fn drawn_tokens_are_those_of_the_cpu() {
     };
     let [mut cpu, mut gpu] = ["cpu", "gpu"].map(|backend| model.session(options(backend)).unwrap());
     for session in [&mut cpu, &mut gpu] {
-        session.start(&tiny::prompt(150), &[], 12, "totals").unwrap();
+        session.start(&tiny::prompt(150), &[], &[], &[], 12, "totals").unwrap();
     }
     let want = run(&mut cpu, None).await.unwrap();
     let got = run(&mut gpu, Some(&want)).await.unwrap();
@@ -116,10 +116,10 @@ async fn a_lost_device_loses_no_token() {
     let model = model();
     let options = |backend: &str| object(&[("method", "full".into()), ("backend", backend.into())]);
     let mut whole = model.session(options("cpu")).unwrap();
-    whole.start(&tiny::prompt(150), &[], 12, "totals").unwrap();
+    whole.start(&tiny::prompt(150), &[], &[], &[], 12, "totals").unwrap();
     let want = run(&mut whole, None).await.unwrap();
     let mut session = model.session(options("gpu")).unwrap();
-    session.start(&tiny::prompt(150), &[], 12, "totals").unwrap();
+    session.start(&tiny::prompt(150), &[], &[], &[], 12, "totals").unwrap();
     let mut ids = Vec::new();
     while ids.len() < 5 {
         match session.advance().unwrap() {

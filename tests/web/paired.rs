@@ -12,7 +12,7 @@ use attnscope::{
 use wasm_bindgen_test::{console_log, wasm_bindgen_test};
 
 use crate::{
-    common::every_op,
+    common::{every_op, pair},
     runners::{self, Case, On, Runner},
 };
 
@@ -97,7 +97,7 @@ async fn golden_folders() {
 
 #[wasm_bindgen_test]
 async fn a_difference_is_found_when_it_arrives() {
-    let mut paired = every_op::unlike(&device().await);
+    let mut paired = pair::unlike(&device().await);
     // Nothing is back yet: both calls go through, and the first of them is named.
     let norms = paired.key_norms(Kv(0)).unwrap();
     paired.halve(norms).unwrap();

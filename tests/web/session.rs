@@ -6,18 +6,18 @@ use attnscope::{
     chat::ChatMessage,
     engine::{Engine, Options},
     loader::Loaded,
-    methods::REGISTRY,
+    methods::{REGISTRY, Value},
     tokenizer::Detokenizer,
-    web::{Loader, Session},
+    web::{Loader, Model, Projector, Session},
 };
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test};
 
-pub fn model() -> attnscope::web::Model {
+pub fn model() -> Model {
     load(&tiny::file())
 }
 
-fn load(file: &[u8]) -> attnscope::web::Model {
+fn load(file: &[u8]) -> Model {
     let mut loader = Loader::new(Some(file.len() as f64));
     file.chunks(4099).for_each(|portion| loader.push(portion).unwrap());
     loader.finish().unwrap()
@@ -43,7 +43,7 @@ fn code<T>(result: Result<T, JsValue>) -> String {
 
 /// Ids and trace bytes of a run.
 fn run(session: &mut Session) -> (Vec<u32>, u32) {
-    session.start(&tiny::prompt(140), &[], 12, "sets").unwrap();
+    session.start(&tiny::prompt(140), &[], &[], &[], 12, "sets").unwrap();
     rest(session)
 }
 
@@ -107,35 +107,35 @@ fn rest_of(engine: &mut Engine) -> Vec<u32> {
 fn messages_bring_their_rounds_to_the_engine_and_a_turn_goes_on_from_them() {
     let (file, params) = (chatting(), [("watershed_layer", 1), ("k_max", 1)]);
     let (border, native): (_, Loaded) = (load(&file), crate::common::load(&file, 4099, None).unwrap());
-    let given = params.map(|(name, n)| (name.to_owned(), attnscope::methods::Value::Number(n.into())));
+    let given = params.map(|(name, n)| (name.to_owned(), Value::Number(n.into())));
     let mut engine = native.engine("round_attention", &given, None, Store::F16).unwrap();
     let params = object(&params.map(|(name, n)| (name, JsValue::from(n))));
     let mut session = border.session(object(&[("method", "round_attention".into()), ("params", params)])).unwrap();
     let options = |max_tokens| Options { max_tokens, eos: vec![256], ..Options::default() };
 
     let (list, said) = talk(4);
-    let (tokens, prompt) = (border.encode_chat(list).unwrap(), native.chat_prompt(&said).unwrap());
+    let (tokens, prompt) = (border.encode_chat(list, &[]).unwrap(), native.chat_prompt(&said, &[]).unwrap());
     let (ids, rounds) = (positions(&tokens, "ids"), positions(&tokens, "rounds"));
     assert_eq!((&ids[..], rounds.clone()), (prompt.ids(), prompt.rounds()));
     assert_eq!(rounds.len(), 4);
     engine.start(prompt, options(8)).unwrap();
-    session.start(&ids, &rounds, 8, "sets").unwrap();
+    session.start(&ids, &rounds, &[], &[], 8, "sets").unwrap();
     let (answer, trace) = rest(&mut session);
     assert_eq!(answer, rest_of(&mut engine));
-    session.start(&ids, &[], 8, "sets").unwrap();
+    session.start(&ids, &[], &[], &[], 8, "sets").unwrap();
     assert_ne!(rest(&mut session).1, trace, "one round is read otherwise than four");
 
-    session.start(&ids, &rounds, 8, "sets").unwrap();
+    session.start(&ids, &rounds, &[], &[], 8, "sets").unwrap();
     rest(&mut session);
     let (list, said) = talk(1);
-    let (turn, native) = (border_turn(&session, &list), native.chat_turn(&said).unwrap());
+    let (turn, native) = (border_turn(&session, &list), native.chat_turn(&said, None, &[]).unwrap());
     assert_eq!((&turn.0[..], turn.1.clone()), (native.ids(), native.rounds()));
     assert_eq!(&turn.0[..2], &[256, 10], "the answer is ended as the template does");
     engine.extend(native, options(8)).unwrap();
-    session.extend(&turn.0, &turn.1, 8, "sets").unwrap();
+    session.extend(&turn.0, &turn.1, &[], &[], 8, "sets").unwrap();
     assert_eq!(rest(&mut session).0, rest_of(&mut engine));
     // An answer that the model has ended is not ended twice.
-    session.extend(&turn.0, &turn.1, 8, "sets").unwrap();
+    session.extend(&turn.0, &turn.1, &[], &[], 8, "sets").unwrap();
     while session.advance().unwrap() != 1 {}
     session.step().unwrap();
     session.choose(256).unwrap();
@@ -143,7 +143,7 @@ fn messages_bring_their_rounds_to_the_engine_and_a_turn_goes_on_from_them() {
 }
 
 fn border_turn(session: &Session, list: &JsValue) -> (Vec<u32>, Vec<u32>) {
-    let turn = session.encode_turn(list.clone()).unwrap();
+    let turn = session.encode_turn(list.clone(), &[]).unwrap();
     (positions(&turn, "ids"), positions(&turn, "rounds"))
 }
 
@@ -156,17 +156,17 @@ fn hosts_that_exchange_parts_give_the_text_of_one_cache() {
     };
     let mut one = model.session(options("star_attention", 20)).unwrap();
     let (ids, rounds) = (tiny::prompt(150), [0, 140]);
-    one.start(&ids, &rounds, 12, "totals").unwrap();
+    one.start(&ids, &rounds, &[], &[], 12, "totals").unwrap();
     let mut want = rest(&mut one).0;
-    one.extend(&[5, 6, 7], &[], 6, "totals").unwrap();
+    one.extend(&[5, 6, 7], &[], &[], &[], 6, "totals").unwrap();
     want.extend(rest(&mut one).0);
     for hosts in 1..=3 {
         let host = |number| model.host(options("star_attention", 20), number, hosts).unwrap();
         let mut sessions: Vec<Session> = (0..hosts).map(host).collect();
         let mut got = Vec::new();
-        sessions.iter_mut().for_each(|s| s.start(&ids, &rounds, 12, "totals").unwrap());
+        sessions.iter_mut().for_each(|s| s.start(&ids, &rounds, &[], &[], 12, "totals").unwrap());
         got.extend(together(&mut sessions));
-        sessions.iter_mut().for_each(|s| s.extend(&[5, 6, 7], &[], 6, "totals").unwrap());
+        sessions.iter_mut().for_each(|s| s.extend(&[5, 6, 7], &[], &[], &[], 6, "totals").unwrap());
         got.extend(together(&mut sessions));
         assert_eq!(got, want, "{hosts} hosts");
     }
@@ -174,9 +174,9 @@ fn hosts_that_exchange_parts_give_the_text_of_one_cache() {
     assert_eq!(refused("tova", 20), "unsupported");
     assert_eq!(code(model.host(options("star_attention", 20), 2, 2)), "param");
     let mut many = model.host(options("star_attention", 80), 0, 3).unwrap();
-    assert_eq!(code(many.start(&ids, &rounds, 12, "totals")), "param");
-    assert_eq!(code(many.start(&[], &[], 12, "totals")), "empty_prompt");
-    assert_eq!(code(many.extend(&ids, &[], 12, "totals")), "state");
+    assert_eq!(code(many.start(&ids, &rounds, &[], &[], 12, "totals")), "param");
+    assert_eq!(code(many.start(&[], &[], &[], &[], 12, "totals")), "empty_prompt");
+    assert_eq!(code(many.extend(&ids, &[], &[], &[], 12, "totals")), "state");
 }
 
 /// The ids that hosts agree on.
@@ -248,18 +248,51 @@ fn a_prompt_begins_as_the_model_wants_whether_or_not_specials_are_parsed() {
     };
     let (text, letters) = ("a<|end|>", b"<|end|>".map(u32::from));
     let (plain, parsed) = ([&[97][..], &letters].concat(), vec![97, 256]);
+    let ids = |bos: &Model, special, begin| positions(&bos.encode(text, special, begin, &[]).unwrap(), "ids");
     for (begin, front) in [(true, &[256][..]), (false, &[])] {
-        assert_eq!(bos(true).encode(text, false, begin).unwrap(), [front, &plain].concat());
-        assert_eq!(bos(true).encode(text, true, begin).unwrap(), [front, &parsed].concat());
-        assert_eq!(bos(false).encode(text, false, begin).unwrap(), plain);
+        assert_eq!(ids(&bos(true), false, begin), [front, &plain].concat());
+        assert_eq!(ids(&bos(true), true, begin), [front, &parsed].concat());
+        assert_eq!(ids(&bos(false), false, begin), plain);
     }
+}
+
+#[wasm_bindgen_test]
+fn pictures_stand_where_the_text_marks_them() {
+    let file = tiny::file();
+    let (border, native) = (load(&file), tiny::load());
+    let width = native.model.config.width as usize;
+    let rows: Vec<f32> = (0..2 * 16 * width).map(|i| (i % 23) as f32 / 23.0 - 0.5).collect();
+    let text = "one \u{fffc}\u{fffc} and more";
+    let tokens = border.encode(text, false, true, &rows).unwrap();
+    let (ids, pictures) = (positions(&tokens, "ids"), positions(&tokens, "pictures"));
+    let prompt = native.prompt(text, false, true, &rows).unwrap();
+    assert_eq!((&ids[..], &pictures[..]), (prompt.ids(), &prompt.picture_starts()[..]));
+    assert_eq!(pictures, [4, 20]);
+    assert_eq!(prompt.pictures(), 32);
+
+    let kept = [("important".to_owned(), Value::Number(16.0)), ("recent".to_owned(), Value::Number(4.0))];
+    let mut engine = native.engine("look_m", &kept, None, Store::F16).unwrap();
+    engine.start(prompt, Options { max_tokens: 6, ..Options::default() }).unwrap();
+    let params = object(&[("important", 16.into()), ("recent", 4.into())]);
+    let options = [("method", "look_m".into()), ("params", params), ("ignoreEos", true.into())];
+    let mut session = border.session(object(&options)).unwrap();
+    session.start(&ids, &[], &pictures, &rows, 6, "sets").unwrap();
+    assert_eq!(rest(&mut session).0, rest_of(&mut engine));
+
+    let refused = |text: &str, rows: &[f32]| code(border.encode(text, false, true, rows));
+    assert_eq!(refused("no place", &rows[..16 * width]), "picture");
+    assert_eq!(refused("\u{fffc} \u{fffc}", &rows[..16 * width]), "picture");
+    assert_eq!(refused("\u{fffc}", &rows[1..]), "shape");
+    assert_eq!(code(session.start(&ids, &[], &[3], &rows, 6, "sets")), "param");
+    assert_eq!(code(session.start(&ids, &[], &pictures, &rows[1..], 6, "sets")), "shape");
+    assert_eq!(code(Projector::new(b"no such file")), "picture");
 }
 
 #[wasm_bindgen_test]
 fn the_text_goes_on_from_chosen_tokens() {
     let model = model();
     let mut session = model.session(object(&[("method", "full".into())])).unwrap();
-    session.start(&tiny::prompt(20), &[], 12, "totals").unwrap();
+    session.start(&tiny::prompt(20), &[], &[], &[], 12, "totals").unwrap();
     let mut chosen = Detokenizer::default();
     // Characters of two to four bytes, so that most steps begin in the middle of one.
     for byte in "é€𝄞é".bytes() {
@@ -286,13 +319,13 @@ fn what_is_wrong_has_a_code_and_a_message() {
     assert_eq!(code(session(&[("method", "full".into()), ("colour", 1.into())])), "param");
     assert_eq!(code(session(&[("method", "full".into()), ("context", 1_000_000.into())])), "param");
     let mut session = session(&[("method", "full".into())]).unwrap();
-    assert_eq!(code(session.start(&[], &[], 4, "sets")), "empty_prompt");
-    assert_eq!(code(session.start(&[1], &[], 4, "all")), "param");
-    assert_eq!(code(session.start(&tiny::prompt(2000), &[], 4, "sets")), "context");
+    assert_eq!(code(session.start(&[], &[], &[], &[], 4, "sets")), "empty_prompt");
+    assert_eq!(code(session.start(&[1], &[], &[], &[], 4, "all")), "param");
+    assert_eq!(code(session.start(&tiny::prompt(2000), &[], &[], &[], 4, "sets")), "context");
     for rounds in [&[1][..], &[0, 3], &[0, 2, 2], &[0, 2, 1]] {
-        assert_eq!(code(session.start(&[1, 2, 3], rounds, 4, "sets")), "param", "{rounds:?}");
+        assert_eq!(code(session.start(&[1, 2, 3], rounds, &[], &[], 4, "sets")), "param", "{rounds:?}");
     }
-    assert_eq!(code(session.extend(&[1], &[], 4, "sets")), "state");
+    assert_eq!(code(session.extend(&[1], &[], &[], &[], 4, "sets")), "state");
     assert_eq!(code(session.step()), "state");
     assert_eq!(code(session.choose(1)), "state");
     let mut loader = Loader::new(None);

@@ -23,14 +23,17 @@ describe('the numbers of every step', () => {
     method: { name: 'm' },
     said: [{ id: 7, text, agrees: null }],
     readShare: [0.5],
-    history: { steps: [step] },
+    kl: [text === 'a' ? 0.25 : null],
+    histories: [{ steps: [step] }],
+    totalsAt: () => totals,
+    stepAt: (at: number) => at,
   });
 
   it('are a line for each step and method, with any text in it', () => {
     const lines = stepsCsv([track('a'), track('=1,"x"\n')]).split('\r\n');
     expect(lines).toHaveLength(4);
-    expect(lines[1]).toBe('1,m,7,"""a""",,9,1,2,3,4,0.5,evictRun 5');
-    expect(lines[2]).toBe('1,m,7,"""=1,\\""x\\""\\n""",,9,1,2,3,4,0.5,evictRun 5');
+    expect(lines[1]).toBe('1,m,7,"""a""",,0.25,9,1,2,3,4,0.5,evictRun 5');
+    expect(lines[2]).toBe('1,m,7,"""=1,\\""x\\""\\n""",,,9,1,2,3,4,0.5,evictRun 5');
   });
 });
 
@@ -40,16 +43,17 @@ describe('a trace file', () => {
 
   it('comes back as it was saved', async () => {
     const { model, prompt, tracks, recipe } = await openRun(new Blob([bytes]));
-    const kept = { model, recipe, tracks, prompt: Uint32Array.from(prompt, ({ id }) => id), textOf };
+    tracks[1].kl[0] = 0.125;
+    const kept = { model, recipe, tracks, beginning: 2, prompt: Uint32Array.from(prompt, ({ id }) => id), textOf };
     const again = await openRun(new Blob([(await traceFile(kept, look)) as BlobPart]));
-    expect(again).toMatchObject({ model, recipe, look });
-    for (const [i, { method, params, said, kvBytes, readShare, end }] of tracks.entries()) {
-      expect(again.tracks[i]).toMatchObject({ method, params, said, kvBytes, readShare, end });
+    expect(again).toMatchObject({ model, recipe, look, beginning: 2 });
+    for (const [i, { method, params, said, kl, kvBytes, readShare, end }] of tracks.entries()) {
+      expect(again.tracks[i]).toMatchObject({ method, params, said, kl, kvBytes, readShare, end });
     }
   });
 
   it('is refused where there is no run', async () => {
-    const none = { model: null, recipe: null, tracks: [], prompt: new Uint32Array(), textOf };
+    const none = { model: null, recipe: null, tracks: [], beginning: 0, prompt: new Uint32Array(), textOf };
     await expect(traceFile(none, look)).rejects.toMatchObject({ code: 'state' });
   });
 
@@ -68,17 +72,19 @@ describe('a trace file', () => {
       fc.asyncProperty(settings, async (settings) => {
         const file = await writeTraceFile({ ...run, tracks: run.tracks.slice(0, 1), settings });
         const { recipe, look } = await openRun(new Blob([file as BlobPart]));
-        const kinds: Record<keyof Recipe, string> = {
-          ...{ preset: 'string', chat: 'boolean', budget: 'number', maxTokens: 'number' },
-          ...{
-            sameTokens: 'boolean',
-            temperature: 'number',
-            seed: 'number',
-            memory: 'string',
-            shadow: 'number',
-            ...{ guard: 'boolean', limits: 'object', hosts: 'number' },
-            text: typeof recipe.text,
-          },
+        const kinds: Record<Exclude<keyof Recipe, 'text'>, string> = {
+          preset: 'string',
+          chat: 'boolean',
+          budget: 'number',
+          maxTokens: 'number',
+          sameTokens: 'boolean',
+          temperature: 'number',
+          seed: 'number',
+          memory: 'string',
+          shadow: 'number',
+          guard: 'boolean',
+          limits: 'object',
+          hosts: 'number',
         };
         for (const [name, kind] of Object.entries(kinds)) expect(typeof recipe[name as keyof Recipe]).toBe(kind);
         expect(recipe.text === null || typeof recipe.text === 'string').toBe(true);

@@ -11,7 +11,7 @@ const param = (name: string, kind: ParamInfo['kind'], of: Partial<ParamInfo> = {
   ...of,
 });
 const method = (name: string, ...params: ParamInfo[]): MethodInfo => ({
-  ...{ name, title: name, summary: '', paper: null, roles: [], whole: false, params },
+  ...{ name, title: name, summary: '', paper: null, roles: [], whole: false, spreads: false, params },
 });
 const REGISTRY = [
   method('full'),
@@ -131,8 +131,9 @@ describe('a link', () => {
         expect(['reads', 'storage', 'difference']).toContain(look.mode);
         for (const [name, values] of Object.entries(params)) {
           const method = REGISTRY.find((known) => known.name === name);
-          expect(method && Object.keys(values)).toEqual(method?.params.map(({ name }) => name));
-          if (method) expect(complaints(method, values)).toEqual({});
+          if (!method) throw new Error(`${name} is no method`);
+          expect(Object.keys(values)).toEqual(method.params.map(({ name }) => name));
+          expect(complaints(method, values)).toEqual({});
         }
         const places = look.cell ? Object.values(look.cell) : [];
         expect([look.step ?? 0, ...places].every((n) => Number.isInteger(n) && n >= 0)).toBe(true);

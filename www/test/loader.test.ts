@@ -47,6 +47,23 @@ describe('another model', () => {
     expect(old.close).toHaveBeenCalledOnce();
   });
 
+  it('is kept where it has an address, and a notice says when it is not', async () => {
+    load.mockImplementationOnce(async (_, options) => {
+      options?.onNotice?.({ code: 'cache_full', message: 'No room.' });
+      return stub();
+    });
+    await loader.load('next.gguf', 'next');
+    expect(load).toHaveBeenLastCalledWith('next.gguf', expect.objectContaining({ cache: true }));
+    expect(loader.notice).toEqual({ title: 'The model runs from memory', detail: 'No room.' });
+    load.mockImplementationOnce(async (_, options) => {
+      options?.onNotice?.({ code: 'cache_unavailable', message: 'Nothing can be kept.' });
+      return stub();
+    });
+    await loader.load(new Blob([]), 'a file');
+    expect(load).toHaveBeenLastCalledWith(expect.any(Blob), expect.objectContaining({ cache: false }));
+    expect(loader.notice).toBeNull();
+  });
+
   it('dropped while one is being read is refused in words, and can be tried again', async () => {
     const [next, third] = [stub(), stub()];
     let done = (_: Model) => {};

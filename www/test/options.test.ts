@@ -1,14 +1,15 @@
 import type { MethodInfo } from 'attnscope';
 import { describe, expect, it } from 'vitest';
-import { turnIds } from '../src/state/chat.js';
 import { type Conditions, sessionOptions } from '../src/state/options.js';
+import { given, ranWith } from '../src/state/params.js';
+import { settings } from '../src/state/settings.svelte.js';
 
 const PLAIN: Conditions = { backend: 'cpu', memory: '', shadow: 0, guard: false, limits: {}, temperature: 0, seed: 0 };
 const param = (name: string, budget: boolean) => ({
   ...{ name, budget, kind: 'int' as const, default: 1, unit: '', help: '', allowed: '' },
 });
 const METHOD: MethodInfo = {
-  ...{ name: 'm', title: 'M', summary: '', paper: null, roles: ['retain' as const], whole: false },
+  ...{ name: 'm', title: 'M', summary: '', paper: null, roles: ['retain' as const], whole: false, spreads: false },
   params: [param('heavy', true), param('layer', false)],
 };
 const VALUES = { heavy: 32, layer: 2 };
@@ -39,20 +40,26 @@ describe('options of a session', () => {
   });
 });
 
-describe('a further message', () => {
-  // A template that ends an answer with 9, and a tokenizer of one id a character.
-  const model = {
-    chat: async (messages: readonly { role: string; content: string }[]) =>
-      `${messages.map(({ role, content }) => `${role[0]}:${content}9`).join('')}a:`,
-    encode: async (text: string) => Uint32Array.from(text, (letter) => letter.codePointAt(0) ?? 0),
-  };
-  const letters = async (last: string) => {
-    const ids = await turnIds(model, 'hi', last.codePointAt(0) ?? 0);
-    return String.fromCodePoint(...ids);
-  };
+describe('the values of a run', () => {
+  const described = { params: METHOD.params.map((param) => ({ ...param, default: 7 })) };
 
-  it('begins with the end of the answer, unless the answer has it', async () => {
-    expect(await letters('x')).toBe('9u:hi9a:');
-    expect(await letters('9')).toBe('u:hi9a:');
+  it('are given only where they are not the registry’s, for the model may have its own', () => {
+    expect(given(described, { heavy: 7, layer: 2 })).toEqual({ layer: 2 });
+  });
+
+  it('are those that the engine says it runs with', () => {
+    expect(ranWith(described, { method: 'm' })).toEqual({ heavy: 7, layer: 7 });
+    expect(ranWith(described, { method: { name: 'm', params: { layer: 14 } } })).toEqual({ heavy: 7, layer: 14 });
+    const roles = { prefill: 'a', select: { name: 'b', params: { budget: 64 } } };
+    expect(ranWith({ params: [] }, { method: roles })).toEqual({ 'select.budget': 64 });
+  });
+});
+
+describe('a number that is typed', () => {
+  it('is kept as near as its range allows', () => {
+    expect(settings.set('seed', -3)).toBe(0);
+    expect(settings.set('shadow', 99.6)).toBe(64);
+    expect(settings.set('memory', Number.NaN)).toBe(64);
+    expect(settings.all).toMatchObject({ seed: 0, shadow: 64, memory: '64MB' });
   });
 });

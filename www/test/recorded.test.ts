@@ -34,6 +34,7 @@ describe('the bundled run', () => {
     expect(notes).toEqual([]);
     const preset = PRESETS.find(({ id }) => id === value.preset);
     expect(settings.recipe).toMatchObject({ text: preset?.text, chat: preset?.chat, maxTokens: preset?.maxTokens });
+    expect(tracks.some(({ method }) => preset?.tuned?.[method])).toBe(true);
     for (const { method, params } of tracks) expect(params).toMatchObject(preset?.tuned?.[method] ?? {});
   });
 });

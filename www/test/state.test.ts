@@ -35,6 +35,7 @@ const method = (...params: ParamInfo[]): MethodInfo => ({
   paper: '2306.14048',
   roles: ['retain'],
   whole: false,
+  spreads: false,
   params,
 });
 
@@ -150,6 +151,35 @@ describe('values that come with a preset', () => {
     settings.suit(registry, 'another');
     expect(settings.all.params.h2o).toEqual(settings.fresh(h2o));
     expect(settings.tuned(h2o)).toBeNull();
+  });
+});
+
+describe('the preset with pictures', () => {
+  const full = { ...method(), name: 'full' };
+  const look = { ...method(int('important', 128, true), int('recent', 128, true)), name: 'look_m' };
+  const registry = [full, { ...method(int('budget', 256, true)), name: 'fifo' }, look];
+
+  it('brings methods and a budget that its window stays out of, and gives both back', () => {
+    settings.all.methods = ['fifo'];
+    settings.usePreset(registry, 'question');
+    settings.setBudget(registry, 100);
+    settings.usePreset(registry, 'pictures');
+    expect(settings.all).toMatchObject({ methods: ['full', 'look_m'], budget: 85 });
+    expect(settings.all.params.look_m).toEqual({ important: 77, recent: 8 });
+    settings.setBudget(registry, 50);
+    expect(settings.all.params.look_m).toEqual({ important: 42, recent: 8 });
+    expect(settings.all.params.fifo).toEqual({ budget: 50 });
+    settings.usePreset(registry, 'own');
+    expect(settings.all).toMatchObject({ methods: ['fifo'], budget: 100, preset: 'own' });
+    expect(settings.all.params.look_m).toEqual({ important: 50, recent: 50 });
+  });
+
+  it('leaves methods that were chosen meanwhile', () => {
+    settings.usePreset(registry, 'pictures');
+    settings.toggle('fifo');
+    settings.usePreset(registry, 'story');
+    expect(settings.all.methods).toEqual(['full', 'look_m', 'fifo']);
+    expect(settings.all.budget).toBe(100);
   });
 });
 

@@ -2,6 +2,7 @@
 //! What is finished stays finished until the library changes: an interrupted run goes on where it was.
 
 mod figures;
+mod pictures;
 mod table;
 
 use std::fs;
@@ -16,7 +17,7 @@ use crate::{model, sh, stamp};
 const FOLDER: &str = "docs/evaluation";
 /// What the advisor shows.
 const FIGURES: &str = "figures.json";
-const SUITES: [&str; 8] = ["passkey", "haystack", "keys", "chat", "text", "long_answer", "speed", "pictures"];
+const SUITES: [&str; 9] = ["passkey", "haystack", "keys", "chat", "text", "long_answer", "speed", "tagged", "pictures"];
 const BEGIN: &str = "<!-- evaluation: made by `cargo xtask eval` from docs/evaluation; do not edit -->\n";
 const END: &str = "<!-- /evaluation -->";
 

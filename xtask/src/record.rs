@@ -10,7 +10,7 @@ use crate::{build, model, sh};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     cargo xtask record\n  \
-    cargo xtask record --preset needle-1200 --methods full,h2o,quest --out /tmp/run.attn\n\n\
+    cargo xtask record --preset needle-1200 --methods full,h2o,quest --out artifacts/run.attn\n\n\
     The file opens in the page, by dropping it there, and in <attn-scope>.")]
 pub struct Args {
     /// A preset of the page, with its prompt and values

@@ -2,6 +2,7 @@
 import { copyNewest, countBits, eachWord, hasBit, popcount, setRange, takeRange } from '../bits.js';
 import { ALL_HEADS, Kind, RECORD } from '../trace.gen.js';
 import { malformed, records, type TraceRecord } from './records.js';
+import { Weights } from './weights.js';
 
 export interface Shape {
   layers: number;
@@ -18,6 +19,8 @@ const MAX_POSITIONS = 1 << 22;
 const ROUNDED = RECORD * 8;
 /** And more bytes of bits than any model's: 131,072 tokens of one with 32 layers of 32 heads are 26 MB. */
 const MAX_BYTES = 1 << 26;
+
+const isRead = (kind: number) => (kind >= Kind.readAll && kind <= Kind.readBits) || kind === Kind.weights;
 
 /** The sets that `CacheView` has by KV head. */
 export const KV_SETS = ['stored', 'evicted', 'dropped', 'quantised', 'parked', 'merged'] as const;
@@ -46,6 +49,8 @@ export class CacheView {
   read: Uint32Array;
   /** `[layers * queryHeads, words]`: what the pass before it read, in heads that then read a choice of what is stored. */
   before: Uint32Array;
+  /** By layer and query head: how much of its attention the newest query of the newest pass gave to positions. */
+  readonly weights: Weights;
   /** `[layers * kvHeads]`: how many rows are stored. */
   readonly storedRows: Uint32Array;
   /** `[layers * kvHeads]`: how many rows were dropped since the beginning. */
@@ -74,17 +79,18 @@ export class CacheView {
     this.merged = row();
     this.read = new Uint32Array(layers * queryHeads * this.words);
     this.before = new Uint32Array(layers * queryHeads * this.words);
+    this.weights = new Weights(layers * queryHeads);
     this.storedRows = new Uint32Array(kv);
     this.evictedRows = new Uint32Array(kv);
   }
 
   /**
-   * Takes in one block. With `reads` false, what was read is left out, which is most of the work; it is right again
-   * after the next pass that is taken in whole.
+   * Takes in one block. With `reads` false, what was read and how strongly is left out, which is most of the work; it is
+   * right again after the next pass that is taken in whole.
    */
   apply(block: Uint8Array, reads = true): void {
     for (const record of records(block)) {
-      if (reads || record.kind < Kind.readAll || record.kind > Kind.readBits) this.#take(record);
+      if (reads || !isRead(record.kind)) this.#take(record);
     }
   }
 
@@ -105,10 +111,6 @@ export class CacheView {
     return this.#has(this.evicted, layer * this.shape.kvHeads + kvHead, position);
   }
 
-  isDropped(layer: number, kvHead: number, position: number): boolean {
-    return this.#has(this.dropped, layer * this.shape.kvHeads + kvHead, position);
-  }
-
   isParked(layer: number, kvHead: number, position: number): boolean {
     return this.#has(this.parked, layer * this.shape.kvHeads + kvHead, position);
   }
@@ -124,6 +126,11 @@ export class CacheView {
       if (rest !== 0) rows += popcount(stored[at + whole] & rest);
     }
     return rows;
+  }
+
+  /** How much of its attention the newest query gave to a position, 0 to 1; 0 too for less than a trace lists. */
+  weight(layer: number, queryHead: number, position: number): number {
+    return this.weights.of(layer * this.shape.queryHeads + queryHead, position);
   }
 
   /** Rows read by the newest query, by layer and query head. */
@@ -144,6 +151,7 @@ export class CacheView {
         this.length = Math.max(this.length, a + b);
         this.#remember();
         this.read.fill(0);
+        this.weights.clear();
         this.dropped.fill(0);
         return;
       case Kind.bytes:
@@ -203,6 +211,12 @@ export class CacheView {
             this.read[base + word] |= bits;
           });
         });
+      case Kind.weights: {
+        const listed = Weights.read(record);
+        if (!listed) throw malformed('it lists more weights than it has');
+        this.#reserve(Weights.end(listed));
+        return this.#eachQuery(record, (row) => this.weights.set(row, listed));
+      }
       default:
         // Tokens, notes and measurements change no row.
         return;

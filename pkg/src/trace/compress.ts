@@ -3,6 +3,7 @@
  * is `deflate`, which is in all of those, brings a checksum, and costs six bytes more than `deflate-raw`.
  */
 import { AttnscopeError } from '../errors.js';
+import { join } from '../join.js';
 
 /** Whether this host can compress. Where it cannot, bytes are kept as they are. */
 export function canCompress(): boolean {
@@ -63,15 +64,4 @@ async function collect(reader: ReadableStreamDefaultReader<Uint8Array>, limit: n
     if (length > limit) throw new RangeError('more bytes than were announced');
     parts.push(value);
   }
-}
-
-/** The parts one after the other. */
-export function join(parts: readonly Uint8Array[], length = parts.reduce((sum, part) => sum + part.length, 0)) {
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -30,6 +30,7 @@ const ALWAYS: ReadonlySet<number> = new Set([
   Kind.note,
   Kind.far,
   Kind.planeNoise,
+  Kind.weights,
 ]);
 /** The passes that every method has, as `aux`: prefill and decode. */
 const PLAIN_PASSES = 2;

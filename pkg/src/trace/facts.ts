@@ -48,7 +48,7 @@ export interface Facts {
   held: number;
   /** Whether guesses read quantised rows by their upper plane alone. */
   upperPlane: boolean;
-  /** The guesses of this step. */
+  /** The guesses that were checked last. */
   guesses: readonly Guess[];
   /** Rows merged into others. */
   folds: number;
@@ -156,7 +156,7 @@ export class FactsReader {
     const guesses = this.#guesses.judged;
     facts.guessed += guesses.length;
     facts.held += guesses.filter(({ held }) => held).length;
-    facts.guesses = guesses;
+    if (guesses.length > 0) facts.guesses = guesses;
     if (facts.prefills.length < this.#prefills.length) facts.prefills = this.#prefills.slice();
     if (facts.trips.length < this.#trips.length) facts.trips = this.#trips.slice();
     if (this.#densities.length > 0) facts.densities = this.#densities;

@@ -7,8 +7,9 @@
  * size that was announced, and all blocks are replayed before a run is given out.
  */
 import { AttnscopeError } from '../errors.js';
-import { canCompress, deflate, inflate, join } from './compress.js';
-import { History } from './history.js';
+import { join } from '../join.js';
+import { canCompress, deflate, inflate } from './compress.js';
+import { HISTORY_LIMIT, History } from './history.js';
 import { checkHeader, type TraceHeader, type TraceRun, type TraceTrack } from './run.js';
 
 /** As with PNG, the bytes around the name show that a transfer changed line ends or cut off a bit. */
@@ -46,6 +47,13 @@ export async function writeTraceFile({ tracks, ...run }: TraceRun): Promise<Uint
   return join(parts);
 }
 
+/** Whether a file says that it is a trace, sound or not. */
+export async function isTraceFile(file: Blob): Promise<boolean> {
+  const name = MAGIC.subarray(1, 4);
+  const start = new Uint8Array(await file.slice(1, 1 + name.length).arrayBuffer());
+  return name.every((byte, i) => start[i] === byte);
+}
+
 export interface ReadTraceOptions {
   /** Ends reading between two steps. */
   signal?: AbortSignal;
@@ -56,7 +64,7 @@ export interface ReadTraceOptions {
 /** Reads a trace file, whoever wrote it. Throws `trace` when it is none, damaged, or too large. */
 export async function readTraceFile(
   source: Blob | ArrayBuffer | Uint8Array,
-  { signal, limit = 128 * 2 ** 20 }: ReadTraceOptions = {},
+  { signal, limit = HISTORY_LIMIT }: ReadTraceOptions = {},
 ): Promise<TraceRun> {
   const bytes = source instanceof Blob ? await source.arrayBuffer() : source;
   const sections = new Sections(bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes));

@@ -1,16 +1,21 @@
 /**
  * A whole run, any step of which can be shown again. It keeps the blocks themselves, 32 steps a segment, deflated
  * together with the state before them. Deflated blocks of the real model are 0.2 to 8 kB a token at 2,000 tokens of text
- * (raw 1 to 62 kB; bit sets XORed from step to step and deflated 0.5 to 4.5 kB), and a replay is exact by construction.
+ * (raw 1 to 62 kB; bit sets XORed from step to step and deflated 0.5 to 4.5 kB), with weights 10 to 20 kB more (raw 35 kB),
+ * and a replay is exact by construction.
  */
 import { AttnscopeError } from '../errors.js';
+import { join } from '../join.js';
 import { Kind } from '../trace.gen.js';
 import { CacheView, type Shape } from './cache-view.js';
-import { canCompress, Deflater, inflate, join } from './compress.js';
+import { canCompress, Deflater, inflate } from './compress.js';
 import { addEvent, type StepEvent } from './events.js';
 import { type Facts, FactsReader } from './facts.js';
 import { type Keyframe, restoreKeyframe, takeKeyframe } from './keyframe.js';
 import { records } from './records.js';
+
+/** Bytes that the histories of a run may take together, unless somebody says otherwise: 128 MiB. */
+export const HISTORY_LIMIT = 128 * 2 ** 20;
 
 export interface HistoryOptions {
   /** Steps between keyframes. Default 32. */
@@ -59,13 +64,13 @@ export class History {
   #events: StepEvent[] = [];
   #passed = false;
   readonly #facts = new FactsReader();
-  /** The segment that was looked into last, as bytes, and the state at one of its steps. */
+  /** The segment that was looked into last, as bytes, and the step whose state is shown; infinite where that is of no step of it. */
   #open: { index: number; bytes: Uint8Array; offsets: number[]; step: number } | null = null;
   readonly #shown: CacheView;
   /** Seeks share `#shown`, so one waits for another. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(shape: Shape, { every = 32, limit = 128 * 2 ** 20, positions }: HistoryOptions = {}) {
+  constructor(shape: Shape, { every = 32, limit = HISTORY_LIMIT, positions }: HistoryOptions = {}) {
     this.view = new CacheView(shape, positions);
     this.#shown = new CacheView(shape, positions);
     this.#every = every;
@@ -190,8 +195,8 @@ export class History {
     const bytes = packed ? await inflate(packed, sum(sizes)) : join(parts!);
     const offsets = [0];
     for (const size of sizes) offsets.push(offsets[offsets.length - 1] + size);
-    this.#open = { index, bytes, offsets, step: known?.step ?? -1 };
-    if (!known) this.#rewind();
+    // The state that is shown stays until a seek: it is of another segment, so that it must begin anew.
+    this.#open = { index, bytes, offsets, step: known?.step ?? Number.POSITIVE_INFINITY };
     return segment;
   }
 

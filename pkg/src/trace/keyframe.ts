@@ -6,12 +6,12 @@ export interface Keyframe {
   length: number;
   pass: CacheView['pass'];
   totals: CacheView['totals'];
-  /** The sets and counts, in the order of `fields`. */
+  /** The sets and counts, in the order of `fields`, and the weights. */
   bytes: Uint8Array;
 }
 
 export function takeKeyframe(view: CacheView): Keyframe {
-  const all = fields(view);
+  const all = [...fields(view), view.weights.pack()];
   const words = new Uint32Array(all.reduce((sum, field) => sum + field.length, 0));
   let at = 0;
   for (const field of all) {
@@ -32,6 +32,7 @@ export function restoreKeyframe(view: CacheView, { words, length, pass, totals, 
     new Uint8Array(field.buffer, field.byteOffset, field.byteLength).set(bytes.subarray(at, at + field.byteLength));
     at += field.byteLength;
   }
+  view.weights.unpack(new Uint32Array(bytes.slice(at).buffer));
 }
 
 function fields(view: CacheView): Uint32Array[] {

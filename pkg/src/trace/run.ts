@@ -11,6 +11,8 @@ export interface TraceModel extends Shape {
 export interface TraceToken {
   id: number;
   text: string;
+  /** Of a step: divergence from the first track's distribution of this token, in nats, where it was measured. */
+  kl?: number;
 }
 
 export type TraceValue = number | string | boolean | readonly number[];
@@ -38,7 +40,8 @@ export interface TraceRun {
 /** What stands in the JSON of a file: all of a run but the histories. */
 export type TraceHeader = Omit<TraceRun, 'tracks'> & { tracks: readonly Omit<TraceTrack, 'history'>[] };
 
-const MAX_TRACKS = 16;
+/** More than there are methods. */
+const MAX_TRACKS = 64;
 /** One byte of a record names it, and 255 is every head. */
 const MAX_LAYERS = 255;
 const MAX_HEADS = 254;
@@ -79,8 +82,11 @@ function track(json: unknown): TraceHeader['tracks'][number] {
 }
 
 function token(json: unknown): TraceToken {
-  const { id, text: of } = object(json, 'token');
-  return { id: whole(id, 'token.id', 0, MAX_ID), text: text(of, 'token.text') };
+  const { id, text: of, kl } = object(json, 'token');
+  const token = { id: whole(id, 'token.id', 0, MAX_ID), text: text(of, 'token.text') };
+  if (kl === undefined) return token;
+  if (!Number.isFinite(kl)) throw wrong('token.kl');
+  return { ...token, kl: kl as number };
 }
 
 function value(json: unknown): TraceValue {

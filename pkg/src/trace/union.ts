@@ -3,7 +3,10 @@ import { countBits } from '../bits.js';
 import { CacheView, KV_SETS } from './cache-view.js';
 import type { Facts } from './facts.js';
 
-/** What the hosts store and read together. A row that one of them dropped and another has is not gone. */
+/**
+ * What the hosts store and read together. A row that one of them dropped and another has is not gone. A host's weights are
+ * shares of what it reads itself, so together there are none.
+ */
 export function unionOf(hosts: readonly CacheView[]): CacheView {
   const last = hosts[hosts.length - 1];
   const all = new CacheView(last.shape);
@@ -17,14 +20,19 @@ export function unionOf(hosts: readonly CacheView[]): CacheView {
   }
   all.length = Math.max(...hosts.map(({ length }) => length));
   all.pass = last.pass;
+  all.totals = totalsOf(hosts);
+  return all;
+}
+
+/** What several hosts store and read together, in numbers. */
+export function totalsOf(hosts: readonly { readonly totals: Readonly<CacheView['totals']> }[]): CacheView['totals'] {
   const sum = (of: keyof CacheView['totals']) => hosts.reduce((total, { totals }) => total + totals[of], 0);
-  all.totals = {
+  return {
     kvBytes: sum('kvBytes'),
     readBytes: sum('readBytes'),
     storedRows: sum('storedRows'),
     readRows: sum('readRows'),
   };
-  return all;
 }
 
 /** What the hosts did together: every pass once, and the bytes of all. */

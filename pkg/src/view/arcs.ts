@@ -1,4 +1,6 @@
 /** Merges of a head as arcs over the axis: from what was dropped to what it was added to. */
+
+import { crisp } from './crisp.js';
 import type { Fold } from './head-history.js';
 import { COLOURS, type Theme } from './palette.js';
 
@@ -20,13 +22,9 @@ export function arcsOf(folds: readonly Fold[], most = MOST): Arc[] {
 
 /** Paints arcs on a canvas as wide as `span` positions, their feet at its lower edge. */
 export function drawArcs(canvas: HTMLCanvasElement, arcs: readonly Arc[], span: number, theme: Theme): void {
-  const context = canvas.getContext('2d');
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-  if (!context || width === 0) return;
-  const ratio = window.devicePixelRatio || 1;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
-  context.scale(ratio, ratio);
+  const context = crisp(canvas, width, height);
+  if (!context) return;
   context.strokeStyle = COLOURS[theme].merged;
   context.globalAlpha = 0.7;
   const x = (position: number) => ((position + 0.5) / span) * width;

@@ -8,6 +8,7 @@ import type { Axis } from './cells.js';
 import { count, percent, plural } from './format.js';
 import type { StateName } from './states.js';
 import type { Summary } from './verdict.js';
+import { say } from './words.js';
 
 /** Positions `first` to `end` in a band. */
 export interface Span {
@@ -57,11 +58,15 @@ function rounds({ rounds: found }: Summary): Band | null {
   });
   const parked = spans.filter(({ hatched }) => hatched).length;
   const shares = found.rounds.flatMap(({ share }) => (share === null ? [] : [percent(share)]));
-  const far = parked > 0 ? `, ${plural(parked, 'round')} parked (hatched)` : '';
+  const far = parked > 0 ? say(', {rounds} parked (hatched)', { rounds: plural(parked, 'round') }) : '';
+  const values = { layer: found.layer, shares: shares.join(', '), far };
   return {
     kind: 'spans',
     spans,
-    says: `Rounds: the bar is a round’s share of the question’s attention in layer ${found.layer} (${shares.join(', ')}); filled ones are read above it${far}.`,
+    says: say(
+      'Rounds: the bar is a round’s share of the question’s attention in layer {layer} ({shares}); filled ones are read above it{far}.',
+      values,
+    ),
   };
 }
 
@@ -72,7 +77,8 @@ function blocks({ blocks: found, facts }: Summary): Band | null {
     ({ first, rows }): Span => ({ first, end: first + rows, state: 'stored', hatched: false, bar: 1 }),
   );
   spans.push({ first: 0, end: found.anchor, state: 'merged', hatched: false, bar: 0.5 });
-  const says = `Blocks of the prompt: each read itself and the first ${plural(found.anchor, 'token')}, the anchor.`;
+  const tokens = plural(found.anchor, 'token');
+  const says = say('Blocks of the prompt: each read itself and the first {tokens}, the anchor.', { tokens });
   return { kind: 'spans', spans, says };
 }
 
@@ -86,7 +92,10 @@ function pools({ evictedRows, facts, length, promptRows, writtenRows }: Summary)
   return {
     kind: 'spans',
     spans: [pool(0, prompt, promptRows, 'stored'), pool(prompt, length, writtenRows, 'earlier')],
-    says: `Kept: ${count(promptRows)} of ${plural(prompt, 'row')} of the prompt, ${count(writtenRows)} of ${count(length - prompt)} after it.`,
+    says: say('Kept: {n} of {rows} of the prompt, {m} of {others} after it.', {
+      ...{ n: count(promptRows), rows: plural(prompt, 'row') },
+      ...{ m: count(writtenRows), others: count(length - prompt) },
+    }),
   };
 }
 
@@ -101,13 +110,11 @@ function tiers(view: CacheView, { quantisedRows, parkedRows, facts }: Summary, a
   ];
   if (quantisedRows > 0) found.push({ state: 'quantised', shares: share((at) => quantised[at]) });
   if (parkedRows > 0) found.push({ state: 'parked', shares: share((at) => parked[at]) });
-  const draft = facts.upperPlane ? ', of which guesses read the upper alone' : '';
-  const names = [
-    'full precision',
-    quantisedRows > 0 ? `4-bit planes${draft}` : '',
-    parkedRows > 0 ? 'far tier' : '',
-  ].filter((name) => name !== '');
-  return { kind: 'tiers', tiers: found, says: `Tiers from top to bottom: ${names.join('; ')}.` };
+  const planes = facts.upperPlane ? say('4-bit planes, of which guesses read the upper alone') : say('4-bit planes');
+  const names = [say('full precision'), quantisedRows > 0 ? planes : '', parkedRows > 0 ? say('far tier') : ''].filter(
+    (name) => name !== '',
+  );
+  return { kind: 'tiers', tiers: found, says: say('Tiers from top to bottom: {names}.', { names: names.join('; ') }) };
 }
 
 /** A lane for every host: of what all store in a column, its share. */
@@ -120,8 +127,9 @@ function lanes(view: CacheView, axis: Axis, hosts: readonly CacheView[]): Band |
     const own = countsOf(host, axis, (at) => host.stored[at]);
     return { state: 'read' as const, shares: own.map((n, x) => (all[x] === 0 ? 0 : n / all[x])) };
   });
-  const says = rows.map((n, i) => `host ${i + 1} ${percent(total === 0 ? 0 : n / total)}`).join(', ');
-  return { kind: 'tiers', tiers, says: `Hosts from top to bottom, and what each stores: ${says}.` };
+  const shares = rows.map((n, i) => say('host {n} {share}', { n: i + 1, share: percent(total === 0 ? 0 : n / total) }));
+  const says = say('Hosts from top to bottom, and what each stores: {hosts}.', { hosts: shares.join(', ') });
+  return { kind: 'tiers', tiers, says };
 }
 
 /** Bits of the picked words by column, over all layers and KV heads. */

@@ -1,5 +1,6 @@
-import type { CacheView, KV_SETS } from '../trace/cache-view.js';
+import type { CacheView, KV_SETS, Shape } from '../trace/cache-view.js';
 import { Cell, type CellState, MODE_STATES, type Mode, type StateName } from './states.js';
+import { weightPlanes } from './weight-planes.js';
 
 /**
  * The cells of a map: what a trace says, binned to what a screen can show. A cell is a state and a density. One row that
@@ -44,13 +45,13 @@ export interface Scene {
 }
 
 /** Rows of a layer: query heads, or KV heads where storage is shown. */
-export function headsOf({ view, mode }: Scene): number {
-  return mode === 'storage' ? view.shape.kvHeads : view.shape.queryHeads;
+export function headsOf({ kvHeads, queryHeads }: Shape, mode: Mode): number {
+  return mode === 'storage' ? kvHeads : queryHeads;
 }
 
 /** Fills `out` from the trace, making room when the size changed. */
 export function fillCells(scene: Scene, axis: Axis, out: Cells): Cells {
-  const heads = headsOf(scene);
+  const heads = headsOf(scene.view.shape, scene.mode);
   const height = scene.view.shape.layers * heads;
   resize(out, axis, height, heads);
   const { states, sources, kvRow } = open(scene);
@@ -78,11 +79,19 @@ export function resize(out: Cells, axis: Axis, height: number, heads: number): v
 
 /** The state of one position, not binned. */
 export function cellAt(scene: Scene, layer: number, head: number, position: number): CellState {
-  if (position < 0) return Cell.empty;
+  return layerOf(scene, layer)(head, position);
+}
+
+/** The state of one position of a layer, for those who ask for many. */
+export function layerOf(scene: Scene, layer: number): (head: number, position: number) => CellState {
   const { states, sources, kvRow } = open(scene);
-  const row = layer * headsOf(scene) + head;
-  const found = sources.findIndex((word) => (word(row, kvRow(row), position >>> 5) >>> (position & 31)) & 1);
-  return found < 0 ? Cell.empty : states[found];
+  const first = layer * headsOf(scene.view.shape, scene.mode);
+  return (head, position) => {
+    if (position < 0) return Cell.empty;
+    const row = first + head;
+    const found = sources.findIndex((word) => (word(row, kvRow(row), position >>> 5) >>> (position & 31)) & 1);
+    return found < 0 ? Cell.empty : states[found];
+  };
 }
 
 /** A word of the positions that are in a state, by row of the map and row of the storage under it. */
@@ -90,22 +99,35 @@ type Source = (row: number, kv: number, word: number) => number;
 
 function open({ view, mode, reference = view }: Scene) {
   const { queryHeads } = view.shape;
-  const names = MODE_STATES[mode];
-  const sources = mode === 'difference' ? differences(view, reference) : names.map((name) => sourceOf(view, name));
+  // Most states of most caches are never there, and are not asked for word by word.
+  const names = MODE_STATES[mode].filter((name) => mode === 'difference' || occurs(view, name));
+  const plane = weightPlanes(view);
+  const own = (name: StateName) =>
+    Cell[name] >= Cell.weight1 ? plane(Cell[name] - Cell.weight1) : sourceOf(view, name);
+  const sources = mode === 'difference' ? differences(view, reference) : names.map(own);
   const kvRow = (row: number) =>
     mode === 'storage' ? row : view.kvRow(Math.floor(row / queryHeads), row % queryHeads);
   return { states: names.map((name) => Cell[name]), sources, kvRow };
 }
 
+/** Without weights nothing is said of how small one is. */
+function occurs(view: CacheView, name: StateName): boolean {
+  return Cell[name] >= Cell.faint ? view.weights.known : planeOf(view, name).some((bits) => bits !== 0);
+}
+
+/** The set that a state is told by. */
+function planeOf(view: CacheView, name: StateName): Uint32Array {
+  if (name === 'faint') return view.stored;
+  return name === 'earlier' ? view.before : view[name as 'read' | (typeof KV_SETS)[number]];
+}
+
 function sourceOf(view: CacheView, name: StateName): Source {
+  const word = wordOf(view, planeOf(view, name));
+  if (name === 'read') return (row, _, w) => word(row, w);
+  if (name !== 'earlier') return (_, kv, w) => word(kv, w);
   // What was dropped since is no longer there to be read.
-  if (name === 'earlier') {
-    const [before, stored] = [wordOf(view, view.before), wordOf(view, view.stored)];
-    return (row, kv, w) => before(row, w) & stored(kv, w);
-  }
-  const bits = view[name as 'read' | (typeof KV_SETS)[number]];
-  const word = wordOf(view, bits);
-  return name === 'read' ? (row, _, w) => word(row, w) : (_, kv, w) => word(kv, w);
+  const stored = wordOf(view, view.stored);
+  return (row, kv, w) => word(row, w) & stored(kv, w);
 }
 
 /** In the order of `MODE_STATES.difference`. */

@@ -5,6 +5,7 @@ import type { TraceRun } from '../trace/run.js';
 import { make } from './dom.js';
 import { Player } from './player.js';
 import { STYLE } from './style.js';
+import { say } from './words.js';
 
 /** Where a trace comes from: an address, or the file itself. */
 export type TraceSource = string | URL | Blob | ArrayBuffer | Uint8Array;
@@ -119,7 +120,7 @@ function elementClass(): CustomElementConstructor {
       if (this.#source === null) return;
       const stop = new AbortController();
       this.#stop = stop;
-      this.#root.append(make('p', { role: 'status' }, 'Loading the trace…'));
+      this.#root.append(make('p', { role: 'status' }, say('Loading the trace…')));
       try {
         const run = await readTraceFile(await bytesOf(this.#source, stop.signal), { signal: stop.signal });
         if (stop.signal.aborted) return;
@@ -139,7 +140,13 @@ function elementClass(): CustomElementConstructor {
     #fail(thrown: unknown): void {
       const error = toError(thrown);
       this.#clear();
-      this.#root.append(make('p', { class: 'error', role: 'alert' }, `This trace cannot be shown. ${error.message}`));
+      this.#root.append(
+        make(
+          'p',
+          { class: 'error', role: 'alert' },
+          say('This trace cannot be shown. {message}', { message: error.message }),
+        ),
+      );
       this.dispatchEvent(new CustomEvent('error', { detail: error }));
     }
   };

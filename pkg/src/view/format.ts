@@ -1,4 +1,5 @@
-/** Numbers for people: fixed English forms, so that a screenshot means the same everywhere. */
+/** Numbers for people: fixed forms, so that a screenshot means the same everywhere. */
+import { say } from './words.js';
 
 const THIN = '\u202f';
 
@@ -32,11 +33,11 @@ export function percent(share: number): string {
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '–';
   const s = Math.max(0, Math.round(seconds));
-  return s < 60 ? `${s} s` : `${Math.floor(s / 60)} min ${s % 60} s`;
+  return s < 60 ? say('{s} s', { s }) : say('{m} min {s} s', { m: Math.floor(s / 60), s: s % 60 });
 }
 
 export function plural(n: number, one: string, many = `${one}s`): string {
-  return `${count(n)} ${n === 1 ? one : many}`;
+  return say(`{n} ${n === 1 ? one : many}`, { n: count(n) });
 }
 
 /** A token with its white space made visible. */

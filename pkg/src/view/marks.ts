@@ -2,6 +2,7 @@
 import type { StepEvent } from '../trace/events.js';
 import type { KindName } from '../trace.gen.js';
 import { count, plural } from './format.js';
+import { say } from './words.js';
 
 export interface Mark {
   step: number;
@@ -16,27 +17,38 @@ interface Look {
   words: (event: StepEvent) => string;
 }
 
-const rows = (what: string) => (event: StepEvent) => `${plural(event.rows, 'row')} ${what}`;
-
 const LOOKS: Partial<Record<KindName, Look>> = {
-  evictRun: { sign: '×', words: rows('dropped') },
-  cut: { sign: '⌫', words: rows('taken back') },
-  quantise: { sign: '~', words: rows('put in 4-bit planes') },
-  fold: { sign: '+', words: rows('merged into others') },
-  readBlocks: { sign: '#', words: ({ records }) => `read by blocks in ${plural(records, 'head')}` },
-  shadow: { sign: '◌', words: () => 'compared with full attention' },
-  guard: { sign: '!', words: ({ aux }) => `guard: ${GUARDS[aux] ?? 'a limit'} was passed` },
-  park: { sign: '↓', words: rows('parked in the far tier') },
-  fetch: { sign: '↑', words: rows('fetched from the far tier') },
-  exchange: { sign: '⇄', words: ({ records }) => `${count(records)} exchanges between hosts` },
+  evictRun: { sign: '×', words: ({ rows }) => plural(rows, 'row dropped', 'rows dropped') },
+  cut: { sign: '⌫', words: ({ rows }) => plural(rows, 'row taken back', 'rows taken back') },
+  quantise: { sign: '~', words: ({ rows }) => plural(rows, 'row put in 4-bit planes', 'rows put in 4-bit planes') },
+  fold: { sign: '+', words: ({ rows }) => plural(rows, 'row merged into others', 'rows merged into others') },
+  readBlocks: {
+    sign: '#',
+    words: ({ records }) => say('read by blocks in {heads}', { heads: plural(records, 'head') }),
+  },
+  shadow: { sign: '◌', words: () => say('compared with full attention') },
+  guard: { sign: '!', words: ({ aux }) => say('guard: {limit} was passed', { limit: (GUARDS[aux] ?? OTHER)() }) },
+  park: { sign: '↓', words: ({ rows }) => plural(rows, 'row parked in the far tier', 'rows parked in the far tier') },
+  fetch: {
+    sign: '↑',
+    words: ({ rows }) => plural(rows, 'row fetched from the far tier', 'rows fetched from the far tier'),
+  },
+  exchange: { sign: '⇄', words: ({ records }) => say('{n} exchanges between hosts', { n: count(records) }) },
 };
 /** By `aux`, as the passes of docs/trace.md. */
 const PASSES: Readonly<Record<number, Look>> = {
-  2: { sign: '?', words: ({ records }) => `${plural(records, 'token')} guessed` },
-  3: { sign: '✓', words: () => 'guesses verified' },
-  4: { sign: '↻', words: () => 'keys computed anew' },
+  2: { sign: '?', words: ({ records }) => plural(records, 'token guessed', 'tokens guessed') },
+  3: { sign: '✓', words: () => say('guesses verified') },
+  4: { sign: '↻', words: () => say('keys computed anew') },
 };
-const GUARDS = ['recall', 'error', 'acceptance', 'finite numbers', 'noise'];
+const GUARDS = [
+  () => say('recall'),
+  () => say('error'),
+  () => say('acceptance'),
+  () => say('finite numbers'),
+  () => say('noise'),
+];
+const OTHER = () => say('a limit');
 
 /** Signs beyond this number would lie on each other. */
 const MOST = 60;
@@ -47,14 +59,20 @@ export function thinned(marks: readonly Mark[], most = MOST): readonly Mark[] {
   return marks.filter((_, i) => i % every === 0);
 }
 
-/** The marks of a run; steps in which nothing happened have none. */
-export function marksOf(steps: readonly (readonly StepEvent[])[]): Mark[] {
-  return steps.flatMap((events, step) => {
+/** The marks of a run whose first step here is `first`; steps in which nothing happened have none. */
+export function marksOf(steps: readonly (readonly StepEvent[])[], first = 0): Mark[] {
+  return steps.flatMap((events, i) => {
     const looks = events.flatMap((event) => {
       const look = event.kind === 'pass' ? PASSES[event.aux] : LOOKS[event.kind];
       return look ? [{ sign: look.sign, words: look.words(event) }] : [];
     });
     if (looks.length === 0) return [];
-    return [{ step, sign: looks.map(({ sign }) => sign).join(''), label: looks.map(({ words }) => words).join(', ') }];
+    return [
+      {
+        step: first + i,
+        sign: looks.map(({ sign }) => sign).join(''),
+        label: looks.map(({ words }) => words).join(', '),
+      },
+    ];
   });
 }

@@ -3,7 +3,10 @@ import { Cell, STATES, type StateName } from './states.js';
 
 export type Theme = 'light' | 'dark';
 
-/** Colours of the states, derived from Okabe and Ito's, whose hues differ for every kind of sight. */
+/**
+ * Colours of the states, derived from Okabe and Ito's, whose hues differ for every kind of sight. Weights are a magnitude:
+ * theirs are steps of cividis, the largest farthest from the background.
+ */
 export const COLOURS: Readonly<Record<Theme, Readonly<Record<StateName, string>>>> = {
   light: {
     empty: '#f4f5f4',
@@ -19,6 +22,13 @@ export const COLOURS: Readonly<Record<Theme, Readonly<Record<StateName, string>>
     extra: '#0072b2',
     missed: '#e69f00',
     lost: '#b33c00',
+    faint: '#dfe5e9',
+    weight1: '#f4db4e',
+    weight2: '#beb170',
+    weight3: '#908b78',
+    weight4: '#696970',
+    weight5: '#2b446e',
+    weight6: '#002051',
   },
   dark: {
     empty: '#12161b',
@@ -34,6 +44,13 @@ export const COLOURS: Readonly<Record<Theme, Readonly<Record<StateName, string>>
     extra: '#4ba9e1',
     missed: '#e8b23c',
     lost: '#ff6a2b',
+    faint: '#232b33',
+    weight1: '#16396d',
+    weight2: '#50586e',
+    weight3: '#7b7874',
+    weight4: '#a09978',
+    weight5: '#d1be66',
+    weight6: '#fdea45',
   },
 };
 
@@ -57,6 +74,8 @@ const UNDER: Partial<Record<StateName, StateName>> = {
   missed: 'both',
   lost: 'both',
 };
+/** Of a bin's weights the largest shows, as it is: a paler colour would be a smaller weight. */
+const isWeight = (name: StateName) => Cell[name] >= Cell.weight1;
 
 const luts = new Map<Theme, Lut>();
 
@@ -74,7 +93,8 @@ function makeLut(colours: Readonly<Record<StateName, string>>): Lut {
   const lut = new Uint32Array(STATES.length * DENSITIES);
   for (const name of STATES) {
     const [own, under] = [parseHex(colours[name]), parseHex(colours[UNDER[name] ?? 'empty'])];
-    STRENGTH.forEach((part, density) => {
+    STRENGTH.forEach((strength, density) => {
+      const part = isWeight(name) ? 1 : strength;
       lut[Cell[name] * DENSITIES + density] = pixel(own.map((c, i) => c * part + under[i] * (1 - part)));
     });
   }

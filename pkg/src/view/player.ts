@@ -9,19 +9,15 @@ import { plural } from './format.js';
 import { churnOf } from './layers.js';
 import { marksOf } from './marks.js';
 import type { Theme } from './palette.js';
-import { Cell, MODE_STATES, type Mode, type StateName, stateName } from './states.js';
+import { Cell, MODE_STATES, MODES, type Mode, type StateName, stateName } from './states.js';
 import { Timeline } from './timeline.js';
 import { TrackPanel } from './track-panel.js';
+import { say } from './words.js';
 
 /** Milliseconds that a step is shown while playing. */
 const PACE = 250;
 /** Tokens of the prompt that stand before those of the steps. */
 const PROMPT_END = 24;
-const MODES: readonly [Mode, string][] = [
-  ['reads', 'Reads'],
-  ['storage', 'Storage'],
-  ['difference', 'Difference to '],
-];
 
 const MADE_BY: Partial<Record<StateName, KindName>> = { quantised: 'quantise', parked: 'park', merged: 'fold' };
 
@@ -168,21 +164,29 @@ export class Player {
   }
 
   #assemble(): HTMLElement {
-    const modes = MODES.filter(([mode]) => mode !== 'difference' || this.#panels.length > 1).map(([mode, title]) => {
-      const button = make(
-        'button',
-        { type: 'button', 'data-mode': mode },
-        mode === 'difference' ? title + this.#panels[0].track.title : title,
-      );
+    const names: Record<Mode, string> = {
+      reads: say('Reads'),
+      storage: say('Storage'),
+      weights: say('Weights'),
+      difference: say('Difference to {method}', { method: this.#panels[0].track.title }),
+    };
+    const modes = MODES.filter((mode) => mode !== 'difference' || this.#panels.length > 1).map((mode) => {
+      const button = make('button', { type: 'button', 'data-mode': mode }, names[mode]);
       button.addEventListener('click', () => this.#setMode(mode));
+      if (mode === 'weights' && !this.#panels.some(({ track }) => track.history.view.weights.known)) {
+        button.disabled = true;
+        button.title = say('This run was recorded without weights.');
+      }
       return button;
     });
     const titles = this.#panels.map(({ track }) => track.title).join(', ');
-    const label = `Recorded run of ${this.run.model.name}: ${titles}`;
+    const { name } = this.run.model;
+    const label = say('Recorded run of {name}: {titles}', { name, titles });
     const panels = make('div', { class: 'panels' }, ...this.#panels.map(({ element }) => element));
-    const top = make('div', { class: 'row', role: 'group', 'aria-label': 'What the maps show' }, ...modes);
-    const about = `Recorded with ${this.run.model.name}: ${plural(this.run.prompt.length, 'token')} of prompt, ${plural(this.#last + 1, 'step')}.`;
-    const notice = `The steps before ${this.#first + 1} were too many to keep.`;
+    const top = make('div', { class: 'row', role: 'group', 'aria-label': say('What the maps show') }, ...modes);
+    const sizes = { tokens: plural(this.run.prompt.length, 'token'), steps: plural(this.#last + 1, 'step') };
+    const about = say('Recorded with {name}: {tokens} of prompt, {steps}.', { name, ...sizes });
+    const notice = say('The steps before {n} were too many to keep.', { n: this.#first + 1 });
     const player = make('div', { class: 'player', role: 'group', 'aria-label': label });
     player.append(make('p', {}, about), top, this.#key, panels);
     if (this.#first > 0) player.append(make('p', {}, notice));

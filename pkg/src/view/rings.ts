@@ -1,4 +1,5 @@
 /** Marks over a map: layers that choose for others are ringed, and a line stands above which only a choice is read. */
+import { crisp } from './crisp.js';
 import { COLOURS, type Theme } from './palette.js';
 import type { Summary } from './verdict.js';
 
@@ -15,13 +16,9 @@ export function ringsOf({ roles, rounds }: Summary): Ring[] {
 
 /** Paints the marks on a canvas that lies over a map of `layers` layers. */
 export function drawRings(canvas: HTMLCanvasElement, rings: readonly Ring[], layers: number, theme: Theme): void {
-  const context = canvas.getContext('2d');
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-  if (!context || width === 0) return;
-  const ratio = window.devicePixelRatio || 1;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
-  context.scale(ratio, ratio);
+  const context = crisp(canvas, width, height);
+  if (!context) return;
   context.strokeStyle = COLOURS[theme].missed;
   context.lineWidth = 2;
   const size = height / layers;

@@ -1,26 +1,24 @@
 /** Draws bands under the axis of a map, each in a line of its own. */
 import type { Band, SpanBand, TierBand } from './bands.js';
 import type { Axis } from './cells.js';
+import { crisp } from './crisp.js';
 import { COLOURS, type Theme } from './palette.js';
 
 const LINE = 16;
 const GAP = 4;
 
 /** Pixels of a style sheet that the bands take. */
-export function stripHeight(bands: readonly Band[]): number {
+function stripHeight(bands: readonly Band[]): number {
   return bands.length * (LINE + GAP);
 }
 
 /** Paints the bands on a canvas as wide as the map above it, and gives it the height they need. */
 export function drawStrip(canvas: HTMLCanvasElement, bands: readonly Band[], axis: Axis, theme: Theme): void {
-  const context = canvas.getContext('2d');
   const [width, height] = [canvas.clientWidth, stripHeight(bands)];
-  if (!context || width === 0) return;
-  const ratio = window.devicePixelRatio || 1;
-  canvas.style.height = `${height}px`;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
-  context.scale(ratio, ratio);
+  const style = `${height}px`;
+  if (canvas.style.height !== style) canvas.style.height = style;
+  const context = crisp(canvas, width, height);
+  if (!context) return;
   const ink = getComputedStyle(canvas).color;
   bands.forEach((band, i) => {
     const top = i * (LINE + GAP) + GAP;

@@ -1,5 +1,6 @@
 import { make } from './dom.js';
 import { type Mark, thinned } from './marks.js';
+import { say } from './words.js';
 
 export interface TimelineActions {
   seek: (step: number) => void;
@@ -10,7 +11,7 @@ export interface TimelineActions {
 export class Timeline {
   readonly element: HTMLElement;
   readonly #button = make('button', { type: 'button' });
-  readonly #slider = make('input', { type: 'range', step: '1', 'aria-label': 'Step' });
+  readonly #slider = make('input', { type: 'range', step: '1', 'aria-label': say('Step') });
   readonly #output = make('output');
   readonly #labels: ReadonlyMap<number, string>;
 
@@ -34,17 +35,20 @@ export class Timeline {
   show(step: number, playing: boolean, text: string): void {
     this.#slider.value = String(step);
     this.#button.textContent = playing ? '❚❚' : '▶';
-    this.#button.setAttribute('aria-label', playing ? 'Pause' : 'Play');
-    this.#output.textContent = `step ${step + 1} of ${this.last + 1}`;
+    this.#button.setAttribute('aria-label', playing ? say('Pause') : say('Play'));
+    this.#output.textContent = say('step {n} of {steps}', { n: step + 1, steps: this.last + 1 });
     const events = this.#labels.get(step);
-    this.#slider.setAttribute('aria-valuetext', [`step ${step + 1}`, text, events].filter(Boolean).join(', '));
+    this.#slider.setAttribute(
+      'aria-valuetext',
+      [say('step {n}', { n: step + 1 }), text, events].filter(Boolean).join(', '),
+    );
   }
 
   #signs(marks: readonly Mark[]): HTMLElement[] {
     return thinned(marks)
       .filter(({ step }) => step >= this.first)
       .map(({ step, sign, label }) => {
-        const element = make('span', { title: `Step ${step + 1}: ${label}` }, sign);
+        const element = make('span', { title: say('Step {n}: {label}', { n: step + 1, label }) }, sign);
         element.style.left = `${(100 * (step - this.first)) / Math.max(1, this.last - this.first)}%`;
         return element;
       });

@@ -11,6 +11,7 @@ import { drawRings, ringsOf } from './rings.js';
 import type { Mode } from './states.js';
 import { drawStrip } from './strip.js';
 import { summarise, verdict } from './verdict.js';
+import { say } from './words.js';
 
 /** What all panels show alike. */
 export interface Look {
@@ -66,17 +67,22 @@ export class TrackPanel {
     const line = verdict(summary);
     this.#verdict.textContent = line;
     const { tokensPerSecond } = this.track;
-    const speed = tokensPerSecond === null ? '' : ` · ran at ${tokensPerSecond.toFixed(1)} tokens/s`;
-    this.#numbers.textContent = `${percent(summary?.readShare ?? 0)} read · ${bytes(view.totals.kvBytes)}${speed}`;
+    const speed = tokensPerSecond === null ? '' : ` · ${say('ran at {n} tokens/s', { n: tokensPerSecond.toFixed(1) })}`;
+    const share = say('{share} read', { share: percent(summary?.readShare ?? 0) });
+    this.#numbers.textContent = `${share} · ${bytes(view.totals.kvBytes)}${speed}`;
     this.#says.textContent = this.#saysAt(step);
     this.#map.setAttribute('aria-label', `${this.track.title}. ${line}`);
-    this.#lane.setAttribute('aria-label', `${this.track.title}: how many heads read each position`);
+    this.#lane.setAttribute(
+      'aria-label',
+      say('{method}: how many heads read each position', { method: this.track.title }),
+    );
   }
 
   #saysAt(step: number): string {
     const { text, id } = this.track.steps[this.stepAt(step)];
-    if (step >= this.track.steps.length) return `Ended after step ${this.track.steps.length}.`;
+    if (step >= this.track.steps.length) return say('Ended after step {n}.', { n: this.track.steps.length });
     const agrees = this.track === this.lead || this.lead.steps[step]?.id === id;
-    return `Says ${visible(text)}${agrees ? '' : `, unlike ${this.lead.title}`}.`;
+    if (agrees) return say('Says {token}.', { token: visible(text) });
+    return say('Says {token}, unlike {method}.', { token: visible(text), method: this.lead.title });
   }
 }

@@ -4,6 +4,7 @@ import { type Facts, NO_FACTS } from '../trace/facts.js';
 import { bytes, count, percent, plural } from './format.js';
 import { churnOf, type LayerRole, rolesOf } from './layers.js';
 import { type Blocks, promptBlocks, type Rounds, roundsOf } from './prompts.js';
+import { say } from './words.js';
 
 /** What the trace says of the run up to its newest pass, in numbers. */
 export interface Summary {
@@ -92,70 +93,91 @@ export function summarise(view: CacheView, facts: Facts = NO_FACTS): Summary | n
 
 /** One line for a panel. It names no method: it says what the records say. */
 export function verdict(s: Summary | null): string {
-  if (!s) return 'Nothing has run yet.';
+  if (!s) return say('Nothing has run yet.');
   return [...prompt(s), ...guesses(s), reads(s), keeps(s), ...changes(s), ...watched(s)].join(' ');
 }
 
 function prompt({ blocks, facts }: Summary): string[] {
   const said: string[] = [];
-  if (facts.blocksThere > 0) said.push(`Prefill computed ${percent(facts.blocksRead / facts.blocksThere)} of blocks.`);
-  if (blocks)
-    said.push(`Prompt in ${count(blocks.count)} blocks of ${count(blocks.size)} + anchor ${count(blocks.anchor)}.`);
+  if (facts.blocksThere > 0) {
+    said.push(say('Prefill computed {share} of blocks.', { share: percent(facts.blocksRead / facts.blocksThere) }));
+  }
+  if (blocks) {
+    const values = { n: count(blocks.count), size: count(blocks.size), anchor: count(blocks.anchor) };
+    said.push(say('Prompt in {n} blocks of {size} + anchor {anchor}.', values));
+  }
   return said;
 }
 
 function guesses({ facts }: Summary): string[] {
   if (facts.guessed === 0) return [];
-  const how = facts.upperPlane ? ', made from the upper plane alone' : '';
-  return [`Accepted ${count(facts.held)} of ${plural(facts.guessed, 'guess', 'guesses')}${how}.`];
+  const values = { n: count(facts.held), guesses: plural(facts.guessed, 'guess', 'guesses') };
+  return facts.upperPlane
+    ? [say('Accepted {n} of {guesses}, made from the upper plane alone.', values)]
+    : [say('Accepted {n} of {guesses}.', values)];
 }
 
 function reads(s: Summary): string {
-  if (s.denseLayers === s.layers) return `Reads all ${count(s.length)} positions in every head.`;
-  const share = `Reads ${percent(s.readShare)} of ${plural(s.length, 'position')}`;
+  if (s.denseLayers === s.layers) return say('Reads all {n} positions in every head.', { n: count(s.length) });
+  const positions = plural(s.length, 'position');
+  const share = say('Reads {share} of {positions}', { share: percent(s.readShare), positions });
   if (s.rounds) {
     const { layer, rounds } = s.rounds;
-    return `${share}: ${rounds.filter(({ read }) => read).length} of ${plural(rounds.length, 'round')} above layer ${layer}.`;
+    const values = { n: rounds.filter(({ read }) => read).length, rounds: plural(rounds.length, 'round'), layer };
+    return `${share}: ${say('{n} of {rounds} above layer {layer}.', values)}`;
   }
   const of = (role: LayerRole) => s.roles.flatMap((found, layer) => (found === role ? [layer] : []));
   const [choosing, reusing] = [of('chooses'), of('reuses').length];
   if (choosing.length > 0) {
-    const who = `${choosing.length === 1 ? 'layer' : 'layers'} ${listed(choosing)} ${choosing.length === 1 ? 'chooses' : 'choose'}`;
-    const churn = s.churn === null ? '' : `, ${percent(s.churn)} of it new`;
-    return `${share}: ${who}; ${count(reusing)} reuse${reusing === 1 ? 's' : ''}${churn}.`;
+    const layers = listed(choosing);
+    const who =
+      choosing.length === 1 ? say('layer {layers} chooses', { layers }) : say('layers {layers} choose', { layers });
+    const others = plural(reusing, 'reuses', 'reuse');
+    const churn = s.churn === null ? '' : say(', {share} of it new', { share: percent(s.churn) });
+    return `${share}: ${who}; ${others}${churn}.`;
   }
-  if (s.denseLayers === 0) return `${share}, ${count(s.readRows)} a head.`;
+  if (s.denseLayers === 0) return `${share}, ${say('{n} a head.', { n: count(s.readRows) })}`;
   const rest = s.layers - s.denseLayers;
-  return `${share}: ${plural(s.denseLayers, 'layer')} read everything, ${count(rest)} a selection.`;
+  const values = { layers: plural(s.denseLayers, 'layer'), n: count(rest) };
+  return `${share}: ${say('{layers} read everything, {n} a selection.', values)}`;
 }
 
 function listed(numbers: readonly number[]): string {
-  return [numbers.slice(0, -1).join(', '), ...numbers.slice(-1)].filter((part) => part !== '').join(' and ');
+  const [some, last] = [numbers.slice(0, -1).join(', '), numbers.at(-1) ?? ''];
+  return some === '' ? String(last) : say('{some} and {last}', { some, last });
 }
 
 function keeps(s: Summary): string {
-  if (s.evictedRows === 0) return 'Keeps everything.';
+  if (s.evictedRows === 0) return say('Keeps everything.');
   const where =
-    s.evictingLayers === s.layers ? `all ${count(s.layers)} layers` : `${s.evictingLayers} of ${s.layers} layers`;
-  const pools = s.facts.prompt > 0 ? ` (prompt ${count(s.promptRows)}, decode ${count(s.writtenRows)})` : '';
-  return `Keeps ${percent(s.keptRows / s.length)}${pools}: ${plural(s.evictedRows, 'row')} dropped in ${where}.`;
+    s.evictingLayers === s.layers
+      ? say('all {n} layers', { n: count(s.layers) })
+      : say('{n} of {layers} layers', { n: s.evictingLayers, layers: s.layers });
+  const parts = { prompt: count(s.promptRows), decode: count(s.writtenRows) };
+  const pools = s.facts.prompt > 0 ? say(' (prompt {prompt}, decode {decode})', parts) : '';
+  const values = { share: percent(s.keptRows / s.length), pools, rows: plural(s.evictedRows, 'row'), where };
+  return say('Keeps {share}{pools}: {rows} dropped in {where}.', values);
 }
 
 function changes({ quantisedRows, parkedRows, mergedRows, facts }: Summary): string[] {
   return [
-    quantisedRows > 0 && `${plural(quantisedRows, 'row')} in 4-bit planes.`,
-    parkedRows > 0 && `${plural(parkedRows, 'row')} parked in the far tier.`,
-    mergedRows > 0 &&
-      `${facts.folds > 0 ? count(facts.folds) : 'Others'} were merged into ${plural(mergedRows, 'row')}.`,
-    facts.corrected > 0 && `${plural(facts.corrected, 'row')} computed anew.`,
-    facts.hosts > 1 && `Spread over ${count(facts.hosts)} hosts: ${bytes(facts.sent)} sent.`,
+    quantisedRows > 0 && say('{rows} in 4-bit planes.', { rows: plural(quantisedRows, 'row') }),
+    parkedRows > 0 && say('{rows} parked in the far tier.', { rows: plural(parkedRows, 'row') }),
+    mergedRows > 0 && merged(plural(mergedRows, 'row'), facts.folds),
+    facts.corrected > 0 && say('{rows} computed anew.', { rows: plural(facts.corrected, 'row') }),
+    facts.hosts > 1 && say('Spread over {n} hosts: {bytes} sent.', { n: count(facts.hosts), bytes: bytes(facts.sent) }),
   ].filter((line) => line !== false);
+}
+
+function merged(rows: string, folds: number): string {
+  if (folds === 0) return say('Others were merged into {rows}.', { rows });
+  return say('{n} were merged into {rows}.', { n: count(folds), rows });
 }
 
 function watched({ facts }: Summary): string[] {
   const { shadow, trips } = facts;
   return [
-    shadow !== null && `Got ${percent(shadow.recall)} of the full attention.`,
-    trips.length > 0 && `A guard took over at token ${count(trips[0].step + 1)}.`,
+    shadow !== null && say('Got {share} of the full attention.', { share: percent(shadow.recall) }),
+    trips.length > 0 && say('A guard took over at token {n}.', { n: count(trips[0].step + 1) }),
   ].filter((line) => line !== false);
 }

@@ -57,7 +57,7 @@ impl Cpu {
         kv: Kv,
         read: Read,
         rows: Range<u32>,
-        leave: &[Option<(Mass, Scores)>; 2],
+        leave: &[Option<(Mass, Scores)>],
     ) -> Result<()> {
         let (n, dim, group) = (rows.len(), self.shape.head_dim, self.shape.query_heads / self.shape.kv_heads);
         if group > MOST {
@@ -76,13 +76,19 @@ impl Cpu {
         if matches!(read, Read::All | Read::BottomRight) {
             self.lse.resize(n * self.shape.query_heads, f32::NEG_INFINITY);
         }
-        // What the first call leaves is shared by requests for the same rows.
-        let [a, b] = *leave;
-        let same = matches!((a, b), (Some((a, _)), Some((b, _))) if a.rows == b.rows);
+        // What a call leaves is shared by requests for the same rows, which in a pass of one row all are.
+        let total = self.pass.rows;
+        let counted = |asked: &Option<(Mass, Scores)>| asked.map(|(mass, _)| mass.rows.min(total));
         for head in 0..self.shape.kv_heads {
-            self.attend_head(kv, head, read, &rows, a.or(b), if same { b } else { None })?;
-            if let (false, Some(_), Some(b)) = (same, a, b) {
-                self.attend_head(kv, head, read, &rows, Some(b), None)?;
+            if leave.iter().all(Option::is_none) {
+                self.attend_head(kv, head, read, &rows, 0, &[])?;
+            }
+            for (i, asked) in leave.iter().enumerate() {
+                if let Some(newest) = counted(asked)
+                    && !leave[..i].iter().any(|earlier| counted(earlier) == Some(newest))
+                {
+                    self.attend_head(kv, head, read, &rows, newest, leave)?;
+                }
             }
         }
         let first = *self.pass.attended.get_or_insert(rows.start);
@@ -93,14 +99,15 @@ impl Cpu {
         Ok(())
     }
 
+    /// Attention of a KV head's group, whose mass goes to those of `leave` that ask for the pass's `newest` rows.
     pub(super) fn attend_head(
         &mut self,
         kv: Kv,
         head: usize,
         read: Read,
         rows: &Range<u32>,
-        leave: Option<(Mass, Scores)>,
-        also: Option<(Mass, Scores)>,
+        newest: u32,
+        leave: &[Option<(Mass, Scores)>],
     ) -> Result<()> {
         let (dim, group, query_heads) =
             (self.shape.head_dim, self.shape.query_heads / self.shape.kv_heads, self.shape.query_heads);
@@ -153,14 +160,14 @@ impl Cpu {
         let mut columns = std::mem::take(&mut self.columns);
         // Of gathered slots, a column each; of all others a column a slot.
         let read_slots = if gathered.is_empty() { live } else { gathered.len() };
-        if leave.is_some() {
+        if !leave.is_empty() {
             columns.clear();
             columns.resize(group * read_slots, 0.0);
         }
-        let mass = leave.map(|(mass, _)| MassOut {
+        let mass = (!leave.is_empty()).then_some(MassOut {
             columns: &mut columns,
             stride: read_slots,
-            first_row: self.pass.rows.saturating_sub(mass.rows).saturating_sub(rows.start) as usize,
+            first_row: self.pass.rows.saturating_sub(newest).saturating_sub(rows.start) as usize,
         });
         let scratch = &mut self.attend;
         scratch.lse.clear();
@@ -190,7 +197,8 @@ impl Cpu {
         } else {
             each_store!(cached, |k, v| run(&q, k, v, rotate, reads, out, width, mass, scratch));
         }
-        for (mass, scores) in leave.into_iter().chain(also) {
+        let pass = self.pass.rows;
+        for &(mass, scores) in leave.iter().flatten().filter(|(mass, _)| mass.rows.min(pass) == newest) {
             let table = self.tables.table_mut(scores)?;
             for (g, column) in columns.chunks_exact(read_slots).enumerate() {
                 let to = match mass.per {

@@ -1,11 +1,11 @@
 //! What the model computes: [`Dense`] on the CPU.
 
-use super::{Cpu, times};
+use super::Cpu;
 use crate::{
     Error, Result,
     backend::account::ReadCount,
     cache::Head,
-    kernels::{Pick, Picked, swiglu},
+    kernels::{Pick, Picked, SharedProducts, swiglu},
     ops::{
         AHEAD, Dense, Expected, Fold, Kept, Kv, Mass, Missed, Partial, PlaneGroups, ROW, Read, Scores, Set, Tag, Weight,
     },
@@ -24,7 +24,7 @@ impl Dense for Cpu {
         self.x.resize(ids.len() * table.cols(), 0.0);
         for (&id, row) in ids.iter().zip(self.x.chunks_exact_mut(table.cols())) {
             if (AHEAD..ROW).contains(&id) {
-                return Err(Error::State("the CPU knows every token"));
+                return Err(Error::State("a token that was not picked"));
             }
             if id != ROW {
                 table.row(id as usize, row);
@@ -35,6 +35,10 @@ impl Dense for Cpu {
 
     fn narrow(&mut self, on: bool) {
         self.narrow = on;
+    }
+
+    fn share(&mut self, products: SharedProducts) {
+        self.products.shared = Some(products);
     }
 
     fn measure_noise(&mut self, on: bool) {
@@ -63,7 +67,7 @@ impl Dense for Cpu {
     ) -> Result<()> {
         self.load_normed(norm, &rows)?;
         let mut q = std::mem::take(&mut self.output);
-        times(self.weights.matrix(wq)?, &self.activations, &mut q, &mut self.gemm);
+        self.products.times(self.weights.matrix(wq)?, &self.activations, &mut q);
         if stores {
             self.times(wk, 0)?;
             self.times(wv, 1)?;
@@ -80,8 +84,12 @@ impl Dense for Cpu {
         self.open_mass(kv, leave)
     }
 
-    fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
+    fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>]) -> Result<()> {
         self.attend_rows(kv, read, rows, leave)
+    }
+
+    fn weigh(&mut self, kv: Kv, read: Read, left: Option<Scores>) -> Result<()> {
+        self.weigh_newest(kv, read, left)
     }
 
     fn partial(&self) -> Result<Partial> {

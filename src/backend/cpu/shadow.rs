@@ -23,7 +23,7 @@ impl Cpu {
         dense.resize(heads * dim, 0.0);
         std::mem::swap(&mut dense, &mut self.output);
         let done = (0..self.shape.kv_heads)
-            .try_for_each(|head| self.attend_head(kv, head, Read::All, &(0..1), Some((leave, mass)), None));
+            .try_for_each(|head| self.attend_head(kv, head, Read::All, &(0..1), 1, &[Some((leave, mass))]));
         std::mem::swap(&mut dense, &mut self.output);
         let missed = done.and_then(|()| {
             let mut sum = [0.0; 2];

@@ -53,7 +53,7 @@ impl Gpu {
         kv: Kv,
         read: Read,
         rows: Range<u32>,
-        leave: &[Option<(Mass, Scores)>; 2],
+        leave: &[Option<(Mass, Scores)>],
     ) -> Result<()> {
         let (n, heads) = (rows.end - rows.start, self.heads);
         let numbers = u64::from(n * heads.query);
@@ -126,7 +126,7 @@ impl Gpu {
     }
 
     /// Few rows: the keys are split over workgroups.
-    fn step(&mut self, kv: Kv, read: Read, rows: &Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
+    fn step(&mut self, kv: Kv, read: Read, rows: &Range<u32>, leave: &[Option<(Mass, Scores)>]) -> Result<()> {
         let split = self.split(kv, read, rows)?;
         let (heads, slots) = (self.heads, self.memory.slots(kv));
         self.record(|on, burst| {
@@ -221,7 +221,7 @@ impl Gpu {
     }
 
     /// Many rows: each workgroup has some of them.
-    fn many(&mut self, kv: Kv, read: Read, rows: &Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
+    fn many(&mut self, kv: Kv, read: Read, rows: &Range<u32>, leave: &[Option<(Mass, Scores)>]) -> Result<()> {
         let (n, heads) = (rows.end - rows.start, self.heads);
         let (live, sees) = (self.live[kv.0 as usize] as usize, self.before(kv, rows.start) as usize + 1);
         let (span, blocks) = match read {
@@ -287,13 +287,7 @@ impl Gpu {
     }
 
     /// Many rows over a list of slots, which ends with their own.
-    fn gathered(
-        &mut self,
-        kv: Kv,
-        lists: ListsAt,
-        rows: &Range<u32>,
-        leave: &[Option<(Mass, Scores)>; 2],
-    ) -> Result<()> {
+    fn gathered(&mut self, kv: Kv, lists: ListsAt, rows: &Range<u32>, leave: &[Option<(Mass, Scores)>]) -> Result<()> {
         let (n, heads) = (rows.end - rows.start, self.heads);
         if lists.groups == 0 || !heads.kv.is_multiple_of(lists.groups) || self.positions != Positions::Text {
             let want = "slots by KV head of stored rows with keys rotated by position".to_owned();

@@ -110,8 +110,12 @@ impl Dense for Gpu {
         Ok(self.handles.add_table(Table { kv, at, most, blank: true }))
     }
 
-    fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
+    fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>]) -> Result<()> {
         self.attend_rows(kv, read, rows, leave)
+    }
+
+    fn weigh(&mut self, kv: Kv, read: Read, left: Option<Scores>) -> Result<()> {
+        self.weigh_newest(kv, read, left)
     }
 
     fn partial(&self) -> Result<Partial> {

@@ -38,6 +38,8 @@ pub(super) enum Call {
     Quantise { kv: Kv, groups: PlaneGroups, rows: u32, noise: Option<TableAt>, measure: bool },
     /// A sparse read was compared with full attention: of each query head recall and error.
     Shadow { kv: Kv, missed: TableAt },
+    /// A table is what the newest query gave each slot.
+    Weights { kv: Kv, table: TableAt },
     /// A table's numbers are remark `what` of the method.
     Note { kv: Kv, what: u8, table: TableAt },
     /// Dropped rows went into kept ones; by KV head pairs of slots, for the trace.
@@ -63,7 +65,7 @@ pub(super) struct Mirror {
     sets: Vec<Set>,
     lists: Vec<Vec<Vec<u32>>>,
     scores: VecDeque<Vec<u32>>,
-    /// Guesses that have come back and are not told yet.
+    /// Tokens that have come back, of which guesses are told in their order; they come first.
     pub guesses: VecDeque<u32>,
 }
 
@@ -124,6 +126,7 @@ impl Mirror {
             self.log.sets.push(set);
         }
         if let Call::Note { table, .. }
+        | Call::Weights { table, .. }
         | Call::Quantise { noise: Some(table), .. }
         | Call::Shadow { missed: table, .. } = call
         {
@@ -225,6 +228,14 @@ impl Mirror {
                 }
                 let [recall, error] = sum.map(|sum| sum / self.query_heads as f32);
                 self.missed.push(Missed { recall, error });
+            }
+            Call::Weights { kv, table } => {
+                let (words, heads) = (self.scores.pop_front().unwrap_or_default(), self.cache.layer(kv));
+                for (query, row) in words.chunks_exact(table.stride as usize).enumerate() {
+                    let positions = &heads[query * heads.len() / self.query_heads].position;
+                    let weights = row.iter().map(|bits| f32::from_bits(*bits));
+                    self.tracer.weights(kv.0, query as u32, positions.iter().copied().zip(weights));
+                }
             }
             Call::Note { kv, what, table } => {
                 let (words, heads) = (self.scores.pop_front().unwrap_or_default(), self.cache.layer(kv));

@@ -54,7 +54,8 @@ impl Gpu {
         self.answer = logits.map_or_else(Vec::new, bytemuck::cast_vec);
         self.mirror.read.noise = None;
         self.mirror.missed.clear();
-        self.mirror.guesses = self.picked.iter().map(|picked| picked.id).collect();
+        self.mirror.guesses.clear();
+        self.mirror.guesses.extend(self.picked.iter().map(|picked| picked.id));
         for Sent { words, log, strides, .. } in self.sent.drain(..) {
             self.mirror.replay(log, words.unwrap_or_default(), &strides)?;
         }

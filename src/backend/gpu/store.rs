@@ -8,11 +8,7 @@ use super::{
     memory::SlotsAt,
     mirror::Call,
 };
-use crate::{
-    Error, Result,
-    method::Positions,
-    ops::{Fresh, Kv},
-};
+use crate::{Error, Result, method::Positions, ops::Kv};
 
 impl Gpu {
     /// Begins a pass of `rows` rows at position `first` without a model: [`store`](Gpu::store) brings its queries.
@@ -104,11 +100,7 @@ impl Gpu {
         } else {
             (self.live[layer] - total, next, slots.count)
         };
-        let column = |(at, fresh)| match fresh {
-            Fresh::Value(x) => Column::new(at, f32::to_bits(x), false),
-            Fresh::Position => Column::new(at, 0, true),
-        };
-        let columns = self.memory.columns(kv).map(|there| there.map(column));
+        let columns = self.memory.columns(kv).map(|there| there.map(|(at, fresh)| Column::new(at, fresh)));
         self.record(|on, burst| {
             let append = Append {
                 heads: on.heads,

@@ -25,7 +25,7 @@ impl Paired {
     }
 
     /// Attention of `n` rows left an output, and mass in some tables.
-    fn check_output(&mut self, n: usize, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
+    fn check_output(&mut self, n: usize, leave: &[Option<(Mass, Scores)>]) -> Result<()> {
         let tolerance = if self.gpu.rounds_turned_keys() { TURNED_OUTPUT } else { OUTPUT };
         let [output, sums] = self.gpu.output_places();
         let (want, lse) = (self.cpu.output(), self.cpu.log_sums());
@@ -79,17 +79,24 @@ impl Dense for Paired {
         self.new_table("open", Some(kv), EXACT, |on, _| on.open(kv, leave))
     }
 
-    fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>; 2]) -> Result<()> {
+    fn attend(&mut self, kv: Kv, read: Read, rows: Range<u32>, leave: &[Option<(Mass, Scores)>]) -> Result<()> {
         let read = self.read_on(read)?;
-        let mut tables = [[None; 2]; 2];
-        for (which, (mass, scores)) in leave.iter().enumerate().filter_map(|(which, asked)| Some((which, (*asked)?))) {
+        let mut tables = [const { Vec::new() }; 2];
+        for &(mass, scores) in leave.iter().flatten() {
             let on = self.on(scores)?;
             for i in [CPU, GPU] {
-                tables[i][which] = Some((mass, on[i]));
+                tables[i].push(Some((mass, on[i])));
             }
         }
         self.call("attend", Some(kv), |on, i| on.attend(kv, read[i], rows.clone(), &tables[i]))?;
         self.check_output(rows.len(), leave)
+    }
+
+    fn weigh(&mut self, kv: Kv, read: Read, left: Option<Scores>) -> Result<()> {
+        let (read, left) = (self.read_on(read)?, left.map(|table| self.on(table)).transpose()?);
+        // What it found is in the trace, which is compared when the pass is over.
+        self.call("weigh", Some(kv), |on, i| on.weigh(kv, read[i], left.map(|tables| tables[i])))?;
+        self.check_parts(Vec::new())
     }
 
     fn partial(&self) -> Result<Partial> {

@@ -197,7 +197,7 @@ fn watershed_of(loaded: &Loaded, path: &Path, threshold: f32) -> Result<u32, Fai
     let mut found = Vec::new();
     let bar = bar(chats.len() as u64, "reading conversations");
     for chat in &chats {
-        let prompt = loaded.chat_prompt(chat)?;
+        let prompt = loaded.chat_prompt(chat, &[])?;
         let question = prompt.rounds().last().copied().unwrap_or(0);
         // The rounds before in one piece, so that the newest pass is the question.
         let mut engine = loaded.engine_for(RoundMass::default().method(), None, Store::F16, Precision::Exact)?;

@@ -9,6 +9,7 @@ mod material;
 mod merge;
 mod only;
 mod output;
+mod pictures;
 mod plan;
 mod prompts;
 mod report;
@@ -77,6 +78,9 @@ pub struct Args {
     /// Folder for reports, charts and finished cases
     #[arg(long, value_name = "FOLDER", default_value = "artifacts/evaluation")]
     out: PathBuf,
+    /// Run nothing: report on the cases that are finished, also while another run goes on
+    #[arg(long)]
+    finished: bool,
     /// Replace reports that are there; no row of theirs is kept
     #[arg(long)]
     fresh: bool,
@@ -140,7 +144,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let kept =
         if args.fresh { BTreeMap::new() } else { merge::kept(&args.out, &plan.settings, &running, &cases, &origin)? };
     let threads = args.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
-    let records = work::all(&cases, &running, &origin, &loaded, &store, threads)?;
+    let todo = if args.finished { work::Todo::Nothing } else { work::Todo::All { threads } };
+    let records = work::all(&cases, &running, &origin, &loaded, &store, todo)?;
     let mut reports = report::reports(&running, &cases, &records, &origin);
     merge::merge(&mut reports, kept, &plan.settings);
     output::write(&reports, &args.out)?;

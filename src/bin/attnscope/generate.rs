@@ -1,10 +1,10 @@
 //! `attnscope generate`.
 
-use crate::{Failure, model::ModelArgs};
+use crate::{Failure, model::ModelArgs, picture::PictureArgs};
 use attnscope::{
     Error,
     chat::ChatMessage,
-    engine::{Options, Progress, Step},
+    engine::{Options, Progress, Prompt, Step},
     guard::{Limits, Monitor},
     loader::Loaded,
     sampler::Sampling,
@@ -26,7 +26,10 @@ const EXAMPLES: &str = "Examples:
   attnscope generate --model smollm2.gguf --prompt-file story.txt --retain snap_kv --select quest --param select.budget=64
   attnscope generate --model smollm2.gguf --prompt-file story.txt --prefill flex_prefill --schedule quant_spec
   attnscope generate --model smollm2.gguf --prompt-file story.txt --retain snap_kv --memory 16MB --context 2000
-  attnscope generate --model smollm2.gguf --prompt-file story.txt --method quest --shadow 8 --guard=recall=0.9";
+  attnscope generate --model smollm2.gguf --prompt-file story.txt --method quest --shadow 8 --guard=recall=0.9
+  attnscope generate --model smollm2.gguf --picture five.png --picture two.png --method look_m --max-tokens 8 \
+      --chat 'Picture A shows the digit {picture}.\nPicture B shows the digit {picture}.\nWhich digit is in picture B?' \
+      --begin 'Picture B shows the digit '";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -35,7 +38,12 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     prompt: PromptArgs,
-    /// Tokens to generate
+    #[command(flatten)]
+    pictures: PictureArgs,
+    /// Beginning of the answer, as if the model had written it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    begin: String,
+    /// Tokens to generate, those of --begin among them
     #[arg(long, default_value_t = 64)]
     max_tokens: u32,
     /// 0: always the most probable token
@@ -82,7 +90,7 @@ struct PromptArgs {
 }
 
 impl PromptArgs {
-    fn ids(&self, loaded: &Loaded) -> attnscope::Result<Vec<u32>> {
+    fn read(&self, loaded: &Loaded, pictures: &PictureArgs) -> Result<Prompt, Failure> {
         let read = |path: &PathBuf| {
             fs::read_to_string(path).map_err(|e| Error::File { what: path.display().to_string(), why: e.to_string() })
         };
@@ -91,32 +99,38 @@ impl PromptArgs {
                 what: path.display().to_string(),
                 why: format!("{e}; wants a JSON array of token ids, e.g. [1, 2, 3]"),
             };
-            return serde_json::from_str(&read(path)?).map_err(why);
+            let ids: Vec<u32> = serde_json::from_str(&read(path)?).map_err(why)?;
+            return Ok(ids.as_slice().into());
         }
+        let rows = |text: &str| pictures.rows(text, loaded.model.config.width);
         let text = match (&self.prompt, &self.chat, &self.prompt_file) {
             (_, Some(question), _) => {
                 let hint = |error| match error {
                     Error::Template(why) => Error::Template(format!("{why} (--prompt)")),
                     other => other,
                 };
-                loaded.chat().map_err(hint)?.render(&[ChatMessage::new("user", question)], true)?
+                loaded.chat().map_err(hint)?;
+                let (question, rows) = rows(question)?;
+                return Ok(loaded.chat_prompt(&[ChatMessage::new("user", question)], &rows)?);
             }
             (_, _, Some(path)) => read(path)?,
             (prompt, ..) => prompt.clone().unwrap_or_default(),
         };
-        loaded.tokenizer.encode_prompt(&text)
+        let (text, rows) = rows(&text)?;
+        Ok(loaded.prompt(&text, true, true, &rows)?)
     }
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let loaded = args.model.load()?;
-    let prompt = args.prompt.ids(&loaded)?;
+    let prompt = args.prompt.read(&loaded, &args.pictures)?;
+    let (length, begin) = (prompt.len(), loaded.tokenizer.encode(&args.begin, false)?);
     let (mut engine, agreed) = args.model.engine(&loaded)?;
     let eos = if args.ignore_eos { Vec::new() } else { loaded.tokenizer.eos().to_vec() };
     let sampling = Sampling { temperature: args.temperature, top_k: args.top_k, top_p: args.top_p, seed: args.seed };
     engine.start(
-        &prompt,
+        prompt,
         Options {
             max_tokens: args.max_tokens,
             sampling,
@@ -148,17 +162,18 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             Progress::Step(step) => {
                 first.get_or_insert_with(Instant::now);
                 bar.finish_and_clear();
-                let piece = if loaded.tokenizer.is_control(step.id) {
-                    String::new()
-                } else {
-                    text.push(loaded.tokenizer.piece(step.id))
-                };
+                let id = begin.get(ids.len()).copied().unwrap_or(step.id);
+                if id != step.id {
+                    engine.choose(id)?;
+                }
+                let piece =
+                    if loaded.tokenizer.is_control(id) { String::new() } else { text.push(loaded.tokenizer.piece(id)) };
                 if !args.json {
                     write!(out, "{piece}")?;
                     out.flush()?;
                 }
                 answer.push_str(&piece);
-                ids.push(step.id);
+                ids.push(id);
                 steps.push(counts(&step, engine.model()));
                 engine.tracer().take(|block| watched.take(block));
             }
@@ -167,7 +182,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let tail = text.flush();
     answer.push_str(&tail);
     let (prefilled, ended) = (first.unwrap_or(begun), Instant::now());
-    let prefill_tps = prompt.len() as f64 / (prefilled - begun).as_secs_f64();
+    let prefill_tps = f64::from(length) / (prefilled - begun).as_secs_f64();
     let decoded = ids.len().saturating_sub(1);
     let decode_tps = (decoded > 0).then(|| decoded as f64 / (ended - prefilled).as_secs_f64());
     if args.json {
@@ -179,7 +194,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         eprintln!(
             "{}: {} prompt tokens at {prefill_tps:.1}/s, {decoded} decoded at {:.1}/s; KV cache {:.1} MB",
             args.model.spec(&loaded.model.config)?,
-            prompt.len(),
+            length,
             decode_tps.unwrap_or(0.0),
             kept.bytes as f64 / 1e6
         );

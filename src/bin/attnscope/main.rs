@@ -9,6 +9,7 @@ mod generate;
 mod gpu;
 mod methods;
 mod model;
+mod picture;
 mod spec;
 
 use clap::{Parser, Subcommand};

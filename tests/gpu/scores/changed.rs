@@ -27,6 +27,18 @@ fn columns_start_and_grow_and_move_with_their_slots() {
 }
 
 #[test]
+fn random_numbers_are_the_same_bits_for_old_and_new_slots() {
+    let Some(gpu) = gpu("random columns") else { return };
+    for (slots, query, rows) in SHAPES {
+        let mut both = Both::filled(&gpu, query, 16, slots, rows);
+        both.run(|ops| ops.column(KV, "random", Fresh::Random));
+        both.finish();
+        both.pass(3);
+        both.run(|ops| ops.column(KV, "random", Fresh::Random));
+    }
+}
+
+#[test]
 fn a_layer_may_have_the_second_column_alone() {
     let Some(gpu) = gpu("score columns by layer") else { return };
     let mut both = Both::filled(&gpu, 3, 16, &[20], 20);

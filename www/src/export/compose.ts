@@ -7,6 +7,7 @@ import {
   drawLane,
   fillCells,
   lutOf,
+  type Mode,
   makeCells,
   percent,
   plural,
@@ -18,11 +19,18 @@ import { PRESETS } from '../state/presets.js';
 import { run } from '../state/run.svelte.js';
 import { settings } from '../state/settings.svelte.js';
 import { theme } from '../state/theme.svelte.js';
+import { t } from '../words/words.svelte.js';
 import { drawPicture, type PictureMap } from './picture.js';
 
 /** Columns of a map, at two pixels each of the picture at most. */
 const MOST = 680;
-const MODES = { reads: 'what the newest token reads', storage: 'what is stored', difference: 'difference to' } as const;
+const shows = (mode: Mode, method: string) =>
+  ({
+    reads: t('what the newest token reads'),
+    storage: t('what is stored'),
+    weights: t('how much of its attention the newest token gives'),
+    difference: t('difference to {method}', { method }),
+  })[mode];
 
 export function picture(): Promise<Blob> {
   const { mode } = settings.all;
@@ -37,20 +45,33 @@ export function picture(): Promise<Blob> {
     const { summary, totals } = track;
     return {
       title: track.method.title,
-      numbers: summary && totals ? `${percent(summary.readShare)} read · ${bytes(totals.kvBytes)}` : '',
+      numbers:
+        summary && totals
+          ? `${t('{share} read', { share: percent(summary.readShare) })} · ${bytes(totals.kvBytes)}`
+          : '',
       lines: [verdict(summary), listing(track.params)].filter(Boolean),
       colour: colour(`--m${track.index % 8}`),
       cells: fillCells(run.scene(track, mode), axis, makeCells()),
       lane,
     };
   });
-  const preset = PRESETS.find(({ id }) => id === recipe?.preset)?.title ?? 'Own text';
-  const shows = `${MODES[mode]}${mode === 'difference' ? ` ${tracks[0].method.title}` : ''}`;
-  const heads = mode === 'storage' ? 'KV head' : 'query head';
+  const preset = PRESETS.find(({ id }) => id === recipe?.preset)?.title ?? 'My own text';
+  const columns = { positions: plural(1 << axis.shift, 'position') };
   return drawPicture({
-    title: `${preset}: token ${count(scrub.at + 1)} of ${count(run.step)}, ${shows}`,
+    title: t('{preset}: token {n} of {all}, {shows}', {
+      ...{ preset: t(preset), n: count(scrub.at + 1), all: count(run.step) },
+      shows: shows(mode, tracks[0].method.title),
+    }),
     about: [
-      `${model?.name ?? ''} · ${plural(promptLength, 'token')} of prompt · ${sameTokens ? 'same tokens for all' : 'each writes its own'} · a row is a ${heads} of a layer, a column ${plural(1 << axis.shift, 'position')}; paler: only part of it · attnscope`,
+      [
+        model?.name ?? '',
+        t('{tokens} of prompt', { tokens: plural(promptLength, 'token') }),
+        sameTokens ? t('same tokens for all') : t('each writes its own'),
+        mode === 'storage'
+          ? t('a row is a KV head of a layer, a column {positions}; paler: only part of it', columns)
+          : t('a row is a query head of a layer, a column {positions}; paler: only part of it', columns),
+        'attnscope',
+      ].join(' · '),
     ],
     maps,
     lut,

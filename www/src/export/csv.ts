@@ -1,11 +1,17 @@
 /** The numbers of every step as comma-separated values (RFC 4180): a line for each step and method. */
-import type { StepSummary } from 'attnscope/trace';
+import { mergeEvents, type StepSummary } from 'attnscope/trace';
 
 export interface Counted {
   readonly method: { readonly name: string };
   readonly said: readonly { id: number; text: string; agrees: boolean | null }[];
   readonly readShare: readonly number[];
-  readonly history: { readonly steps: readonly Pick<StepSummary, 'length' | 'totals' | 'events'>[] };
+  readonly kl: readonly (number | null)[];
+  /** One for each host, where there are several. */
+  readonly histories: readonly { readonly steps: readonly Pick<StepSummary, 'length' | 'events'>[] }[];
+  /** Of all hosts together. */
+  totalsAt(at: number): StepSummary['totals'];
+  /** The step of the run in which it made one of its own. */
+  stepAt(at: number): number;
 }
 
 const COLUMNS = [
@@ -14,6 +20,7 @@ const COLUMNS = [
   'token_id',
   'token',
   'agrees_with_first',
+  'kl_from_first',
   'positions',
   'kv_bytes',
   'bytes_read',
@@ -24,17 +31,18 @@ const COLUMNS = [
 ] as const;
 
 export function stepsCsv(tracks: readonly Counted[]): string {
-  const longest = Math.max(0, ...tracks.map(({ said }) => said.length));
-  const lines: string[] = [COLUMNS.join(',')];
-  for (let step = 0; step < longest; step++) {
-    for (const track of tracks) if (step < track.said.length) lines.push(row(track, step).map(cell).join(','));
-  }
-  return `${lines.join('\r\n')}\r\n`;
+  const rows = tracks.flatMap((track) => track.said.map((_, at) => ({ track, at, step: track.stepAt(at) })));
+  rows.sort((a, b) => a.step - b.step);
+  const lines = rows.map(({ track, at, step }) => row(track, at, step).map(cell).join(','));
+  return [COLUMNS.join(','), ...lines, ''].join('\r\n');
 }
 
-function row({ method, said, readShare, history }: Counted, step: number): (string | number)[] {
-  const { id, text, agrees } = said[step];
-  const { length, totals, events } = history.steps[step];
+function row(track: Counted, at: number, step: number): (string | number)[] {
+  const { method, said, readShare, kl, histories } = track;
+  const { id, text, agrees } = said[at];
+  const totals = track.totalsAt(at);
+  const length = Math.max(...histories.map(({ steps }) => steps[at].length));
+  const [events] = mergeEvents(histories.map(({ steps }) => [steps[at]]));
   const what = events.map(({ kind, rows, records }) => `${kind} ${rows || records}`).join('; ');
   return [
     step + 1,
@@ -43,12 +51,13 @@ function row({ method, said, readShare, history }: Counted, step: number): (stri
     // As JSON, so that a line break is no line, and nothing looks like a formula to a spreadsheet.
     JSON.stringify(text),
     agrees === null ? '' : String(agrees),
+    kl[at] ?? '',
     length,
     totals.kvBytes,
     totals.readBytes,
     totals.storedRows,
     totals.readRows,
-    readShare[step],
+    readShare[at],
     what,
   ];
 }

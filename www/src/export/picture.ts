@@ -1,5 +1,6 @@
 /** The maps as a picture for a paper or a slide: title, settings, legend, and each map with its axes and its line. */
 import { type Axis, type Cells, count, DENSITIES, type Lut, MapPainter, STATES, type StateName } from 'attnscope/view';
+import { t } from '../words/words.svelte.js';
 
 export interface PictureMap {
   title: string;
@@ -46,7 +47,10 @@ export async function drawPicture(picture: Picture): Promise<Blob> {
   pen.begin(width, height);
   layOut(pen, picture, width, columns);
   return new Promise((resolve, reject) => {
-    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new RangeError('The picture is too large.'))), 'image/png');
+    canvas.toBlob(
+      (blob) => (blob ? resolve(blob) : reject(new RangeError(t('The picture is too large.')))),
+      'image/png',
+    );
   });
 }
 
@@ -96,7 +100,7 @@ function drawMap(pen: Pen, picture: Picture, map: PictureMap, left: number, top:
   pen.image(map.lane, x, y + 2, MAP.width, MAP.lane);
   y += MAP.lane + 14;
   pen.text('0', x, y, 40, 400, 11, colours.mute);
-  const marks = `prompt ends at ${count(promptLength)}, axis ends at ${count(span)}`;
+  const marks = t('prompt ends at {n}, axis ends at {end}', { n: count(promptLength), end: count(span) });
   pen.text(marks, x + MAP.width - pen.width(marks, 11), y, MAP.width, 400, 11, colours.mute);
   y += 20;
   for (const line of map.lines) y = pen.text(line, left, y, whole, 400, 12.5, colours.ink);

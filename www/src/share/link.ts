@@ -4,9 +4,10 @@
  * link, what is read from it has the right types and is in range; what had to be changed for that is said in words.
  */
 import type { MethodInfo } from 'attnscope';
-import { LIMITS } from '../state/limits.js';
+import { LIMITED } from '../state/monitors.js';
 import { defaults, same, show, type Values, withBudget } from '../state/params.js';
 import { type Look, type Read, type Recipe, readLook, readRecipe, readValues } from '../state/recipe.js';
+import { t } from '../words/words.svelte.js';
 
 const VERSION = '1';
 /** Characters of text that a link takes: what mail programs and chats still keep whole. */
@@ -66,7 +67,7 @@ export function readLink(hash: string, registry: readonly MethodInfo[]): Read<Sh
   const from = new URLSearchParams(hash.replace(/^#/, '').slice(0, MAX_HASH));
   if (!from.has('v')) return { value: null, notes: [] };
   if (from.get('v') !== VERSION) {
-    return { value: null, notes: ['It was made by another version of this page, so none of it is used.'] };
+    return { value: null, notes: [t('It was made by another version of this page, so none of it is used.')] };
   }
   const { value: recipe, notes } = readRecipe({
     preset: from.get('p') ?? undefined,
@@ -80,13 +81,14 @@ export function readLink(hash: string, registry: readonly MethodInfo[]): Read<Sh
     memory: from.get('memory') ?? undefined,
     shadow: number(from.get('shadow')),
     guard: flag(from.get('guard')),
-    limits: Object.fromEntries(LIMITS.map((name) => [name, number(from.get(`limit.${name}`))])),
+    limits: Object.fromEntries(LIMITED.map(({ name }) => [name, number(from.get(`limit.${name}`))])),
     hosts: number(from.get('hosts')),
   });
-  if (recipe.text === null) notes.push('The text of the prompt was too long to be in it; the one that is here stays.');
+  if (recipe.text === null)
+    notes.push(t('The text of the prompt was too long to be in it; the one that is here stays.'));
   const names = new Set((from.get('m') ?? '').split(',').filter(Boolean));
   const methods = registry.filter(({ name }) => names.has(name));
-  if (methods.length < names.size) notes.push('It names methods that are not here; they are left out.');
+  if (methods.length < names.size) notes.push(t('It names methods that are not here; they are left out.'));
   const params = methods.map((method) => {
     const own = [...from].filter(([key]) => key.startsWith(`${method.name}.`));
     const given = Object.fromEntries(own.map(([key, text]) => [key.slice(method.name.length + 1), text]));

@@ -1,12 +1,15 @@
 /** Copies a link to what is on the page, and takes one over. */
 import type { MethodInfo } from 'attnscope';
 import { count } from 'attnscope/view';
+import { advisor } from '../state/advisor.svelte.js';
 import { loader } from '../state/loader.svelte.js';
 import { look, takeLook } from '../state/look.js';
 import type { Values } from '../state/params.js';
+import { PRESETS } from '../state/presets.js';
 import type { Look } from '../state/recipe.js';
 import { run } from '../state/run.svelte.js';
 import { settings } from '../state/settings.svelte.js';
+import { t } from '../words/words.svelte.js';
 import { fitsLink, MAX_LINK_TEXT, readLink, type Shared, writeLink } from './link.js';
 
 export interface Notice {
@@ -32,17 +35,21 @@ class Share {
     this.#known = location.hash;
     const { text, preset } = shared.recipe;
     const left = preset === 'own' && !fitsLink(text);
-    const size = `The prompt has ${count(text?.length ?? 0)} characters, and a link takes ${count(MAX_LINK_TEXT)}: it is not in it. A trace file has it.`;
+    const size = t('The prompt has {n} characters, and a link takes {most}: it is not in it. A trace file has it.', {
+      n: count(text?.length ?? 0),
+      most: count(MAX_LINK_TEXT),
+    });
     // Without a safe origin there is no clipboard.
     const copied = await (navigator.clipboard?.writeText(location.href) ?? Promise.reject()).then(
       () => true,
       () => false,
     );
-    const title = copied ? 'The link is copied' : 'The link is in the address bar';
-    this.notice = {
-      title,
-      detail: left ? size : 'It has the prompt, the methods with their values, and what is shown.',
-    };
+    const title = copied ? t('The link is copied') : t('The link is in the address bar');
+    const usual = t('It has the prompt, the methods with their values, and what is shown.');
+    const without = run.recorded ? unknown() : advisor.composed ? [advisor.composed.method.title] : [];
+    const missing = without.map((name) => t('A link has no place for methods together: {name} is left out.', { name }));
+    if (PRESETS.find(({ id }) => id === preset)?.pictures) missing.push(t('Drawings are in no link.'));
+    this.notice = { title, detail: [left ? size : usual, ...missing].join(' ') };
   }
 
   /** Takes over the link in the address, if there is one. */
@@ -53,7 +60,7 @@ class Share {
     if (!value && notes.length === 0) return;
     const detail = notes.join(' ');
     if (!value) {
-      this.notice = { title: 'This link cannot be used', detail };
+      this.notice = { title: t('This link cannot be used'), detail };
       return;
     }
     const before = $state.snapshot(settings.all);
@@ -63,8 +70,8 @@ class Share {
       settings.all = before;
       history.replaceState(null, '', location.pathname + location.search);
     };
-    const title = notes.length > 0 ? 'Not all of this link could be used' : 'These are the settings of a link';
-    this.notice = { title, detail: notes.length > 0 ? detail : 'Run shows what they lead to.', undo };
+    const title = notes.length > 0 ? t('Not all of this link could be used') : t('These are the settings of a link');
+    this.notice = { title, detail: notes.length > 0 ? detail : t('Run shows what they lead to.'), undo };
     const method = value.look.cell ? Object.keys(value.params)[value.look.cell.track] : undefined;
     this.#wanted = { look: value.look, recipe: writeLink({ ...value, look: NOWHERE }, registry), method };
     this.resume();
@@ -75,7 +82,7 @@ class Share {
     const wanted = this.#wanted;
     if (!wanted || run.step === 0) return;
     const shown = writeLink(
-      { recipe: run.recipe ?? settings.recipe(), params: ranWith(), look: NOWHERE },
+      { recipe: run.recipe ?? settings.recipe(), params: asked(), look: NOWHERE },
       loader.methods,
     );
     if (shown !== wanted.recipe) return;
@@ -84,14 +91,14 @@ class Share {
     this.#wanted = null;
     const track = run.tracks.findIndex(({ method }) => method.name === wanted.method);
     const notes = takeLook({ ...wanted.look, cell: cell && { ...cell, track } });
-    if (notes.length > 0) this.notice = { title: 'Not all of this link could be used', detail: notes.join(' ') };
+    if (notes.length > 0) this.notice = { title: t('Not all of this link could be used'), detail: notes.join(' ') };
     else if (run.recorded) this.notice = null;
   }
 
   /** What the controls say; of a recorded run, what that was made with. */
   #shared(): Shared {
     const { recipe, recorded } = run;
-    if (recorded && recipe) return { recipe, params: ranWith(), look: look() };
+    if (recorded && recipe) return { recipe, params: asked(), look: look() };
     const { all } = settings;
     const chosen = settings
       .chosen(loader.methods)
@@ -100,8 +107,16 @@ class Share {
   }
 }
 
-function ranWith(): Record<string, Values> {
-  return Object.fromEntries(run.tracks.map(({ method, params }) => [method.name, params]));
+const known = (name: string) => loader.methods.some((method) => method.name === name);
+
+/** What the methods of the run were given, but for those that are several together. */
+function asked(): Record<string, Values> {
+  const single = run.tracks.filter(({ method }) => known(method.name));
+  return Object.fromEntries(single.map(({ method, asked }) => [method.name, asked]));
+}
+
+function unknown(): string[] {
+  return run.tracks.filter(({ method }) => !known(method.name)).map(({ method }) => method.title);
 }
 
 export const share = new Share();

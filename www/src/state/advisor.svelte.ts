@@ -14,13 +14,22 @@ class Advisor {
   composed = $state.raw<{ method: MethodInfo; spec: Spec } | null>(null);
 
   async ask(options: AdviseOptions): Promise<void> {
+    const { model } = loader;
     this.problem = null;
     try {
-      this.list = (await loader.model?.advise(options)) ?? null;
+      const list = (await model?.advise(options)) ?? null;
+      if (model === loader.model) this.list = list;
     } catch (thrown) {
       this.list = null;
-      this.problem = problem(thrown);
+      if (model === loader.model) this.problem = problem(thrown);
     }
+  }
+
+  /** What was worked out for one model says nothing of another. */
+  clear(): void {
+    this.list = null;
+    this.problem = null;
+    this.composed = null;
   }
 
   /** Its methods, in words. */
@@ -46,8 +55,10 @@ class Advisor {
   }
 
   #describe(advice: Advice): MethodInfo {
-    const methods = partsOf(advice.method).flatMap(
-      (part) => loader.methods.find(({ name }) => name === nameOf(part)) ?? [],
+    const known = (part: Part) => loader.methods.find(({ name }) => name === nameOf(part));
+    const methods = partsOf(advice.method).flatMap((part) => known(part) ?? []);
+    const params = Object.entries(advice.method).flatMap(([role, part]: [string, Part]) =>
+      (known(part)?.params ?? []).map((param) => ({ ...param, name: `${role}.${param.name}` })),
     );
     return {
       name: methods.map(({ name }) => name).join('+'),
@@ -56,7 +67,8 @@ class Advisor {
       paper: null,
       roles: [...new Set(methods.flatMap(({ roles }) => roles))],
       whole: true,
-      params: [],
+      spreads: false,
+      params,
     };
   }
 }

@@ -1,7 +1,7 @@
 /** Files that are dropped or chosen, and the run that comes with the page. */
 import { AttnscopeError } from 'attnscope';
+import { isTraceFile } from 'attnscope/trace';
 import recorded from '../recorded.attn?url';
-import { hover } from './hover.svelte.js';
 import { loader } from './loader.svelte.js';
 import { takeLook } from './look.js';
 import { openRun } from './opened.js';
@@ -11,17 +11,14 @@ import { run } from './run.svelte.js';
 /** What the run is called that comes with the page. */
 export const BUNDLED = 'bundled';
 
+/** One that a transfer damaged may still have its name. */
 const TRACE = /\.attn$/i;
-/** How a trace file begins, for one that has another name. */
-const MAGIC = 'ATN';
 
 /** Takes a trace file or a model, whichever it is. What is on screen stays if it will not do. */
 export async function takeFile(file: File): Promise<void> {
   if (!(await isTrace(file))) return loader.load(file, file.name);
   try {
-    if (run.busy) throw new AttnscopeError('state', `${file.name} was not opened: a run is going on. Stop it first.`);
     const opened = await openRun(file);
-    hover.free();
     await run.show(opened, file.name);
     takeLook(opened.look);
   } catch (thrown) {
@@ -30,13 +27,8 @@ export async function takeFile(file: File): Promise<void> {
 }
 
 async function isTrace(file: File): Promise<boolean> {
-  if (TRACE.test(file.name)) return true;
   // A file that cannot be read is refused, with the reason, by whoever reads it next.
-  const start = await file
-    .slice(1, 1 + MAGIC.length)
-    .text()
-    .catch(() => '');
-  return start === MAGIC;
+  return TRACE.test(file.name) || isTraceFile(file).catch(() => false);
 }
 
 /** Plays the run that comes with the page, unless something else is there by then. */
@@ -45,7 +37,7 @@ export async function playBundled(): Promise<void> {
     const response = await fetch(recorded);
     if (!response.ok) throw new AttnscopeError('http', `It answered ${response.status}.`);
     const opened = await openRun(await response.blob());
-    if (run.busy || run.step > 0) return;
+    if (run.step > 0) return;
     await run.show(opened, BUNDLED);
     if (matchMedia('(prefers-reduced-motion: reduce)').matches) return;
     run.scrub.toggle();

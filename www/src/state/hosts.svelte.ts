@@ -1,27 +1,44 @@
-import { AttnscopeError, type Engine, type Model, open } from 'attnscope';
-import { loader } from './loader.svelte.js';
-
-/** The method that can be spread over workers; the engine refuses any other there. */
-export const SPREADS = 'star_attention';
+import { AttnscopeError, load, type Model, type Session, type SessionOptions } from 'attnscope';
+import { t } from '../words/words.svelte.js';
+import { canKeep, loader } from './loader.svelte.js';
+import { codeOf } from './problems.js';
 
 /** The same model once more, on several workers that share a text. */
 class Hosts {
   /** How many are being started. */
   starting = $state(0);
-  #running: { count: number; of: Model | null; engine: Engine; model: Model } | null = null;
+  #running: { count: number; of: Model; model: Model } | null = null;
+
+  /** A session on `model`, or on several hosts with the same weights, which compute on the CPU. */
+  async session(model: Model, count: number, options: SessionOptions, signal?: AbortSignal): Promise<Session> {
+    if (count < 2) return model.session(options);
+    try {
+      const spread = await this.#model(model, count, signal);
+      return await spread.session({ ...options, backend: 'cpu' });
+    } catch (thrown) {
+      await this.failed(thrown);
+      throw thrown;
+    }
+  }
+
+  /** When one host is lost, all are; the next run starts others. */
+  async failed(thrown: unknown): Promise<void> {
+    if (codeOf(thrown) === 'host') await this.close();
+  }
 
   /** Starts them, unless they run. */
-  async model(count: number, signal?: AbortSignal): Promise<Model> {
-    const { model: of, source } = loader;
+  async #model(of: Model, count: number, signal?: AbortSignal): Promise<Model> {
     if (this.#running?.count === count && this.#running.of === of) return this.#running.model;
     await this.close();
-    if (!source) throw new AttnscopeError('state', 'There is no model to start hosts with.');
+    const { source } = loader;
+    if (!source) throw new AttnscopeError('state', t('There is no model to start hosts with.'));
     this.starting = count;
     try {
-      const engine = await open({ hosts: count });
-      const model = await engine.load(source, { signal });
-      this.#running = { count, of, engine, model };
-      return model;
+      const model = await load(source, { hosts: count, signal, cache: canKeep(source) });
+      this.#running = { count, of, model };
+      if (loader.model === of) return model;
+      await this.close();
+      throw new AttnscopeError('closed', t('Another model took the place of this one.'));
     } finally {
       this.starting = 0;
     }
@@ -31,7 +48,7 @@ class Hosts {
   async close(): Promise<void> {
     const running = this.#running;
     this.#running = null;
-    await running?.engine.close().catch(() => undefined);
+    await running?.model.close().catch(() => undefined);
   }
 }
 

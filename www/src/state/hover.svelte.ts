@@ -70,6 +70,11 @@ class Hover {
     this.locked = false;
     this.spot = null;
   }
+
+  /** A pin is a cell of a run; another run has other cells. */
+  reset(): void {
+    this.pins = [];
+  }
 }
 
 export const hover = new Hover();

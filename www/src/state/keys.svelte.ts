@@ -1,5 +1,6 @@
 /** Keys that mean the same in every panel and on the timeline. They do nothing elsewhere, so no text field loses a letter. */
-import type { Mode } from 'attnscope/view';
+import { MODES, type Mode } from 'attnscope/view';
+import { share } from '../share/share.svelte.js';
 import { hover } from './hover.svelte.js';
 import { layout } from './layout.svelte.js';
 import { run } from './run.svelte.js';
@@ -14,7 +15,7 @@ export const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ['Enter, Esc', 'hold a cell, free it'],
   ['[ ]', 'the head before, the head after'],
   ['1 to 8', 'give a map all the room, and take it back'],
-  ['M', 'next of reads, storage, difference'],
+  ['M', 'next of reads, storage, weights, difference'],
   ['L', 'back to the newest token'],
   ['P', 'pin the cell'],
   ['S', 'copy a link to what is shown'],
@@ -37,6 +38,7 @@ class Shortcuts {
     else if (key.toLowerCase() === 'm') settings.all.mode = nextMode(settings.all.mode, run.tracks.length);
     else if (key.toLowerCase() === 'l') run.scrub.follow();
     else if (key.toLowerCase() === 'p') hover.pin();
+    else if (key.toLowerCase() === 's') void share.copy();
     else if (key === '?') this.listed = true;
     else return false;
     event.preventDefault();
@@ -56,7 +58,7 @@ class Shortcuts {
 
 /** With one method there is no difference to show. */
 export function nextMode(mode: Mode, methods: number): Mode {
-  const modes: Mode[] = methods > 1 ? ['reads', 'storage', 'difference'] : ['reads', 'storage'];
+  const modes = MODES.filter((mode) => methods > 1 || mode !== 'difference');
   return modes[(modes.indexOf(mode) + 1) % modes.length];
 }
 

@@ -2,14 +2,17 @@ import {
   AttnscopeError,
   type Engine,
   type GpuInfo,
+  type LoadNotice,
   type LoadProgress,
   type MethodInfo,
   type Model,
   open,
   type Source,
 } from 'attnscope';
+import { t } from '../words/words.svelte.js';
 import { hasSimd } from './capabilities.js';
-import { codeOf, FATAL, NO_SIMD, type Problem, problem } from './problems.js';
+import { downloads } from './downloads.svelte.js';
+import { codeOf, FATAL, noSimd, type Problem, problem } from './problems.js';
 
 export type Status = 'starting' | 'empty' | 'loading' | 'ready' | 'broken';
 
@@ -29,6 +32,8 @@ class Loader {
   changing = $state(false);
   waiting = $state.raw<Waiting | null>(null);
   problem = $state.raw<Problem | null>(null);
+  /** Why the model that is loaded is not kept in this browser, or was downloaded anew. */
+  notice = $state.raw<{ title: string; detail: string } | null>(null);
   /** Size of the model at the address in the settings; `none` when there is no file, null while nobody knows. */
   offered = $state.raw<number | 'none' | null>(null);
 
@@ -49,7 +54,7 @@ class Loader {
     this.gpu = null;
     this.#again = () => void this.start();
     if (!hasSimd()) {
-      this.problem = NO_SIMD;
+      this.problem = noSimd();
       this.status = 'broken';
       return;
     }
@@ -73,8 +78,11 @@ class Loader {
     }
   }
 
-  /** Asks how large the model at `url` is, without fetching it. */
+  /** Asks how large the model at `url` is, without fetching it; nobody is asked for one that is kept. */
   async ask(url: string): Promise<void> {
+    this.offered = null;
+    await downloads.look();
+    if (downloads.of(url)?.sha256) return;
     try {
       const answer = await fetch(url, { method: 'HEAD' });
       const length = Number(answer.headers.get('content-length'));
@@ -95,6 +103,7 @@ class Loader {
     this.#stop = stop;
     this.#again = () => void this.load(source, label);
     this.problem = null;
+    this.notice = null;
     this.status = 'loading';
     try {
       if (typeof source === 'string') allowed(source);
@@ -110,6 +119,7 @@ class Loader {
       await this.fail(thrown);
     } finally {
       this.waiting = null;
+      void downloads.look();
     }
   }
 
@@ -119,8 +129,12 @@ class Loader {
     const onProgress = (p: LoadProgress) => {
       this.waiting = { ...p, speed: pace.at(p.loaded) };
     };
+    const onNotice = ({ code, message }: LoadNotice) => {
+      const title = NOTICES[code];
+      if (title) this.notice = { title: title(), detail: t(message) };
+    };
     try {
-      return await engine.load(source, { signal, onProgress });
+      return await engine.load(source, { signal, onProgress, onNotice, cache: canKeep(source) });
     } catch (thrown) {
       // A model that works is given up only for a sound one that does not fit beside it.
       if (codeOf(thrown) !== 'memory' || !this.model) throw thrown;
@@ -130,8 +144,10 @@ class Loader {
   }
 
   #refuse(source: Source, label: string): void {
-    const why = this.#engine ? 'another one is being read' : 'the engine is not running';
-    this.problem = problem(new AttnscopeError('state', `${label} was not loaded: ${why}.`));
+    const why = this.#engine
+      ? t('{file} was not loaded: another one is being read.', { file: label })
+      : t('{file} was not loaded: the engine is not running.', { file: label });
+    this.problem = problem(new AttnscopeError('state', why));
     if (this.#engine) this.#again = () => void this.load(source, label);
   }
 
@@ -162,6 +178,18 @@ class Loader {
   }
 }
 
+/** A browser that keeps nothing at all loses nothing by it. */
+const NOTICES: Partial<Record<LoadNotice['code'], () => string>> = {
+  cache_full: () => t('The model runs from memory'),
+  cache_busy: () => t('The model runs from memory'),
+  cache_damaged: () => t('The model had to be downloaded again'),
+};
+
+/** Only what has an address can be found again. */
+export function canKeep(source: Source): source is string {
+  return typeof source === 'string';
+}
+
 /** Whether an address is of this site. */
 export function isHere(url: string): boolean {
   return URL.canParse(url, location.href) && new URL(url, location.href).origin === location.origin;
@@ -170,7 +198,7 @@ export function isHere(url: string): boolean {
 /** Throws `network` for an address that the page's own policy would refuse without a reason. */
 function allowed(url: string): void {
   if (isHere(url) || /^https:/i.test(url.trim())) return;
-  throw new AttnscopeError('network', 'Of other sites, only addresses that begin with https: can be fetched.');
+  throw new AttnscopeError('network', t('Of other sites, only addresses that begin with https: can be fetched.'));
 }
 
 /** Speed over the last three seconds. */

@@ -1,4 +1,6 @@
 /** How the run is looked at now. */
+
+import { t } from '../words/words.svelte.js';
 import { hover } from './hover.svelte.js';
 import type { Look } from './recipe.js';
 import { run } from './run.svelte.js';
@@ -17,10 +19,10 @@ export function takeLook({ mode, step, cell }: Look): string[] {
   if (step === null) run.scrub.follow();
   else run.scrub.seek(step);
   if (step !== null && run.scrub.at !== step) {
-    notes.push(`This run has no token ${step + 1}; token ${run.scrub.at + 1} is shown.`);
+    notes.push(t('This run has no token {n}; token {shown} is shown.', { n: step + 1, shown: run.scrub.at + 1 }));
   }
   if (!cell) hover.free();
   else if (!hover.holdNear(cell, run.tracks, run.span))
-    notes.push('This run has no such cell; the nearest one is held.');
+    notes.push(t('This run has no such cell; the nearest one is held.'));
   return notes;
 }

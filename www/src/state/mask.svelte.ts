@@ -32,8 +32,10 @@ export class HeadMask {
       while (this.#next < this.#history.steps.length && !this.#closed) {
         // In a long run, steps may become sums while this waits.
         this.#next = Math.max(this.#next, this.#history.first);
-        const block = await this.#history.block(this.#next++);
-        this.#changed = Math.min(this.#changed, this.head.add(block));
+        const at = this.#next++;
+        const block = await this.#history.block(at).catch(() => null);
+        if (block) this.#changed = Math.min(this.#changed, this.head.add(block));
+        else if (at >= this.#history.first) break;
         if (performance.now() - began < SLICE) continue;
         this.version++;
         await new Promise((resolve) => setTimeout(resolve));

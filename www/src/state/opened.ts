@@ -1,12 +1,10 @@
 /** A trace file as a run of the page, whoever wrote it. */
 import { AttnscopeError } from 'attnscope';
 import { readTraceFile, type TraceModel, type TraceRun, type TraceToken } from 'attnscope/trace';
+import { t } from '../words/words.svelte.js';
 import type { Values } from './params.js';
 import { type Look, type Recipe, readLook, readRecipe, SETTINGS_VERSION } from './recipe.js';
 import { Track } from './track.svelte.js';
-
-/** As for runs of one's own. */
-const HISTORY = 128 * 2 ** 20;
 
 export interface OpenedRun {
   model: TraceModel;
@@ -16,14 +14,16 @@ export interface OpenedRun {
   tracks: Track[];
   recipe: Recipe;
   look: Look;
+  /** Tokens that the answers had to begin with. */
+  beginning: number;
 }
 
 /** Throws `trace` for a file that is none, damaged, or empty. */
 export async function openRun(source: Blob | ArrayBuffer): Promise<OpenedRun> {
-  const { model, prompt, settings, tracks } = await readTraceFile(source, { limit: HISTORY });
+  const { model, prompt, settings, tracks } = await readTraceFile(source);
   // The first one is what the others are compared with.
-  if (!tracks[0]?.steps.length) throw new AttnscopeError('trace', 'This run has no steps.');
-  const { recipe, look, ends, guesses } = settings.page === SETTINGS_VERSION ? settings : {};
+  if (!tracks[0]?.steps.length) throw new AttnscopeError('trace', t('This run has no steps.'));
+  const { recipe, look, ends, guesses, beginning } = settings.page === SETTINGS_VERSION ? settings : {};
   // Of a file that another program wrote, the text is in the prompt.
   const made = { ...readRecipe(recipe).value, ...(recipe ? {} : { text: prompt.map(({ text }) => text).join('') }) };
   const ids = prompt.map(({ id }) => id);
@@ -42,6 +42,7 @@ export async function openRun(source: Blob | ArrayBuffer): Promise<OpenedRun> {
     }),
     recipe: made,
     look: readLook(look),
+    beginning: Number.isInteger(beginning) && (beginning as number) > 0 ? (beginning as number) : 0,
   };
 }
 

@@ -1,10 +1,10 @@
 import type { MethodInfo, SessionOptions } from 'attnscope';
-import type { Values } from './params.js';
+import { given, type Values } from './params.js';
 
 /** What the visitor set that concerns every session. */
 export interface Conditions {
   backend: 'cpu' | 'gpu' | 'auto';
-  /** Memory for keys and values, as `64MB`; empty: budgets are as they are set. */
+  /** Memory for keys and values that budgets are fitted to, as `64MB`; empty: budgets are as they are set. */
   memory: string;
   /** Every so many tokens, what is read sparsely is compared with full attention; 0: never. */
   shadow: number;
@@ -28,7 +28,7 @@ export function sessionOptions(
   context: number,
 ): SessionOptions {
   const options: SessionOptions = { method: spec ?? method.name, backend };
-  if (!spec) options.params = memory === '' ? params : withoutBudgets(method, params);
+  if (!spec) options.params = given(method, memory === '' ? params : withoutBudgets(method, params));
   // What fits depends on how long the text may become.
   if (memory !== '') Object.assign(options, { memory, context });
   if (temperature > 0) Object.assign(options, { temperature, seed });

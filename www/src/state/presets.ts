@@ -13,13 +13,19 @@ export interface Preset {
   maxTokens: number;
   /** Values, by method, with which the model of `TUNED_FOR` answers this prompt; its defaults do not. */
   tuned?: Record<string, Values>;
+  /** So many pads are drawn on, in place of a text. */
+  pictures?: number;
+  /** Methods that are chosen with it, and given back after it. */
+  methods?: readonly string[];
+  /** Budget parameters, by method, that stay as they are here; the others get what is left of the budget. */
+  fixed?: Record<string, Values>;
 }
 
 /** The model that tuned values were found for: its name in the file, and for people. */
 export const TUNED_FOR = { name: 'Smollm2 135M 8k Lc100K Mix1 Ep2', title: 'SmolLM2-135M' } as const;
 
-/** The re-selection layer is calibrated per model, and so small a model needs heads that agree. */
-const TIDAL: Values = { share: 'all_heads', reselect_layers: [17], top_k: 64 };
+/** So small a model needs heads that agree; the layer at which they choose again is the model's own. */
+const TIDAL: Values = { share: 'all_heads', top_k: 64 };
 
 /** The usual filler of pass-key tests, about 25 tokens. */
 const FILLER = 'The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again.';
@@ -80,5 +86,18 @@ export const PRESETS: readonly Preset[] = [
     text: 'Write a long story about a lighthouse keeper who finds a map.',
     chat: true,
     maxTokens: 384,
+  },
+  {
+    id: 'pictures',
+    title: 'Pictures',
+    hint: 'Draw digits and ask for one. Each picture is 16 rows of the prompt; a method that drops rows decides before the answer which of them stay.',
+    text: 'Which digit is in picture A?',
+    chat: true,
+    // The words that the answer begins with, and the digit.
+    maxTokens: 7,
+    pictures: 4,
+    methods: ['full', 'look_m'],
+    // Of the newest tokens, the words after the question: a larger window would keep the last pictures whole.
+    fixed: { look_m: { recent: 8 } },
   },
 ];

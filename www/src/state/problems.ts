@@ -1,4 +1,5 @@
 import { AttnscopeError, type ErrorCode } from 'attnscope';
+import { t } from '../words/words.svelte.js';
 
 /** What a banner says: what went wrong, in the words of the failure, and what can be done about it. */
 export interface Problem {
@@ -8,7 +9,7 @@ export interface Problem {
 }
 
 /** Headline and advice by error code; the message of the error goes between them. */
-const KNOWN: Partial<Record<ErrorCode, readonly [title: string, advice: string]>> = {
+export const KNOWN: Partial<Record<ErrorCode, readonly [title: string, advice: string]>> = {
   not_gguf: ['That file is not a model', 'Choose a file that ends in .gguf.'],
   file: ['That model file is damaged', 'Download it again, or choose another file.'],
   truncated: ['That model file is incomplete', 'Download it again; the download was probably interrupted.'],
@@ -21,6 +22,7 @@ const KNOWN: Partial<Record<ErrorCode, readonly [title: string, advice: string]>
   gpu: ['The GPU cannot be used', 'Choose CPU, or update the browser and its graphics driver.'],
   memory: ['Out of memory', 'Use fewer methods at once, a shorter prompt or fewer tokens, or a smaller model.'],
   context: ['The text is too long', 'Shorten the prompt or generate fewer tokens.'],
+  picture: ['A picture cannot be used', 'Draw a digit on every pad, or take a sample.'],
   empty_prompt: ['The prompt is empty', 'Write something, or choose an example.'],
   template: ['The chat template of this model did not work', 'Untick “as a chat message”.'],
   trace: ['That trace file cannot be shown', 'What was on the page is still there.'],
@@ -30,20 +32,24 @@ const KNOWN: Partial<Record<ErrorCode, readonly [title: string, advice: string]>
   state: ['That has to wait', 'Try again in a moment.'],
 };
 
+/** Of any other failure. */
+export const OTHER = 'That did not work';
+
 /** When the browser keeps nothing for this page, as in private windows of some. */
-export const NOT_SAVED: Problem = {
+export const notSaved = (): Problem => ({
   code: 'storage',
-  title: 'Settings could not be saved',
-  detail: 'The page works, but forgets them when it is closed.',
-};
+  title: t('Settings could not be saved'),
+  detail: t('The page works, but forgets them when it is closed.'),
+});
 
 /** The engine is compiled for SIMD; without it, every method would take several times as long. */
-export const NO_SIMD: Problem = {
+export const noSimd = (): Problem => ({
   code: 'simd',
-  title: 'The engine cannot run here',
-  detail:
+  title: t('The engine cannot run here'),
+  detail: t(
     'This browser has no WebAssembly SIMD. Recorded runs and trace files can be looked at all the same; for runs of your own, update the browser.',
-};
+  ),
+});
 
 /** Codes after which the engine cannot be trusted and must be started anew. */
 export const FATAL: ReadonlySet<Problem['code']> = new Set(['engine', 'worker']);
@@ -56,6 +62,6 @@ export function codeOf(thrown: unknown): ErrorCode {
 export function problem(thrown: unknown): Problem {
   const code = codeOf(thrown);
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  const [title, advice] = KNOWN[code] ?? ['That did not work', ''];
-  return { code, title, detail: [message, advice].filter(Boolean).join(' ') };
+  const [title, advice] = KNOWN[code] ?? [OTHER, ''];
+  return { code, title: t(title), detail: [t(message), t(advice)].filter(Boolean).join(' ') };
 }

@@ -1,8 +1,11 @@
 /** What a run was made with and how it is looked at, as trace files and links carry it. */
 import type { MethodInfo } from 'attnscope';
-import type { Mode } from 'attnscope/view';
+import { MODES, type Mode } from 'attnscope/view';
+import { t } from '../words/words.svelte.js';
 import type { Spot } from './hover.svelte.js';
-import { BUDGET, LIMITS, MAX_MEMORY, MAX_SEED, MAX_SHADOW, MAX_TOKENS, MOST_HOSTS, TEMPERATURE } from './limits.js';
+import { BUDGET, MAX_TOKENS, MOST_HOSTS, type Range, TEMPERATURE, WHOLE } from './limits.js';
+import { LIMITED } from './monitors.js';
+import type { Conditions } from './options.js';
 import { check, defaults, parse, show, type Values, withBudget } from './params.js';
 import { PRESETS } from './presets.js';
 
@@ -10,9 +13,8 @@ import { PRESETS } from './presets.js';
 export const SETTINGS_VERSION = 1;
 /** More than fits any context, and too little to hurt. */
 const MAX_TEXT = 1 << 20;
-const MODES: readonly Mode[] = ['reads', 'storage', 'difference'];
 
-export interface Recipe {
+export interface Recipe extends Omit<Conditions, 'backend'> {
   preset: string;
   /** Null where a link left it out. */
   text: string | null;
@@ -20,13 +22,6 @@ export interface Recipe {
   budget: number;
   maxTokens: number;
   sameTokens: boolean;
-  temperature: number;
-  seed: number;
-  /** Megabytes that budgets are fitted to, as `64MB`; empty where the slider says what they are. */
-  memory: string;
-  shadow: number;
-  guard: boolean;
-  limits: Record<string, number>;
   hosts: number;
 }
 
@@ -55,23 +50,28 @@ export function readRecipe(json: unknown): Read<Recipe> {
   const from = fields(json);
   const notes: string[] = [];
   const preset = PRESETS.find(({ id }) => id === from.preset);
-  if (!preset && from.preset !== 'own' && from.preset !== undefined) notes.push('There is no such preset any more.');
+  if (!preset && from.preset !== 'own' && from.preset !== undefined) notes.push(t('There is no such preset any more.'));
   const text = typeof from.text === 'string' ? from.text.slice(0, MAX_TEXT) : null;
   const own = preset && (text === null || text === preset.text) ? preset : undefined;
   const value = {
     preset: own?.id ?? 'own',
     text: own?.text ?? text,
     chat: flag(from.chat, own?.chat ?? false),
-    budget: whole(from.budget, 'budget', BUDGET.min, BUDGET.max, BUDGET.fresh, notes),
-    maxTokens: whole(from.maxTokens, 'number of tokens', 1, MAX_TOKENS, own?.maxTokens ?? 64, notes),
+    budget: whole(from.budget, t('budget'), BUDGET, notes),
+    maxTokens: whole(
+      from.maxTokens,
+      t('number of tokens'),
+      { min: 1, max: MAX_TOKENS, fresh: own?.maxTokens ?? 64 },
+      notes,
+    ),
     sameTokens: flag(from.sameTokens, true),
-    temperature: number(from.temperature, 'temperature', TEMPERATURE.min, TEMPERATURE.max, 0, notes),
-    seed: whole(from.seed, 'seed', 0, MAX_SEED, 0, notes),
+    temperature: number(from.temperature, t('temperature'), TEMPERATURE, notes),
+    seed: whole(from.seed, t('seed'), WHOLE.seed, notes),
     memory: readMemory(from.memory, notes),
-    shadow: whole(from.shadow, 'distance of comparisons', 0, MAX_SHADOW, 0, notes),
+    shadow: whole(from.shadow, t('distance of comparisons'), WHOLE.shadow, notes),
     guard: flag(from.guard, false),
     limits: readLimits(from.limits),
-    hosts: whole(from.hosts, 'number of hosts', 1, MOST_HOSTS, 1, notes),
+    hosts: whole(from.hosts, t('number of hosts'), { min: 1, max: MOST_HOSTS, fresh: 1 }, notes),
   };
   return { value, notes };
 }
@@ -79,12 +79,12 @@ export function readRecipe(json: unknown): Read<Recipe> {
 function readMemory(json: unknown, notes: string[]): string {
   if (json === undefined || json === '') return '';
   const size = typeof json === 'string' ? /^(\d{1,9})MB$/.exec(json)?.[1] : undefined;
-  return `${whole(size === undefined ? json : Number(size), 'memory', 1, MAX_MEMORY, 64, notes)}MB`;
+  return `${whole(size === undefined ? json : Number(size), t('memory'), WHOLE.memory, notes)}MB`;
 }
 
 function readLimits(json: unknown): Record<string, number> {
   const from = fields(json);
-  const known = LIMITS.map((name) => [name, from[name]] as const);
+  const known = LIMITED.map(({ name }) => [name, from[name]] as const);
   const usable = known.filter(([, value]) => typeof value === 'number' && Number.isFinite(value) && value >= 0);
   return Object.fromEntries(usable) as Record<string, number>;
 }
@@ -113,7 +113,7 @@ export function readValues(method: MethodInfo, budget: number, json: unknown): R
   for (const [name, given] of Object.entries(fields(json))) {
     const param = method.params.find((known) => known.name === name);
     if (!param) {
-      notes.push(`${method.title} has no parameter of one of the names given.`);
+      notes.push(t('{method} has no parameter of one of the names given.', { method: method.title }));
       continue;
     }
     const typed = typeof given === 'string' ? fromText(param, given) : given;
@@ -121,7 +121,13 @@ export function readValues(method: MethodInfo, budget: number, json: unknown): R
     const fits = check(param, clamped as Values[string]) === null && kindFits(param, clamped);
     if (fits) value[name] = clamped as Values[string];
     if (!fits || clamped !== typed)
-      notes.push(`${method.title}: ${name} was out of range; ${show(value[name])} is used.`);
+      notes.push(
+        t('{method}: {name} was out of range; {kept} is used.', {
+          method: method.title,
+          name,
+          kept: show(value[name]),
+        }),
+      );
   }
   return { value, notes };
 }
@@ -147,17 +153,17 @@ function flag(json: unknown, fallback: boolean): boolean {
   return typeof json === 'boolean' ? json : fallback;
 }
 
-function number(json: unknown, name: string, min: number, max: number, fallback: number, notes: string[]): number {
-  if (json === undefined) return fallback;
+function number(json: unknown, name: string, { min, max, fresh }: Range, notes: string[]): number {
+  if (json === undefined) return fresh;
   if (typeof json !== 'number' || Number.isNaN(json)) {
-    notes.push(`The ${name} is no number; ${fallback} is used.`);
-    return fallback;
+    notes.push(t('The {name} is no number; {kept} is used.', { name, kept: fresh }));
+    return fresh;
   }
   const kept = Math.min(max, Math.max(min, json));
-  if (kept !== json) notes.push(`The ${name} was out of range; ${kept} is used.`);
+  if (kept !== json) notes.push(t('The {name} was out of range; {kept} is used.', { name, kept }));
   return kept;
 }
 
-function whole(json: unknown, name: string, min: number, max: number, fallback: number, notes: string[]): number {
-  return Math.round(number(json, name, min, max, fallback, notes));
+function whole(json: unknown, name: string, range: Range, notes: string[]): number {
+  return Math.round(number(json, name, range, notes));
 }

@@ -1,24 +1,31 @@
 import { AttnscopeError, type Model, type Step } from 'attnscope';
-import { History, type TraceModel } from 'attnscope/trace';
+import type { TraceModel, TraceToken } from 'attnscope/trace';
 import type { Mode, Scene } from 'attnscope/view';
+import { t } from '../words/words.svelte.js';
 import { advisor } from './advisor.svelte.js';
-import { turnIds } from './chat.js';
-import { hosts, SPREADS } from './hosts.svelte.js';
-import { MOST_HOSTS } from './limits.js';
+import { slot } from './asking.svelte.js';
+import { hosts } from './hosts.svelte.js';
+import { hover } from './hover.svelte.js';
 import { loader } from './loader.svelte.js';
 import type { OpenedRun } from './opened.js';
-import { type Spec, sessionOptions } from './options.js';
 import { refused } from './params.js';
+import { type Asked, type Given, picturesIn, rowAt } from './pictures.js';
+import { type Chosen, prepare, tooLong } from './prepare.js';
 import { codeOf, FATAL, type Problem, problem } from './problems.js';
 import type { Recipe } from './recipe.js';
 import { Scrub } from './scrub.svelte.js';
-import { settings } from './settings.svelte.js';
-import { Track } from './track.svelte.js';
+import { type Saved, settings } from './settings.svelte.js';
+import { Texts } from './texts.js';
+import type { Track } from './track.svelte.js';
 
 export type RunStatus = 'idle' | 'running' | 'done' | 'stopped' | 'failed';
 
-/** Bytes of history of all methods together; beyond them the oldest steps become sums. */
-const HISTORY = 128 * 2 ** 20;
+/** A further message as a method reads it, and where. */
+interface Turn {
+  track: Track;
+  ids: Uint32Array;
+  from: number;
+}
 
 /** All chosen methods on one prompt, in lock-step: every method takes one token in turn. */
 class Run {
@@ -48,11 +55,18 @@ class Run {
     () => this.step,
   );
 
+  /** Positions where pictures begin in the prompt. */
+  pictures = $state.raw<readonly number[]>([]);
+  /** What was drawn for it; null where only the trace is there. */
+  asked = $state.raw<Asked | null>(null);
+  /** Tokens that every answer had to begin with; the one after them is the answer. */
+  beginning = $state(0);
+
   prompt: Uint32Array = new Uint32Array();
+  /** As sessions got it; null for a recorded run. */
+  given: Given['prompt'] | null = null;
   #stop: AbortController | null = null;
-  /** Texts of tokens, and who knows the others: the model of this run, as long as it is there. */
-  #texts = new Map<number, string>();
-  #decoder: Model | null = null;
+  readonly #texts = new Texts();
 
   get recorded(): boolean {
     return this.source !== '';
@@ -60,6 +74,16 @@ class Run {
 
   get busy(): boolean {
     return this.status === 'running';
+  }
+
+  /** Whether the model that is loaded is the one it was made with, so that it can go on. */
+  get current(): boolean {
+    return this.model !== null && this.model === loader.model?.info;
+  }
+
+  /** Whether the prompt of a method was read by blocks. */
+  get blocks(): boolean {
+    return this.tracks.some(({ version, summary }) => version >= 0 && (summary?.facts.densities.length ?? 0) > 0);
   }
 
   /** What a map of a track is drawn from. Differences are those to the first method. */
@@ -74,23 +98,36 @@ class Run {
   async start(): Promise<void> {
     const model = loader.model;
     if (!model || this.busy) return;
+    // What is set while a model reads or hosts start is for the next run.
+    const [all, recipe] = [$state.snapshot(settings.all) as Saved, settings.recipe()];
+    const chosen: Chosen[] = settings.chosen(loader.methods).map((method) => ({ method, spec: null }));
+    if (advisor.composed) chosen.push(advisor.composed);
+    const [pictured, { pads }] = [settings.preset?.pictures, slot];
     await this.#during(async (stop) => {
       this.computed = '';
-      const { ids, tracks } = await this.#prepare(model);
+      if (pictured && !pads) throw new AttnscopeError('picture', t('There is no drawing yet.'));
+      const asked = pictured && pads ? pads.ask() : null;
+      const { prompt, ids, beginning, tracks, maxTokens } = await prepare(model, chosen, all, asked, this.tracks, stop);
       this.prompt = ids;
+      this.given = prompt;
+      this.asked = asked;
+      this.pictures = picturesIn(ids);
+      this.beginning = beginning.length;
       this.promptLength = ids.length;
-      this.sameTokens = settings.all.sameTokens;
-      this.chat = settings.all.chat && model.info.chatTemplate;
+      this.sameTokens = recipe.sameTokens;
+      // What was trained to answer about pictures is one question.
+      this.chat = recipe.chat && model.info.chatTemplate && !asked;
       this.turns = 0;
       this.step = 0;
-      this.span = ids.length + settings.all.maxTokens;
+      this.span = ids.length + maxTokens;
+      hover.reset();
       this.tracks = tracks;
-      this.recipe = settings.recipe();
+      this.recipe = recipe;
       this.model = model.info;
       this.source = '';
-      this.#knowTexts(model);
+      this.#texts.begin(model);
       this.scrub.follow();
-      await this.#steps(tracks, stop);
+      await this.#steps(tracks, stop, beginning);
     });
   }
 
@@ -98,27 +135,43 @@ class Run {
   async send(message: string): Promise<void> {
     const model = loader.model;
     const tracks = this.tracks.filter(({ said, problem }) => said.length > 0 && !problem);
-    if (!model || this.status !== 'done' || tracks[0] !== this.tracks[0]) return;
+    const may = () => this.status === 'done' && this.current && tracks[0] === this.tracks[0];
+    if (!model || !may()) return;
+    const { maxTokens } = settings.all;
+    let turns: Turn[];
+    try {
+      turns = await Promise.all(tracks.map((track) => this.#turn(model, track, message, maxTokens)));
+    } catch (thrown) {
+      // Nothing has begun: the conversation is as it was, and a shorter message may follow.
+      this.problem = problem(thrown);
+      return;
+    }
+    if (!may()) return;
     await this.#during(async (signal) => {
-      const { maxTokens } = settings.all;
-      for (const track of tracks) {
-        const { id, position } = track.said[track.said.length - 1];
-        // With the same tokens for all, what the first method was told is what all are told.
-        const last = this.sameTokens ? this.tracks[0].said[track.said.length - 1].id : id;
-        const ids = await turnIds(model, message, last);
-        const span = position + 1 + ids.length + maxTokens;
-        if (span > model.info.context) throw tooLong(position + 1 + ids.length, maxTokens, model.info.context);
-        track.give(ids, position + 1);
-        track.turns.push({ at: track.said.length, text: message });
+      for (const { track, ids, from } of turns) {
+        track.give(ids, from);
+        track.turns.push({ at: track.said.length, step: this.step, text: message });
         track.ended = false;
-        this.span = Math.max(this.span, span);
-        const options = { maxTokens, signal, trace: 'sets' as const, onProgress: track.onProgress, continue: true };
+        this.span = Math.max(this.span, from + ids.length + maxTokens);
+        const options = { maxTokens, signal, trace: 'weights' as const, onProgress: track.onProgress, continue: true };
         track.steps = track.session?.generate(ids, options) ?? null;
       }
       this.turns++;
       this.scrub.follow();
       await this.#steps(tracks, signal);
     });
+  }
+
+  /** Throws `context` for a message that does not fit. */
+  async #turn(model: Model, track: Track, message: string, maxTokens: number): Promise<Turn> {
+    const { id, position } = track.said[track.said.length - 1];
+    // With the same tokens for all, what the first method was told is what all are told.
+    const last = this.sameTokens ? this.tracks[0].said[track.said.length - 1].id : id;
+    const ids = await model.encodeTurn([{ role: 'user', content: message }], last);
+    const from = position + 1;
+    const { context } = model.info;
+    if (from + ids.length + maxTokens > context) throw tooLong(from + ids.length, maxTokens, context);
+    return { track, ids, from };
   }
 
   /** Work that may be stopped and may fail; says how it ended. */
@@ -145,109 +198,73 @@ class Run {
     }
   }
 
-  /** Shows a recorded run in the place of the one there is. */
+  /** Shows a recorded run in the place of the one there is. Throws `state` while one goes on. */
   async show(opened: OpenedRun, source: string): Promise<void> {
-    const { prompt, guesses, tracks, recipe, model } = opened;
-    await Promise.all(this.tracks.map((track) => track.close()));
+    if (this.busy) {
+      throw new AttnscopeError(
+        'state',
+        t('{file} was not opened: a run is going on. Stop it first.', { file: source }),
+      );
+    }
+    const { prompt, guesses, tracks, recipe, model, beginning } = opened;
+    const before = this.tracks;
     this.scrub.pause();
-    this.#knowTexts(null);
-    for (const { id, text } of [...guesses, ...prompt]) this.#texts.set(id, text);
-    for (const { said } of tracks) for (const { id, text } of said) this.#texts.set(id, text);
+    hover.reset();
+    this.#texts.begin(null, [...guesses, ...prompt, ...tracks.flatMap(({ said }) => said)]);
     this.prompt = Uint32Array.from(prompt, ({ id }) => id);
     this.step = Math.max(...tracks.map(({ said }) => said.length));
     Object.assign(this, { status: 'idle', problem: null, computed: '', speed: 0, wasmBytes: 0 });
     Object.assign(this, { tracks, recipe, model, source, promptLength: prompt.length, sameTokens: recipe.sameTokens });
-    Object.assign(this, { chat: false, turns: 0 });
+    Object.assign(this, { chat: false, turns: 0, given: null, asked: null, beginning });
+    this.pictures = picturesIn(this.prompt);
     this.span = prompt.length + Math.max(this.step, recipe.maxTokens);
     this.scrub.follow();
+    await Promise.all(before.map((track) => track.close()));
   }
 
   /** Text of a token anywhere in the prompt or in what was written. */
   async textAt(track: Track | undefined, position: number): Promise<string> {
+    const row = rowAt(this.pictures, position);
+    if (row !== null) return row;
     const id = track?.ids[position];
     return id === undefined ? '' : this.textOf(id).catch(() => '');
   }
 
   /** Text of a token of this run. Throws `closed` when nobody knows it any more. */
-  async textOf(id: number): Promise<string> {
-    const known = this.#texts.get(id);
-    if (known !== undefined) return known;
-    if (!this.#decoder) throw new AttnscopeError('closed', 'The model of this run is gone.');
-    const text = await this.#decoder.decode([id]);
-    this.#texts.set(id, text);
-    return text;
+  textOf(id: number): Promise<string> {
+    return this.#texts.of(id);
   }
 
-  /** Ids mean something else in every model. */
-  #knowTexts(model: Model | null): void {
-    if (this.#decoder === model && model) return;
-    this.#decoder = model;
-    this.#texts = new Map();
-  }
-
-  /** Everything that may fail before anything that is on screen is given up. */
-  async #prepare(model: Model): Promise<{ ids: Uint32Array; tracks: Track[] }> {
-    const { all } = settings;
-    if (all.text.trim() === '') throw new AttnscopeError('empty_prompt', 'There is nothing to read.');
-    const text =
-      all.chat && model.info.chatTemplate ? await model.chat([{ role: 'user', content: all.text }]) : all.text;
-    const ids = await model.encode(text, { parseSpecial: all.chat, begin: true });
-    const { context } = model.info;
-    if (ids.length + all.maxTokens > context) throw tooLong(ids.length, all.maxTokens, context);
-    await Promise.all(this.tracks.map((track) => track.close()));
-    const chosen = settings.chosen(loader.methods).map((method) => ({ method, spec: null as Spec | null }));
-    if (advisor.composed) chosen.push(advisor.composed);
-    const limit = HISTORY / chosen.length;
-    const tracks = chosen.map(({ method, spec }, i) => {
-      const spread = method.name === SPREADS ? Math.min(MOST_HOSTS, all.hosts) : 1;
-      const makeHistory = () => new History(model.info, { limit: limit / spread });
-      return new Track(method, $state.snapshot(all.params[method.name]) ?? {}, i, makeHistory, spec, spread);
-    });
-    const signal = this.#stop?.signal;
-    if (tracks.every(({ lanes }) => lanes.length === 0)) await hosts.close();
-    try {
-      for (const track of tracks) {
-        const { method, spec, params } = track;
-        // A conversation may go on to the end of what the model can hold.
-        const length = all.chat ? context : ids.length + all.maxTokens;
-        const options = sessionOptions(method, spec, params, $state.snapshot(all), length);
-        const spread = track.lanes.length;
-        const on = spread > 0 ? await hosts.model(spread, signal) : model;
-        // Hosts compute on the CPU.
-        track.session = await on.session(spread > 0 ? { ...options, backend: 'cpu' } : options);
-        track.give(ids, 0);
-        const how = { maxTokens: all.maxTokens, signal, trace: 'sets' as const, onProgress: track.onProgress };
-        track.steps = track.session.generate(ids, how);
-      }
-    } catch (thrown) {
-      // Nobody else knows of the sessions that were opened before one was refused.
-      await Promise.all(tracks.map((track) => track.close()));
-      throw thrown;
-    }
-    return { ids, tracks };
-  }
-
-  async #steps(tracks: Track[], signal: AbortSignal): Promise<void> {
+  /** `beginning`: what the answers are made to begin with, whatever is proposed. */
+  async #steps(tracks: Track[], signal: AbortSignal, beginning: readonly TraceToken[] = []): Promise<void> {
     let active = tracks;
+    let made = 0;
     let choice: number | undefined;
     while (active.length > 0) {
       const began = performance.now();
       const steps = await Promise.all(active.map((track) => this.#next(track, choice)));
       if (signal.aborted) throw new AttnscopeError('aborted', 'Stopped.');
       const lead = active[0] === tracks[0] ? steps[0] : null;
+      const forced = beginning[made++];
       active.forEach((track, i) => {
         const step = steps[i];
-        if (step)
-          track.take(
-            step,
-            this.#agrees(track, step, lead),
-            this.sameTokens && lead && lead.end !== 'eos' ? lead.id : step.id,
-          );
+        if (!step) return;
+        if (forced) track.take(step, null, forced.id, forced);
+        else {
+          const id = this.sameTokens && lead && lead.end !== 'eos' ? lead.id : step.id;
+          track.take(step, this.#agrees(track, step, lead), id);
+        }
       });
       this.step++;
+      if (this.sameTokens && lead) {
+        const others = active.filter((track, i) => track !== tracks[0] && steps[i] !== null);
+        await Promise.all(others.map((track) => track.compare(tracks[0])));
+      }
       // The first step waits for the prefill.
       if (this.step > 1) this.speed = (1000 * active.length) / (performance.now() - began);
-      if (this.sameTokens) {
+      choice = forced?.id;
+      if (forced) active = active.filter((_, i) => steps[i] !== null);
+      else if (this.sameTokens) {
         // Without the first method nobody says how the text goes on.
         if (!lead || lead.end !== null) {
           // The last token is taken too, for the text may go on.
@@ -271,6 +288,7 @@ class Run {
       return value ?? null;
     } catch (thrown) {
       const code = codeOf(thrown);
+      await hosts.failed(thrown);
       if (code === 'aborted' || code === 'closed' || FATAL.has(code) || track.index === 0) throw thrown;
       track.problem = problem(thrown);
       return null;
@@ -279,8 +297,8 @@ class Run {
 
   #agrees(track: Track, step: Step, lead: Step | null): boolean | null {
     if (track.index === 0) return null;
-    const reference = lead?.id ?? this.tracks[0].said[track.said.length]?.id;
-    return reference === undefined ? null : reference === step.id;
+    // After the end of the first one's answer there is nothing to agree with.
+    return lead === null ? null : lead.id === step.id;
   }
 
   async #measure(tracks: Track[]): Promise<void> {
@@ -289,17 +307,14 @@ class Run {
       const stats = await track.session?.stats().catch(() => null);
       if (!stats) continue;
       track.allocated = stats.allocatedBytes;
-      if (stats.fallback !== null) fallbacks.push(`${track.method.title} on the CPU: ${stats.fallback}`);
-      else if (settings.all.backend === 'auto') this.computed = `ran on the ${stats.backend.toUpperCase()}`;
+      if (stats.fallback !== null)
+        fallbacks.push(t('{method} on the CPU: {why}', { method: track.method.title, why: stats.fallback }));
+      else if (track.session?.options.backend === 'auto')
+        this.computed = t('ran on the {device}', { device: stats.backend.toUpperCase() });
       this.wasmBytes = stats.wasmBytes;
     }
     if (fallbacks.length > 0) this.computed = fallbacks.join('; ');
   }
-}
-
-function tooLong(prompt: number, generate: number, context: number): AttnscopeError {
-  const sum = `${prompt} tokens of prompt and ${generate} to generate`;
-  return new AttnscopeError('context', `${sum} are more than the ${context} this model can hold.`);
 }
 
 export const run = new Run();

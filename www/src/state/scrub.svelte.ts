@@ -1,4 +1,6 @@
 import { mergeEvents, nextEvent, type StepEvent } from 'attnscope/trace';
+import { type Mark, marksOf } from 'attnscope/view';
+import { type Dictionary, words } from '../words/words.svelte.js';
 import type { Track } from './track.svelte.js';
 
 /** Milliseconds that a step is shown while playing. */
@@ -13,6 +15,11 @@ export class Scrub {
   #timer: ReturnType<typeof setInterval> | undefined;
   #showing: Promise<void> | null = null;
   #stale = false;
+  /** What happened by step, and in words, as far as somebody asked; of which tracks, and in which words. */
+  #events: StepEvent[][] = [];
+  #marks: Mark[] = [];
+  #of: readonly Track[] = [];
+  #said: Dictionary = words.dictionary;
 
   /** The tracks there are, and how many steps they have. */
   constructor(
@@ -22,7 +29,8 @@ export class Scrub {
 
   /** The oldest step of which every method still has the whole state. */
   get first(): number {
-    return Math.max(0, ...this.tracks().map(({ history }) => history.first));
+    const firsts = this.tracks().flatMap((track) => track.histories.map(({ first }) => track.stepAt(first)));
+    return Math.max(0, ...firsts);
   }
 
   get last(): number {
@@ -34,9 +42,35 @@ export class Scrub {
   }
 
   /** What happened in each step, in all methods together. */
-  get events(): StepEvent[][] {
-    // Histories are no state; the number of steps is.
-    return this.steps() > 0 ? mergeEvents(this.tracks().map(({ history }) => history.steps)) : [];
+  get events(): readonly StepEvent[][] {
+    this.#collect();
+    return this.#events;
+  }
+
+  /** The same for the eye and in words, where something did. */
+  get marks(): readonly Mark[] {
+    this.#collect();
+    return this.#marks.slice();
+  }
+
+  /** Only steps that are new: in a long run there are thousands of others. */
+  #collect(): void {
+    const [tracks, steps] = [this.tracks(), this.steps()];
+    if (tracks !== this.#of || steps < this.#events.length || words.dictionary !== this.#said) {
+      this.#of = tracks;
+      this.#said = words.dictionary;
+      this.#events = [];
+      this.#marks = [];
+    }
+    for (let step = this.#events.length; step < steps; step++) {
+      const made = tracks.flatMap((track) => {
+        const at = track.indexAt(step);
+        return at >= 0 && track.stepAt(at) === step ? track.histories.map((history) => [history.steps[at]]) : [];
+      });
+      const events = mergeEvents(made)[0] ?? [];
+      this.#marks.push(...marksOf([events], step));
+      this.#events.push(events);
+    }
   }
 
   seek(step: number): void {
@@ -86,7 +120,14 @@ export class Scrub {
     while (this.#stale) {
       this.#stale = false;
       const step = this.live ? null : this.#at;
-      await Promise.all(this.tracks().map((track) => track.show(step)));
+      try {
+        await Promise.all(this.tracks().map((track) => track.show(step)));
+      } catch {
+        // Since it was chosen it became a sum; the oldest state there is stands nearest to it.
+        if (step === null || step >= this.first) continue;
+        this.#at = this.first;
+        this.#stale = true;
+      }
     }
   }
 }

@@ -1,37 +1,28 @@
 import type { MethodInfo, ParamValue } from 'attnscope';
 import type { Mode } from 'attnscope/view';
-import { BUDGET } from './limits.js';
+import { BUDGET, WHOLE } from './limits.js';
+import type { Conditions } from './options.js';
 import { defaults, same, type Values, withBudget } from './params.js';
-import { PRESETS, TUNED_FOR } from './presets.js';
+import { budgetFor } from './pictures.js';
+import { PRESETS, type Preset, TUNED_FOR } from './presets.js';
 import type { Recipe } from './recipe.js';
 
 /** What is kept between visits. */
-interface Saved {
-  preset: string;
+export interface Saved extends Recipe, Conditions {
   text: string;
-  chat: boolean;
-  maxTokens: number;
   methods: string[];
   params: Record<string, Values>;
-  budget: number;
-  sameTokens: boolean;
-  temperature: number;
-  seed: number;
   mode: Mode;
   theme: 'system' | 'light' | 'dark';
   url: string;
-  backend: 'cpu' | 'gpu' | 'auto';
-  /** As `Conditions` say. */
-  memory: string;
-  shadow: number;
-  guard: boolean;
-  limits: Record<string, number>;
-  hosts: number;
   /** Remarks that need not be shown again. */
   read: string[];
 }
 
 const KEY = 'attnscope.settings.1';
+
+/** Share of the picture rows that stays at first: enough for the answer, and most are gone. */
+const KEPT = 0.25;
 
 const FRESH: Saved = {
   preset: PRESETS[0].id,
@@ -77,14 +68,39 @@ class Settings {
     }
   }
 
+  /** What a preset with pictures took the place of. */
+  #before: Pick<Saved, 'methods' | 'budget'> | null = null;
+
+  get preset(): Preset | undefined {
+    return PRESETS.find((p) => p.id === this.all.preset);
+  }
+
   /** Takes a preset's prompt, and its values for the methods it has some for. */
   usePreset(registry: readonly MethodInfo[], id: string): void {
     const preset = PRESETS.find((p) => p.id === id);
+    const was = this.preset;
     if (preset) for (const method of registry) this.#untune(method);
     this.all.preset = preset ? id : 'own';
+    if (preset !== was && was?.pictures) this.#restore(registry, was);
     if (!preset) return;
     Object.assign(this.all, { text: preset.text, chat: preset.chat, maxTokens: preset.maxTokens });
     for (const method of registry) this.tune(method);
+    if (preset === was || !preset.pictures) return;
+    const { methods, budget } = this.all;
+    this.#before = { methods, budget };
+    const names = preset.methods?.filter((name) => registry.some((method) => method.name === name)) ?? [];
+    if (names.length > 0) this.all.methods = names;
+    this.setBudget(registry, budgetFor(preset.pictures, KEPT));
+  }
+
+  /** The budget from before, and the methods if they are still the preset's own. */
+  #restore(registry: readonly MethodInfo[], was: Preset): void {
+    const { methods, budget } = this.#before ?? { methods: [], budget: BUDGET.fresh };
+    const theirs = new Set(was.methods);
+    const own = this.all.methods.length === theirs.size && this.all.methods.every((name) => theirs.has(name));
+    if (own && methods.length > 0) this.all.methods = methods;
+    this.setBudget(registry, budget);
+    this.#before = null;
   }
 
   /** The model that is loaded, by the name in its file. Values found for another one are taken back. */
@@ -95,7 +111,7 @@ class Settings {
 
   /** The values of a method with those of the preset among them; null when it has none for this method and model. */
   tuned(method: MethodInfo): Values | null {
-    const values = PRESETS.find((p) => p.id === this.all.preset)?.tuned?.[method.name];
+    const values = this.preset?.tuned?.[method.name];
     const suits = this.model === null || this.model === TUNED_FOR.name;
     return values && suits ? { ...this.fresh(method), ...values } : null;
   }
@@ -121,7 +137,7 @@ class Settings {
 
   /** The defaults of the registry, which are those of the paper, with the budget of the slider. */
   fresh(method: MethodInfo): Values {
-    return withBudget(method, defaults(method), this.all.budget);
+    return withBudget(method, defaults(method), this.all.budget, this.preset?.fixed?.[method.name]);
   }
 
   /** What a run would be made with, but for the methods. */
@@ -171,6 +187,15 @@ class Settings {
     }
   }
 
+  /** Takes a number that was typed, or what comes nearest to it; what is kept. */
+  set(name: keyof typeof WHOLE, value: number): number {
+    const { min, max, fresh } = WHOLE[name];
+    const kept = Number.isNaN(value) ? fresh : Math.min(max, Math.max(min, Math.round(value)));
+    if (name === 'memory') this.all.memory = `${kept}MB`;
+    else this.all[name] = kept;
+    return kept;
+  }
+
   setParam(method: string, param: string, value: ParamValue): void {
     this.all.params[method] = { ...this.all.params[method], [param]: value };
     delete this.refusals[`${method}.${param}`];
@@ -195,7 +220,8 @@ class Settings {
     this.all.budget = budget;
     this.refusals = {};
     for (const method of registry) {
-      this.all.params[method.name] = withBudget(method, this.all.params[method.name] ?? defaults(method), budget);
+      const values = this.all.params[method.name] ?? defaults(method);
+      this.all.params[method.name] = withBudget(method, values, budget, this.preset?.fixed?.[method.name]);
     }
   }
 }

@@ -1,9 +1,9 @@
+import type { Model } from 'attnscope';
 import { hosts } from './hosts.svelte.js';
 import { loader } from './loader.svelte.js';
-import { sessionOptions } from './options.js';
+import type { Given } from './pictures.js';
 import { codeOf, type Problem, problem } from './problems.js';
 import { run } from './run.svelte.js';
-import { settings } from './settings.svelte.js';
 import type { Track } from './track.svelte.js';
 
 /** At most so much of the prompt is read: what is measured is a step, and reading takes longest. */
@@ -36,14 +36,17 @@ class Speeds {
   }
 
   async measure(): Promise<void> {
-    if (this.busy || run.busy || run.prompt.length === 0) return;
+    const { model } = loader;
+    if (!model || this.busy || run.busy || !run.current) return;
     const stop = new AbortController();
     this.#stop = stop;
     this.problem = null;
+    // A prompt with pictures is none without their rows, and is not long.
+    const prompt = run.given && 'rows' in run.given ? run.given : run.prompt.subarray(0, PROMPT);
     try {
       for (const track of run.tracks) {
         this.now = track.method.title;
-        track.alone = await alone(track, run.prompt.subarray(0, PROMPT), stop.signal);
+        track.alone = await alone(model, track, prompt, stop.signal);
         track.touch();
       }
     } catch (thrown) {
@@ -54,27 +57,25 @@ class Speeds {
   }
 }
 
-async function alone(
-  { method, spec, params, lanes }: Track,
-  ids: Uint32Array,
-  signal: AbortSignal,
-): Promise<Speed | null> {
-  const all = { ...$state.snapshot(settings.all), shadow: 0, guard: false };
+async function alone(model: Model, track: Track, given: Given['prompt'], signal: AbortSignal): Promise<Speed | null> {
+  if (!track.session) return null;
+  // As it ran, without what only watches.
+  const options = { ...track.session.options, shadow: 0, guard: false, ignoreEos: true, sharePrompt: false };
   const maxTokens = TOKENS + 1;
-  const options = sessionOptions(method, spec, params, all, ids.length + maxTokens);
-  const spread = lanes.length;
-  const model = spread > 0 ? await hosts.model(spread, signal) : loader.model;
-  const session = await model?.session({ ...options, ...(spread > 0 ? { backend: 'cpu' } : {}), ignoreEos: true });
-  if (!session) return null;
+  const session = await hosts.session(model, track.lanes.length, options, signal);
   try {
     const began = performance.now();
     let first = 0;
-    for await (const step of session.generate(ids, { maxTokens, signal }))
+    for await (const step of session.generate(given, { maxTokens, signal }))
       if (step.index === 0) first = performance.now();
     const writes = (1000 * TOKENS) / (performance.now() - first);
-    return { prompt: ids.length, reads: (1000 * ids.length) / (first - began), writes };
+    const { length } = 'rows' in given ? given.ids : given;
+    return { prompt: length, reads: (1000 * length) / (first - began), writes };
+  } catch (thrown) {
+    await hosts.failed(thrown);
+    throw thrown;
   } finally {
-    await session.close();
+    await session.close().catch(() => undefined);
   }
 }
 

@@ -1,4 +1,5 @@
 import { cellProperties } from 'attnscope/view';
+import { t } from '../words/words.svelte.js';
 import { settings } from './settings.svelte.js';
 
 /** The theme that is on: the visitor's choice, or what the system says. */
@@ -14,6 +15,11 @@ class Theme {
     this.#dark.addEventListener('change', ({ matches }) => {
       this.#system = matches;
     });
+  }
+
+  /** The choice in words. */
+  get title(): string {
+    return { system: t('system'), light: t('light'), dark: t('dark') }[settings.all.theme];
   }
 
   cycle(): void {

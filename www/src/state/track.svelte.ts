@@ -1,7 +1,14 @@
 import type { GenerateProgress, MethodInfo, Session, Step, Steps } from 'attnscope';
-import { type CacheView, type History, type StepSummary, type TraceToken, unionFacts, unionOf } from 'attnscope/trace';
+import {
+  type CacheView,
+  type History,
+  type StepSummary,
+  type TraceToken,
+  totalsOf,
+  unionFacts,
+  unionOf,
+} from 'attnscope/trace';
 import { frames, type Summary, summarise } from 'attnscope/view';
-import type { Spec } from './options.js';
 import type { Values } from './params.js';
 import type { Problem } from './problems.js';
 import type { Speed } from './speeds.svelte.js';
@@ -17,20 +24,25 @@ export interface Said {
 
 /** One method on the prompt, at work or recorded: its text, its numbers by step, and its cache as the trace tells it. */
 export class Track {
-  /** Of several hosts, that of the last, which has the question and the answer. */
+  /** Of several hosts, that of the last, which has the question and the answer; `totalsAt` has the sums. */
   readonly history: History;
   /** One for each host, where the text is spread; none otherwise. */
   readonly lanes: readonly History[];
   said: Said[] = [];
-  /** What was said to it after its first answers: before which of its tokens, and what. */
-  readonly turns: { at: number; text: string }[] = [];
+  /** What was said to it after its first answers: before which of its tokens, in which step of the run, and what. */
+  readonly turns: { at: number; step: number; text: string }[] = [];
   /** By position: the token that stands there in this method's cache. */
   readonly ids: number[] = [];
   /** By step: bytes of keys and values stored, and rows read over positions. */
   readonly kvBytes: number[] = [];
   readonly readShare: number[] = [];
-  /** By step: share of the tokens so far in which it agrees with the first method. */
-  readonly agreement: number[] = [];
+  /** By step: share of the tokens so far in which it agrees with the first method; null before there is one to compare. */
+  readonly agreement: (number | null)[] = [];
+  /**
+   * By step: divergence of its next token's distribution from the first method's, in nats; null where nobody measured it, as
+   * where texts differ.
+   */
+  readonly kl: (number | null)[] = [];
   /** How the text ended. */
   end: Step['end'] = null;
 
@@ -46,6 +58,8 @@ export class Track {
   /** Rises once a frame while something changed; what is drawn from this object depends on it. */
   version = $state(0);
 
+  /** Tokens that could be compared with the first method's, and those that are the same. */
+  #judged = 0;
   #agreed = 0;
   #newest: Summary | null = null;
   /** The step that is shown when it is not the newest. */
@@ -56,12 +70,13 @@ export class Track {
   constructor(
     /** Of the registry, or as much of it as a file says. */
     readonly method: Pick<MethodInfo, 'name' | 'title' | 'params'>,
+    /** As it ran. */
     readonly params: Values,
     readonly index: number,
     makeHistory: () => History,
-    /** Several methods together, in the place of the one that `method` describes. */
-    readonly spec: Spec | null = null,
     hosts = 1,
+    /** What was asked for: without the model's own values, and before budgets were fitted to a memory. */
+    readonly asked: Values = params,
   ) {
     this.lanes = hosts > 1 ? Array.from({ length: hosts }, makeHistory) : [];
     this.history = this.lanes.at(-1) ?? makeHistory();
@@ -81,10 +96,11 @@ export class Track {
       text.slice(0, steps.length).map(({ id }) => id),
       from,
     );
-    for (const [i, { id, text }] of steps.entries()) {
+    for (const [i, { id, text, kl = null }] of steps.entries()) {
       const agrees = lead?.[i] ? lead[i].id === id : null;
       this.said.push({ id, text, position: from + i, agrees });
       this.#count(this.history.steps[i], agrees);
+      this.kl[i] = kl;
     }
     this.#newest = summarise(this.history.view, this.history.steps.at(-1)?.facts);
     this.ended = true;
@@ -94,6 +110,12 @@ export class Track {
   /** The cache in the step that is shown. */
   get view(): CacheView {
     return (this.#past ?? this.#together)?.view ?? this.history.view;
+  }
+
+  /** What it says after the tokens it had to begin with; null before that, and where there are none. */
+  answer(beginning: number): string | null {
+    const { text } = this.said[beginning] ?? {};
+    return beginning === 0 || text === undefined ? null : text.trim();
   }
 
   /** The cache of each host, where there are several. */
@@ -111,15 +133,37 @@ export class Track {
     return this.said.length > 0 ? this.view.totals : null;
   }
 
-  /** Shows a step, the last there is for one beyond it, or with null the newest, whichever that is. */
-  async show(step: number | null): Promise<void> {
-    const at = step === null ? -1 : Math.min(step, this.history.steps.length - 1);
-    this.#past = at < 0 ? null : await this.#at(at);
-    this.touch();
+  /** All there is of it: one for each host, where there are several. */
+  get histories(): readonly History[] {
+    return this.lanes.length > 0 ? this.lanes : [this.history];
   }
 
-  get shown(): boolean {
-    return this.view.length > 0;
+  /** Sums of a step of its own over all hosts. */
+  totalsAt(at: number): CacheView['totals'] {
+    return totalsOf(this.histories.map(({ steps }) => steps[at]));
+  }
+
+  /**
+   * Which of its own steps stands at a step of the run: the same one, unless it ended an answer before the others did; then
+   * the last of that answer, until the next begins. -1 before there is one.
+   */
+  indexAt(step: number): number {
+    const next = this.turns.find((turn) => turn.step > step);
+    const turn = this.turns.findLast((turn) => turn.step <= step);
+    return Math.min(turn ? turn.at + step - turn.step : step, (next?.at ?? this.said.length) - 1);
+  }
+
+  /** The step of the run in which it made one of its own: `indexAt` the other way round. */
+  stepAt(at: number): number {
+    const turn = this.turns.findLast((turn) => turn.at <= at);
+    return turn ? turn.step + at - turn.at : at;
+  }
+
+  /** Shows a step of the run, or with null its newest, whichever that is. */
+  async show(step: number | null): Promise<void> {
+    const at = step === null ? -1 : this.indexAt(step);
+    this.#past = at < 0 ? null : await this.#at(at);
+    this.touch();
   }
 
   async #at(step: number): Promise<Shown> {
@@ -140,8 +184,11 @@ export class Track {
     for (let i = 0; i < ids.length; i++) this.ids[from + i] = ids[i];
   }
 
-  /** `id`: the token that stands at its position, which is another one where it was chosen. */
-  take(step: Step, agrees: boolean | null, id = step.id): void {
+  /**
+   * `id`: the token that stands at its position, which is another one where it was chosen. `forced`: that token where
+   * nobody proposed it, which is then what is said.
+   */
+  take(step: Step, agrees: boolean | null, id = step.id, forced?: TraceToken): void {
     this.ids[step.position] = id;
     this.prefill = null;
     const parts = step.hosts ?? [step];
@@ -151,7 +198,8 @@ export class Track {
       lane.close();
     }
     this.end = step.end;
-    this.said.push({ id: step.id, text: step.text, position: step.position, agrees });
+    const { id: said, text } = forced ?? step;
+    this.said.push({ id: said, text, position: step.position, agrees });
     const newest = this.history.steps.length - 1;
     if (step.hosts)
       this.#together = spread(
@@ -171,8 +219,17 @@ export class Track {
     this.readShare.push(
       step?.hosts ? (this.#newest?.readShare ?? 0) : totals.readRows / (layers * queryHeads * length),
     );
-    this.#agreed += agrees === false ? 0 : 1;
-    this.agreement.push(this.#agreed / this.said.length);
+    if (agrees !== null) this.#judged++;
+    if (agrees) this.#agreed++;
+    this.agreement.push(this.#judged > 0 ? this.#agreed / this.#judged : null);
+    this.kl.push(null);
+  }
+
+  /** Measures how far its newest step is from that of the first method, before either goes on. */
+  async compare(first: Track): Promise<void> {
+    // Hosts have a model each, and what a GPU computed stays there.
+    if (!this.session || !first.session || this.lanes.length > 0) return;
+    this.kl[this.kl.length - 1] = await this.session.divergence(first.session).catch(() => null);
   }
 
   touch(): void {

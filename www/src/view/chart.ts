@@ -3,7 +3,8 @@ import uPlot from 'uplot';
 export interface Line {
   label: string;
   colour: string;
-  values: readonly number[];
+  /** Null where there is nothing to say. */
+  values: readonly (number | null)[];
 }
 
 /** Lines are told apart by dashes too, not by hue alone. */
@@ -73,7 +74,8 @@ export class TokenChart {
   #data(lines: readonly Line[]): uPlot.AlignedData {
     const length = Math.max(1, ...lines.map((line) => line.values.length));
     const x = Array.from({ length }, (_, i) => i + 1);
-    const pad = (values: readonly number[]) => x.map((_, i) => (i < values.length ? values[i] * this.#scale : null));
+    const scaled = (value: number | null | undefined) => (value == null ? null : value * this.#scale);
+    const pad = (values: Line['values']) => x.map((_, i) => scaled(values[i]));
     return [x, ...lines.map((line) => pad(line.values))];
   }
 }

@@ -68,6 +68,8 @@ pub fn markdown(claims: &Claims, reports: &[Report], files: &[String]) -> Result
             &hash[..hash.len().min(12)]
         )?;
     }
+    let look_m = claims.rows.iter().find(|row| row.name == "look_m").map_or(&[][..], |row| &row.claims);
+    out += &super::pictures::markdown(reports, look_m);
     writeln!(out, "\nHow, and every figure: [docs/evaluation](docs/evaluation/README.md).")?;
     for chart in claims.charts.iter().filter(|chart| files.contains(&chart.file)) {
         writeln!(out, "\n![{}](docs/evaluation/{})", chart.alt, chart.file)?;

@@ -122,7 +122,9 @@ impl Pending {
 
     fn unpack(&self, mapped: std::result::Result<(), BufferAsyncError>) -> Result<Vec<Vec<u32>>> {
         self.device.faults.check()?;
-        let refused = |why: &dyn std::fmt::Display| Error::Gpu { why: why.to_string() };
+        let refused = |why: &dyn std::fmt::Display| Error::Gpu {
+            why: format!("what it computed cannot be read back, as after a device is lost ({why})"),
+        };
         mapped.map_err(|why| refused(&why))?;
         let Some(staging) = &self.staging else { return Ok(Vec::new()) };
         let view = staging.get_mapped_range(..bytes_of(&self.lengths)).map_err(|why| refused(&why))?;

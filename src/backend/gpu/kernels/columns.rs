@@ -45,6 +45,7 @@ impl Change {
             Change::Accumulate(source, decay) => (2, source, decay),
             Change::Stamp(at, value) => (3, at, value),
             Change::Halve => (4, changed, 0.0),
+            Change::Fill(Fresh::Random) => (5, changed, 0.0),
         };
         let params = ChangeParams { changed, source, slots, value: value.to_bits() };
         burst.step((&CHANGE, op), &params, memory, &[], [changed.groups(), most])

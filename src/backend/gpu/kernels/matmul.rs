@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::shaders::{EMBED, MATMUL};
+use super::shaders::MATMUL;
 use crate::{
     Error, Result,
     backend::gpu::device::{Buffer, Burst, Device},
@@ -14,11 +14,11 @@ use crate::{
 pub struct Stack {
     layout: Layout,
     rows: u32,
-    cols: u32,
+    pub(super) cols: u32,
     /// Codes or floats, as [`Matrix`] has them.
-    weights: Buffer,
+    pub(super) weights: Buffer,
     /// Scales, of [`Layout::Q4`] scales and minima.
-    scales: Buffer,
+    pub(super) scales: Buffer,
 }
 
 impl Stack {
@@ -68,7 +68,7 @@ impl Stack {
     }
 
     /// The layout as `kernels/weights.wgsl` numbers it.
-    fn layout(&self) -> u32 {
+    pub(super) fn layout(&self) -> u32 {
         match self.layout {
             Layout::Half => 0,
             Layout::Single => 1,
@@ -193,36 +193,5 @@ impl Product<'_> {
             &[self.x, norms, &w.weights, &w.scales, out],
             [groups, self.rows.div_ceil(tile), 1],
         )
-    }
-}
-
-/// The embeddings of tokens that were picked on the device.
-#[derive(Clone, Copy)]
-pub struct Embed {
-    /// Number of the first among those that were picked.
-    pub first: u32,
-    /// How many.
-    pub rows: u32,
-    /// Number where the first one's row begins.
-    pub x_first: u32,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct EmbedParams {
-    cols: u32,
-    first_picked: u32,
-    x_first: u32,
-}
-
-impl Embed {
-    /// Records that their rows of `table` are written to `x`.
-    ///
-    /// # Errors
-    /// From the device.
-    pub fn record(self, burst: &mut Burst, picked: &Buffer, table: &Stack, x: &Buffer) -> Result<()> {
-        let params = EmbedParams { cols: table.cols, first_picked: self.first, x_first: self.x_first };
-        let kernel = burst.device().kernel(&EMBED, &[table.layout()])?;
-        burst.dispatch(&kernel, &params, &[picked, &table.weights, &table.scales, x], [self.rows, 1, 1])
     }
 }

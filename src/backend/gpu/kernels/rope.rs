@@ -12,6 +12,7 @@ use crate::{
         memory::{COLUMNS, SlotsAt},
     },
     kernels::{Rope, RopeStyle},
+    ops::Fresh,
 };
 
 /// Cosines and sines on the device.
@@ -43,15 +44,20 @@ impl RopeTable {
 pub struct Column {
     at: u32,
     fresh: u32,
-    is_position: u32,
+    kind: u32,
     unused: u32,
 }
 
 impl Column {
-    /// The column whose score of slot 0 of KV head 0 is word `at`: new slots get these bits, or their position.
+    /// The column whose score of slot 0 of KV head 0 is word `at`, with what new slots get there.
     #[must_use]
-    pub fn new(at: u32, fresh: u32, is_position: bool) -> Column {
-        Column { at, fresh, is_position: is_position.into(), unused: 0 }
+    pub fn new(at: u32, fresh: Fresh) -> Column {
+        let (fresh, kind) = match fresh {
+            Fresh::Value(value) => (value.to_bits(), 0),
+            Fresh::Position => (0, 1),
+            Fresh::Random => (0, 2),
+        };
+        Column { at, fresh, kind, unused: 0 }
     }
 }
 

@@ -167,7 +167,7 @@ macro_rules! over_memory {
 }
 
 /// Rotation of queries and keys, and appending to the cache.
-pub(crate) const ROPE: Shader = over_memory!("rope", ["turned", "rope"], 2, 3, &[F32_ROWS], &[&[0], &[1]]);
+pub(crate) const ROPE: Shader = over_memory!("rope", ["random", "turned", "rope"], 2, 3, &[F32_ROWS], &[&[0], &[1]]);
 /// Rotation of stored keys by their slots.
 pub(crate) const TURN: Shader = Shader {
     name: "turn",

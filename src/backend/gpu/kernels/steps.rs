@@ -27,7 +27,7 @@ macro_rules! step {
 /// Mass of a decode step.
 pub(crate) static MASS: Step = step!("mass", "Mass", 1, true);
 /// Columns of tables, changed or made of others.
-pub(crate) static CHANGE: Step = step!("change", "Change", 5, false);
+pub(crate) static CHANGE: Step = step!("change", "Change", 6, false);
 pub(crate) static DERIVE: Step = step!("derive", "Derive", 9, false);
 /// Places in an order.
 pub(crate) static PLACE: Step = step!("place", "Place", 2, false);
@@ -56,7 +56,8 @@ impl Hash for Step {
 }
 
 /// What every step may use.
-const SHARED: [&str; 5] = [file!("rank"), file!("memory"), file!("ordered"), file!("numbers"), file!("precise")];
+const SHARED: [&str; 6] =
+    [file!("rank"), file!("memory"), file!("ordered"), file!("numbers"), file!("precise"), file!("random")];
 /// Bytes of a step's parameters in a slot of 256; behind them its groups in a cell.
 pub(crate) const PARAMS: usize = 240;
 

@@ -3,6 +3,7 @@
 mod bars;
 mod heat;
 mod lines;
+mod pictures;
 mod svg;
 
 use super::{report::Report, suite::Suite};
@@ -19,6 +20,7 @@ pub fn of(report: &Report, from: &str) -> Vec<(String, String)> {
             ("kl.svg".to_owned(), lines::divergence(rows, from)),
             ("bytes.svg".to_owned(), bars::bytes(rows, from)),
         ],
-        Suite::Keys | Suite::Chat | Suite::LongAnswer | Suite::Pictures | Suite::Speed => Vec::new(),
+        Suite::Pictures => vec![("pictures.svg".to_owned(), pictures::by_budget(rows, from))],
+        Suite::Keys | Suite::Chat | Suite::LongAnswer | Suite::Tagged | Suite::Speed => Vec::new(),
     }
 }

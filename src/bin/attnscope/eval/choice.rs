@@ -27,6 +27,26 @@ pub struct Choice {
     shares: Vec<(Option<Role>, String, Share)>,
 }
 
+/// What a share is of.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// Tokens of the prompt.
+    pub prompt: u32,
+    /// Those of them that belong to pictures.
+    pub pictures: u32,
+}
+
+/// What a budget is a share of.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Of {
+    /// The prompt.
+    #[default]
+    Prompt,
+    /// The pictures, and all text comes to it.
+    Pictures,
+}
+
 /// `share * budget * prompt tokens + more - less`, rounded, at least 1. What every set holds whatever the length, such as
 /// pinned tokens, is `more`: a share alone leaves short prompts too little beside them.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
@@ -37,11 +57,17 @@ struct Share {
     more: u32,
     #[serde(default)]
     less: u32,
+    #[serde(default)]
+    of: Of,
 }
 
 impl Share {
-    fn tokens(self, budget: Budget, prompt: u32) -> f64 {
-        let tokens = self.share * budget.unwrap_or(1.0) * f64::from(prompt);
+    fn tokens(self, budget: Budget, asked: Asked) -> f64 {
+        let (shared, beside) = match self.of {
+            Of::Prompt => (asked.prompt, 0),
+            Of::Pictures => (asked.pictures, asked.prompt.saturating_sub(asked.pictures)),
+        };
+        let tokens = self.share * (budget.unwrap_or(1.0) * f64::from(shared) + f64::from(beside));
         (tokens + f64::from(self.more) - f64::from(self.less)).round().max(1.0)
     }
 }
@@ -83,7 +109,7 @@ impl Choice {
     }
 
     /// The method for a prompt of so many tokens.
-    pub fn spec(&self, budget: Budget, prompt: u32) -> Spec {
+    pub fn spec(&self, budget: Budget, asked: Asked) -> Spec {
         let mut spec = self.spec.clone();
         for (role, name, share) in &self.shares {
             let part: Option<&mut Part> = match (&mut spec, role) {
@@ -92,7 +118,7 @@ impl Choice {
                 (Spec::Roles(_), None) => None,
             };
             if let Some(part) = part {
-                part.params.insert(name.clone(), Value::Number(share.tokens(budget, prompt)));
+                part.params.insert(name.clone(), Value::Number(share.tokens(budget, asked)));
             }
         }
         spec
@@ -102,8 +128,8 @@ impl Choice {
     ///
     /// # Errors
     /// See [`Loaded::compose`].
-    pub fn engine(&self, budget: Budget, prompt: u32, precision: Precision, loaded: &Loaded) -> Result<Engine> {
-        loaded.compose(&self.spec(budget, prompt), None, Store::F16, precision)
+    pub fn engine(&self, budget: Budget, asked: Asked, precision: Precision, loaded: &Loaded) -> Result<Engine> {
+        loaded.compose(&self.spec(budget, asked), None, Store::F16, precision)
     }
 
     /// Its name for people.
@@ -126,7 +152,7 @@ mod tests {
                 "select": {"name": "quest", "params": {"budget": {"share": 0.5, "less": 10}}}}"#,
         )
         .unwrap();
-        let spec = serde_json::to_value(choice.spec(Some(0.2), 1000)).unwrap();
+        let spec = serde_json::to_value(choice.spec(Some(0.2), Asked { prompt: 1000, pictures: 0 })).unwrap();
         assert_eq!(
             (&spec["retain"]["params"]["budget"], &spec["retain"]["params"]["window"]),
             (&200.0.into(), &8.0.into())
@@ -138,8 +164,17 @@ mod tests {
             r#"{"name": "tidal_decode", "params": {"top_k": {"share": 1, "more": 56}, "share": "all_heads"}}"#,
         )
         .unwrap();
-        let top_k = |prompt| serde_json::to_value(more.spec(Some(0.03), prompt)).unwrap()["params"]["top_k"].clone();
+        let top_k = |prompt| {
+            serde_json::to_value(more.spec(Some(0.03), Asked { prompt, pictures: 0 })).unwrap()["params"]["top_k"]
+                .clone()
+        };
         assert_eq!([600, 4000].map(top_k), [74.0, 176.0]);
+        let pictures: Choice = serde_json::from_str(
+            r#"{"name": "snap_kv", "params": {"budget": {"share": 1, "of": "pictures", "less": 2}}}"#,
+        )
+        .unwrap();
+        let spec = pictures.spec(Some(0.5), Asked { prompt: 100, pictures: 64 });
+        assert_eq!(serde_json::to_value(spec).unwrap()["params"]["budget"], 66.0);
         let full: Choice = serde_json::from_str(r#"{"name": "full"}"#).unwrap();
         assert!(full.is_full() && Choice::full().is_full());
         for bad in [r#"{"name": "h2o", "params": {"heavy": {"part": 1}}}"#, r#"{"nam": "h2o"}"#, "7"] {

@@ -64,7 +64,7 @@ pub fn kept(
             |row: &Row| others().any(|s| (&s.label, &s.method, s.budget) == (&row.label, &row.method, row.budget));
         let rows: Vec<Row> = earlier.settings.into_iter().filter(planned).collect();
         if let Some(row) = rows.iter().find(|row| !has_cases(row, &cases)) {
-            let [own, now] = [row.by_case.len(), cases.len()];
+            let [own, now] = [row.cases, cases.len()];
             let why = format!(
                 "its row {:?} would stay and has other cases ({own}) than this run ({now}): run as many cases, run the \
                  whole suite, give another --out, or replace the report with --fresh",
@@ -79,6 +79,11 @@ pub fn kept(
 
 /// Whether a row is of exactly these cases. Their names may be those of other prompts; tokens of prompts tell most apart.
 fn has_cases(row: &Row, cases: &[&Case]) -> bool {
+    if !row.found_by_length.is_empty() {
+        let of = |length: u32| cases.iter().filter(|case| case.length == length).count();
+        return row.cases == cases.len()
+            && row.found_by_length.iter().all(|(&length, found)| found.len() == of(length));
+    }
     let is_there = |case: &Case| {
         row.by_case.iter().any(|line| line.case == case.name && line.prompt_tokens == case.prompt_tokens())
     };

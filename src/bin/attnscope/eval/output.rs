@@ -8,7 +8,7 @@ use super::{
 use crate::Failure;
 use sha2::{Digest, Sha256};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{self, Write},
     path::Path,
@@ -65,13 +65,13 @@ fn columns(suite: Suite) -> Vec<Column> {
         row.metrics.get(name).map(|stat| stat.mean)
     }
     let mut columns: Vec<Column> = match suite {
-        Suite::Passkey | Suite::Haystack | Suite::Keys | Suite::Chat => vec![
+        Suite::Passkey | Suite::Haystack | Suite::Keys | Suite::Chat | Suite::Pictures => vec![
             ("found", |r| metric(r, "found"), 3),
             ("of full's", |r| metric(r, "found_given_full"), 3),
             ("exact", |r| metric(r, "exact"), 3),
             ("nll", |r| metric(r, "nll"), 3),
         ],
-        Suite::Text | Suite::LongAnswer | Suite::Pictures => vec![
+        Suite::Text | Suite::LongAnswer | Suite::Tagged => vec![
             ("KL", |r| metric(r, "kl"), 5),
             ("p95", |r| Some(r.metrics.get("kl")?.p95), 4),
             ("top-1", |r| metric(r, "top1"), 3),
@@ -117,24 +117,34 @@ fn table(report: &Report, out: &mut impl Write) -> io::Result<()> {
 /// A line a case, with all columns that any suite has.
 fn lines(reports: &[Report], out: &mut impl Write) -> io::Result<()> {
     let rows = || reports.iter().flat_map(|report| report.settings.iter().map(move |row| (report.suite, row)));
-    let all = || rows().flat_map(|(_, row)| &row.by_case);
-    let metrics: BTreeSet<&String> = all().flat_map(|line| line.metrics.keys()).collect();
-    let costs: BTreeSet<String> = all().flat_map(|line| fields(&line.cost)).map(|(name, _)| name).collect();
-    write!(out, "suite,setting,case,length,depth,prompt_tokens")?;
-    metrics.iter().copied().chain(&costs).try_for_each(|name| write!(out, ",{name}"))?;
-    writeln!(out, ",prefill_tps,decode_tps")?;
+    let metrics: BTreeSet<&str> = rows().flat_map(|(_, row)| row.metrics.keys()).map(String::as_str).collect();
+    let costs: BTreeSet<&str> = rows().flat_map(|(_, row)| row.cost.keys()).map(String::as_str).collect();
+    let names: Vec<&str> = metrics.into_iter().chain(costs).collect();
+    writeln!(out, "suite,setting,case,length,depth,prompt_tokens,{},prefill_tps,decode_tps", names.join(","))?;
     for (suite, row) in rows() {
+        let begin = format!("{},\"{}\"", suite.name(), row.label.replace('"', "\"\""));
         for line in &row.by_case {
-            let label = row.label.replace('"', "\"\"");
             let depth = line.depth.map_or_else(String::new, |depth| depth.to_string());
-            write!(out, "{},\"{label}\",{},{},{depth},{}", suite.name(), line.case, line.length, line.prompt_tokens)?;
-            let cost = fields(&line.cost);
-            let cost = costs.iter().map(|name| cost.iter().find(|field| field.0 == *name).map(|field| field.1));
-            for figure in metrics.iter().map(|name| line.metrics.get(*name).copied()).chain(cost) {
-                write!(out, ",{}", figure.map_or_else(String::new, |x| x.to_string()))?;
+            write!(out, "{begin},{},{},{depth},{}", line.case, line.length, line.prompt_tokens)?;
+            let cost: BTreeMap<String, f64> = fields(&line.cost).into_iter().collect();
+            let figures = names.iter().map(|name| line.metrics.get(*name).or_else(|| cost.get(*name)).copied());
+            finish_line(figures.chain([Some(line.speed.prefill), Some(line.speed.decode)]), out)?;
+        }
+        for (length, all) in &row.found_by_length {
+            for (n, found) in all.chars().enumerate() {
+                write!(out, "{begin},{length}-{n:03},{length},,")?;
+                let figures = names.iter().map(|name| (*name == "found").then(|| f64::from(u8::from(found == '1'))));
+                finish_line(figures.chain([None, None]), out)?;
             }
-            writeln!(out, ",{},{}", line.speed.prefill, line.speed.decode)?;
         }
     }
     Ok(())
+}
+
+/// The figures of a line, empty where there is none.
+fn finish_line(figures: impl Iterator<Item = Option<f64>>, out: &mut impl Write) -> io::Result<()> {
+    for figure in figures {
+        write!(out, ",{}", figure.map_or_else(String::new, |x| x.to_string()))?;
+    }
+    writeln!(out)
 }

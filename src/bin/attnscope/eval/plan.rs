@@ -38,6 +38,10 @@ pub struct Sizes {
     pub long_answer: u32,
     /// Prompt tokens of the long texts whose speed is measured.
     pub long: Vec<u32>,
+    /// Pictures in a prompt.
+    pub pictures: Vec<u32>,
+    /// Questions for each number of pictures.
+    pub questions: u32,
 }
 
 impl Default for Sizes {
@@ -50,6 +54,8 @@ impl Default for Sizes {
             answer: 128,
             long_answer: 256,
             long: vec![4000, 8000],
+            pictures: vec![1, 2, 4, 8],
+            questions: 300,
         }
     }
 }
@@ -162,6 +168,7 @@ fn expand(written: Written, to: &mut Vec<Setting>) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::choice::Asked;
     use super::*;
     use attnscope::methods::{Shape, Spec, Value};
 
@@ -171,7 +178,9 @@ mod tests {
         assert!(plan.settings[0].method.is_full());
         for setting in &plan.settings {
             for prompt in [600, 1500, 8000] {
-                if let Err(why) = setting.method.spec(setting.budget, prompt).build(&Shape { layers: 30 }) {
+                if let Err(why) =
+                    setting.method.spec(setting.budget, Asked { prompt, pictures: 64 }).build(&Shape { layers: 30 })
+                {
                     panic!("{} at {prompt}: {why}", setting.label);
                 }
             }
@@ -189,7 +198,7 @@ mod tests {
         let labels: Vec<_> = plan.settings.iter().map(|s| s.label.as_str()).collect();
         assert_eq!(labels, ["S 10 %", "S 25 %"]);
         let given = [("recent", 246.0), ("sinks", 4.0)].map(|(name, x)| (name.to_owned(), Value::Number(x)));
-        let spec = plan.settings[1].method.spec(plan.settings[1].budget, 1000);
+        let spec = plan.settings[1].method.spec(plan.settings[1].budget, Asked { prompt: 1000, pictures: 0 });
         assert_eq!(spec, Spec::method("streaming_llm", &given));
     }
 

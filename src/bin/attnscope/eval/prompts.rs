@@ -172,10 +172,11 @@ pub fn text(ask: Ask, suite: Suite, name: &str, prompt: u32, answer: u32) -> Res
 ///
 /// # Errors
 /// As for [`text`].
-pub fn picture(ask: Ask, name: &str, prompt: u32, answer: u32) -> Result<Case> {
-    let mut case = text(ask, Suite::Pictures, name, prompt, answer)?;
+pub fn tagged(ask: Ask, name: &str, prompt: u32, answer: u32) -> Result<Case> {
+    let mut case = text(ask, Suite::Tagged, name, prompt, answer)?;
     let edge = prompt as usize / 20;
-    case.turns[0].picture = edge..prompt as usize - edge;
+    let picture = edge..prompt as usize - edge;
+    case.turns[0].pictures = vec![picture];
     Ok(case)
 }
 
@@ -236,7 +237,7 @@ pub mod tests {
             for name in &material.texts {
                 let case = text(ask, Suite::Text, name, 1500, 128).unwrap();
                 assert_eq!((case.prompt_tokens(), case.turns[0].answer.len()), (1500, 128));
-                let tagged = picture(ask, name, 1500, 128).unwrap().turns[0].tagged();
+                let tagged = tagged(ask, name, 1500, 128).unwrap().turns[0].tagged();
                 assert_eq!((tagged.ids(), tagged.pictures()), (&case.turns[0].prompt[..], 1350));
                 assert!(text(ask, Suite::Text, name, 1 << 20, 128).unwrap_err().to_string().contains(name.as_str()));
             }

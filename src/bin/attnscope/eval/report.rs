@@ -52,10 +52,14 @@ pub struct Row {
     pub metrics: BTreeMap<String, Stat>,
     /// Means over the cases.
     pub cost: BTreeMap<String, f64>,
-    /// Means over the cases, tokens per second; unlike all else they depend on the machine.
+    /// Means over the cases, tokens per second; unlike all else they depend on the machine. 0 where prompts were shared.
     pub speed: Speed,
-    /// Case by case, with the means of its tokens.
+    /// Case by case, with the means of its tokens; not of short questions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_case: Vec<Line>,
+    /// Of short questions, which are many, by length: 1 where it was found, 0 where it was not, question by question.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub found_by_length: BTreeMap<u32, String>,
 }
 
 /// A case of a setting.
@@ -172,6 +176,7 @@ fn row(setting: &Setting, own: &[(&Record, Values)], origin: &Origin) -> Row {
     for (name, value) in own.iter().flat_map(|(record, _)| fields(&record.cost)) {
         *cost.entry(name).or_default() += value / own.len() as f64;
     }
+    let brief = own.iter().all(|(record, _)| record.suite.is_brief());
     Row {
         label: setting.label.clone(),
         method: setting.method.clone(),
@@ -181,8 +186,18 @@ fn row(setting: &Setting, own: &[(&Record, Values)], origin: &Origin) -> Row {
         metrics: all.iter().filter_map(stat).collect(),
         cost,
         speed: Speed { prefill: mean(|r| r.speed.prefill), decode: mean(|r| r.speed.decode) },
-        by_case: own.iter().map(|(record, values)| line(record, values)).collect(),
+        by_case: if brief { Vec::new() } else { own.iter().map(|(record, values)| line(record, values)).collect() },
+        found_by_length: if brief { found_by_length(own) } else { BTreeMap::new() },
     }
+}
+
+fn found_by_length(own: &[(&Record, Values)]) -> BTreeMap<u32, String> {
+    let mut all: BTreeMap<u32, String> = BTreeMap::new();
+    for (record, values) in own {
+        let found = values.get("found").is_some_and(|found| found[0] == 1.0);
+        all.entry(record.length).or_default().push(if found { '1' } else { '0' });
+    }
+    all
 }
 
 fn line(record: &Record, values: &Values) -> Line {

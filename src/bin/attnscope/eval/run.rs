@@ -8,7 +8,7 @@ use super::{
 use attnscope::{
     Result,
     engine::{Engine, Options, Progress},
-    kernels::Precision,
+    kernels::{Precision, SharedProducts},
     loader::Loaded,
     ops::Missed,
     trace::Detail,
@@ -40,59 +40,92 @@ pub struct Speed {
     pub decode: f64,
 }
 
-/// Runs `setting` on `case`; `at` gets the logits before every token of a forced last answer, and that token.
-///
-/// # Errors
-/// From the engine.
-pub fn run(
-    setting: &Setting,
-    case: &Case,
-    precision: Precision,
-    loaded: &Loaded,
-    mut at: impl FnMut(&[f32], u32),
-) -> Result<Outcome> {
-    let mut engine = setting.method.engine(setting.budget, case.prompt_tokens(), precision, loaded)?;
-    let (mut counter, mut clock, mut text) = (Counter::default(), Clock::default(), Vec::new());
-    for (i, turn) in case.turns.iter().enumerate() {
-        let measured = i + 1 == case.turns.len();
-        let free = turn.how == Answer::Free;
-        // What a prompt reads is in the sets; tokens are counted by totals.
-        let max_tokens = turn.answer.len() as u32;
-        let shadow = if case.suite.compares() { COMPARED } else { 0 };
-        let options = Options { max_tokens, trace: Detail::Sets, shadow, ..Options::default() };
-        if i == 0 {
-            engine.start(turn.tagged(), options)?
-        } else {
-            engine.extend(turn.tagged(), options)?
-        }
-        clock.prompt(turn.prompt.len());
-        text.clear();
-        loop {
-            let progress = clock.time(|| engine.advance())?;
-            counter.after(&mut engine);
-            match progress {
-                Progress::Working | Progress::Waiting | Progress::Exchange => {}
-                Progress::Done => break,
-                Progress::Step(step) => {
-                    clock.token();
-                    engine.tracer().detail = Detail::Totals;
-                    let gold = turn.answer.get(step.index as usize).copied().filter(|_| !free);
-                    if let Some(gold) = gold {
-                        force(&mut engine, gold, measured, &mut at)?;
-                    }
-                    text.push(gold.unwrap_or(step.id));
-                }
-            }
-        }
-    }
-    Ok(Outcome { cost: counter.cost(&engine, loaded), speed: clock.speed(), text, missed: counter.missed() })
+/// A setting at work on a case.
+pub struct Run<'a> {
+    case: &'a Case,
+    engine: Engine,
+    counter: Counter,
+    clock: Clock,
+    /// The turn at hand, and the tokens of its answer so far.
+    turn: usize,
+    text: Vec<u32>,
 }
 
-fn force(engine: &mut Engine, gold: u32, measured: bool, at: &mut impl FnMut(&[f32], u32)) -> Result<()> {
-    if measured {
-        at(engine.logits()?, gold);
+impl<'a> Run<'a> {
+    /// Begins the first turn.
+    ///
+    /// # Errors
+    /// From the engine.
+    pub fn begin(setting: &Setting, case: &'a Case, precision: Precision, loaded: &Loaded) -> Result<Run<'a>> {
+        let engine = setting.method.engine(setting.budget, case.asked(), precision, loaded)?;
+        let (counter, clock, text) = (Counter::default(), Clock::default(), Vec::new());
+        let mut run = Run { case, engine, counter, clock, turn: 0, text };
+        run.read()?;
+        Ok(run)
     }
-    engine.choose(gold)
+
+    /// Computes nothing that a run beside it has just computed; its speed is no speed then.
+    pub fn share(&mut self, products: SharedProducts) {
+        self.engine.share(products);
+    }
+
+    /// Does one piece of work; `at` gets the logits before every token of a forced last answer, and that token. False
+    /// when there was nothing left to do.
+    ///
+    /// # Errors
+    /// From the engine.
+    pub fn advance(&mut self, at: &mut impl FnMut(&[f32], u32)) -> Result<bool> {
+        let Some(turn) = self.case.turns.get(self.turn) else { return Ok(false) };
+        let progress = self.clock.time(|| self.engine.advance())?;
+        self.counter.after(&mut self.engine);
+        match progress {
+            Progress::Working | Progress::Waiting | Progress::Exchange => {}
+            Progress::Done => {
+                self.turn += 1;
+                self.read()?;
+            }
+            Progress::Step(step) => {
+                self.clock.token();
+                self.engine.tracer().detail = Detail::Totals;
+                let gold = turn.answer.get(step.index as usize).copied().filter(|_| turn.how == Answer::Forced);
+                if let Some(gold) = gold {
+                    if self.turn + 1 == self.case.turns.len() {
+                        at(self.engine.logits()?, gold);
+                    }
+                    self.engine.choose(gold)?;
+                }
+                self.text.push(gold.unwrap_or(step.id));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gives the prompt of the turn at hand to the engine, if there is one.
+    fn read(&mut self) -> Result<()> {
+        let Some(turn) = self.case.turns.get(self.turn) else { return Ok(()) };
+        // What a prompt reads is in the sets; tokens are counted by totals.
+        let max_tokens = turn.answer.len() as u32;
+        let shadow = if self.case.suite.compares() { COMPARED } else { 0 };
+        let options = Options { max_tokens, trace: Detail::Sets, shadow, ..Options::default() };
+        if self.turn == 0 {
+            self.engine.start(turn.tagged(), options)?;
+        } else {
+            self.engine.extend(turn.tagged(), options)?;
+        }
+        self.clock.prompt(turn.prompt.len());
+        self.text.clear();
+        Ok(())
+    }
+
+    /// What it came to.
+    pub fn end(self, loaded: &Loaded) -> Outcome {
+        Outcome {
+            cost: self.counter.cost(&self.engine, loaded),
+            speed: self.clock.speed(),
+            text: self.text,
+            missed: self.counter.missed(),
+        }
+    }
 }
 
 /// Time in the engine: of prompts, up to their first token, and of the tokens after it.

@@ -2,11 +2,19 @@
 
 use super::{
     chat,
+    choice::Asked,
     material::Material,
+    pictures,
     plan::Sizes,
     prompts::{self, Ask},
 };
-use attnscope::{Result, engine::Prompt, kernels::Precision, loader::Loaded, ops::Tag};
+use attnscope::{
+    Result,
+    engine::Prompt,
+    kernels::Precision,
+    loader::Loaded,
+    ops::{ROW, Tag},
+};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -26,22 +34,25 @@ pub enum Suite {
     /// Free text: speed, bytes, accepted guesses
     Speed,
     /// The same as the text suite, with most of the prompt tagged as a picture
-    Pictures,
+    Tagged,
     /// A number hidden within the customary filler, by length and depth
     Haystack,
     /// The same as the text suite, with a longer text after the prompt
     LongAnswer,
+    /// Which digit one of several pictures shows
+    Pictures,
 }
 
 impl Suite {
     /// All of them, in the order in which they are run.
-    pub const ALL: [Suite; 8] = [
+    pub const ALL: [Suite; 9] = [
         Suite::Passkey,
         Suite::Haystack,
         Suite::Keys,
         Suite::Chat,
         Suite::Text,
         Suite::LongAnswer,
+        Suite::Tagged,
         Suite::Pictures,
         Suite::Speed,
     ];
@@ -56,6 +67,7 @@ impl Suite {
             Suite::Chat => "chat",
             Suite::Text => "text",
             Suite::Speed => "speed",
+            Suite::Tagged => "tagged",
             Suite::Pictures => "pictures",
             Suite::Haystack => "haystack",
             Suite::LongAnswer => "long_answer",
@@ -64,7 +76,12 @@ impl Suite {
 
     /// Whether answers are compared with full attention's, token by token.
     pub fn compares(self) -> bool {
-        matches!(self, Suite::Text | Suite::LongAnswer | Suite::Pictures)
+        matches!(self, Suite::Text | Suite::LongAnswer | Suite::Tagged)
+    }
+
+    /// Whether its questions are so many and so short that a report says no more of each than whether it was found.
+    pub fn is_brief(self) -> bool {
+        self == Suite::Pictures
     }
 
     /// Speeds are those of the fast products, all else is measured without their rounding unless `fast` is asked for.
@@ -95,7 +112,11 @@ impl Suite {
             Suite::LongAnswer => {
                 texts.map(|name| prompts::text(ask, self, name, sizes.prompt, sizes.long_answer)).collect()
             }
-            Suite::Pictures => texts.map(|name| prompts::picture(ask, name, sizes.prompt, sizes.answer)).collect(),
+            Suite::Tagged => texts.map(|name| prompts::tagged(ask, name, sizes.prompt, sizes.answer)).collect(),
+            Suite::Pictures => {
+                let questions = sizes.questions.min(most.unwrap_or(u32::MAX));
+                pictures::cases(ask, loaded, &sizes.pictures, questions)
+            }
             Suite::Speed => {
                 let long = sizes.long.iter().map(|&prompt| (&material.texts[0], prompt));
                 let asked = texts.map(|name| (name, sizes.prompt)).chain(long);
@@ -127,6 +148,12 @@ impl Case {
         (before - self.turns.last().map_or(0, |turn| turn.answer.len())) as u32
     }
 
+    /// How long the prompt is, for budgets that are shares of it.
+    pub fn asked(&self) -> Asked {
+        let pictures = self.turns.iter().flat_map(|turn| &turn.pictures).map(|place| place.len() as u32).sum();
+        Asked { prompt: self.prompt_tokens(), pictures }
+    }
+
     /// Tokens fed or made in all.
     pub fn tokens(&self) -> u64 {
         self.turns.iter().map(|turn| (turn.prompt.len() + turn.answer.len()) as u64).sum()
@@ -138,8 +165,13 @@ impl Case {
 pub struct Turn {
     /// Token ids that are read as a prompt.
     pub prompt: Vec<u32>,
-    /// Which of them are tagged as a picture.
-    pub picture: Range<usize>,
+    /// Which of them belong to each picture.
+    pub pictures: Vec<Range<usize>>,
+    /// Embedding rows of pictures that were drawn, where an id says that one stands.
+    #[serde(skip)]
+    pub rows: Vec<f32>,
+    /// Hash of those, for the key of the case; 0 without.
+    pub drawn: u64,
     /// Token ids that come one by one; of a free answer only their number counts.
     pub answer: Vec<u32>,
     /// Of a hidden value's answer, the tokens before its first digit.
@@ -151,16 +183,27 @@ pub struct Turn {
 impl Turn {
     /// A turn without a picture.
     pub fn new(prompt: Vec<u32>, answer: Vec<u32>, how: Answer) -> Turn {
-        Turn { prompt, picture: 0..0, answer, blank: 0, how }
+        Turn { prompt, pictures: Vec::new(), rows: Vec::new(), drawn: 0, answer, blank: 0, how }
     }
 
     /// What the engine reads.
     pub fn tagged(&self) -> Prompt {
-        let Range { start, end } = self.picture;
-        let mut prompt = Prompt::default();
-        for (part, picture) in [(0..start, 0), (start..end, 1), (end..self.prompt.len(), 0)] {
-            prompt.append_ids(&self.prompt[part], Tag { round: 0, picture });
+        let (mut prompt, mut end, mut rows) = (Prompt::default(), 0, &self.rows[..]);
+        let standing = self.prompt.iter().filter(|&&id| id == ROW).count();
+        let width = self.rows.len() / standing.max(1);
+        for (place, picture) in self.pictures.iter().zip(1..) {
+            prompt.append_ids(&self.prompt[end..place.start], Tag::default());
+            let tag = Tag { round: 0, picture };
+            if self.prompt[place.start] == ROW {
+                let (own, rest) = rows.split_at(place.len() * width);
+                prompt.append_embeddings(own, width as u32, tag);
+                rows = rest;
+            } else {
+                prompt.append_ids(&self.prompt[place.clone()], tag);
+            }
+            end = place.end;
         }
+        prompt.append_ids(&self.prompt[end..], Tag::default());
         prompt
     }
 }

@@ -3,13 +3,16 @@
 use super::{
     Origin,
     plan::Setting,
-    run::{self, Outcome},
+    run::{Outcome, Run, Speed},
     store::{self, Record, Store},
     suite::{Answer, Case, Suite},
     values::Collect,
 };
 use crate::Failure;
-use attnscope::{kernels::Precision, loader::Loaded};
+use attnscope::{
+    kernels::{Precision, SharedProducts},
+    loader::Loaded,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     sync::{
@@ -21,6 +24,21 @@ use std::{
 
 /// To be raised when something else is measured, or in another way: cases finished before are then run again.
 const MEASURE: u32 = 3;
+
+/// Tokens of all runs that share the products of their prompts: their caches are in memory at once.
+const TOGETHER: u64 = 1 << 16;
+
+/// What is to be done about cases that are not finished.
+#[derive(Clone, Copy)]
+pub enum Todo {
+    /// They are run, so many side by side.
+    All {
+        /// How many.
+        threads: usize,
+    },
+    /// They are left out.
+    Nothing,
+}
 
 /// A case with the settings that are to run on it, one after another: they share its text with full attention.
 struct Unit<'a> {
@@ -44,7 +62,7 @@ pub fn all(
     origin: &Origin,
     loaded: &Loaded,
     store: &Store,
-    threads: usize,
+    todo: Todo,
 ) -> Result<Vec<Record>, Failure> {
     let (mut records, mut units) = (Vec::new(), Vec::new());
     for case in cases {
@@ -59,6 +77,7 @@ pub fn all(
         }
         units.push(unit);
     }
+    let Todo::All { threads } = todo else { return Ok(records) };
     // Long ones first, so that the threads end together.
     units.sort_by_key(|unit| std::cmp::Reverse(unit.tokens()));
     let bar = ProgressBar::new(units.iter().map(Unit::tokens).sum()).with_style(
@@ -83,7 +102,7 @@ pub fn all(
 
 /// Hash of all that a result depends on.
 fn key(case: &Case, setting: &Setting, origin: &Origin, loaded: &Loaded) -> Result<String, Failure> {
-    let spec = loaded.profile.fill(&setting.method.spec(setting.budget, case.prompt_tokens()));
+    let spec = loaded.profile.fill(&setting.method.spec(setting.budget, case.asked()));
     let fast = case.suite.precision(origin.fast) == Precision::Fast;
     store::key(&(MEASURE, case, spec, fast, &origin.sha256, &origin.build))
 }
@@ -102,28 +121,54 @@ fn each_setting(
     } else {
         None
     };
-    for (setting, key) in &unit.settings {
-        bar.set_message(format!("{} {}: {}", case.suite.name(), case.name, setting.label));
-        let mut collect = Collect::new(case.suite, full.as_deref());
-        let outcome = run::run(setting, case, precision, loaded, |logits, gold| collect.step(logits, gold));
-        let Outcome { cost, speed, text, missed } = outcome.map_err(|why| blame(&setting.label, case, why))?;
-        let free = case.turns.last().is_some_and(|turn| turn.how == Answer::Free);
-        finished(Record {
-            key: key.clone(),
-            suite: case.suite,
-            setting: setting.label.clone(),
-            case: case.name.clone(),
-            length: case.length,
-            depth: case.depth,
-            prompt_tokens: case.prompt_tokens(),
-            values: collect.finish(&missed, case.turns.last().map_or(0, |turn| turn.blank)),
-            cost,
-            speed,
-            text: free.then_some(text),
+    // Speed is measured alone.
+    let most = if case.suite == Suite::Speed { 1 } else { (TOGETHER / case.tokens().max(1)).max(1) as usize };
+    for settings in unit.settings.chunks(most) {
+        let labels: Vec<&str> = settings.iter().map(|(setting, _)| setting.label.as_str()).collect();
+        bar.set_message(format!("{} {}: {}", case.suite.name(), case.name, labels.join(", ")));
+        let (shared, mut runs) = (SharedProducts::default(), Vec::new());
+        for (setting, key) in settings {
+            let blame = |why| blame(&setting.label, case, why);
+            let mut run = Run::begin(setting, case, precision, loaded).map_err(blame)?;
+            run.share(shared.clone());
+            runs.push((run, Collect::new(case.suite, full.as_deref()), &setting.label, key));
+        }
+        in_turn(&mut runs, |(run, collect, label, _)| {
+            run.advance(&mut |logits, gold| collect.step(logits, gold)).map_err(|why| blame(label, case, why))
         })?;
-        bar.inc(case.tokens());
+        for (run, collect, label, key) in runs {
+            let Outcome { cost, speed, text, missed } = run.end(loaded);
+            let free = case.turns.last().is_some_and(|turn| turn.how == Answer::Free);
+            finished(Record {
+                key: key.clone(),
+                suite: case.suite,
+                setting: label.clone(),
+                case: case.name.clone(),
+                length: case.length,
+                depth: case.depth,
+                prompt_tokens: case.prompt_tokens(),
+                values: collect.finish(&missed, case.turns.last().map_or(0, |turn| turn.blank)),
+                cost,
+                speed: if settings.len() > 1 { Speed::default() } else { speed },
+                text: free.then_some(text),
+            })?;
+            bar.inc(case.tokens());
+        }
     }
     Ok(())
+}
+
+/// A piece of each, and again, until none has any left: so they are where they can use what the others made.
+fn in_turn<T>(all: &mut [T], mut piece: impl FnMut(&mut T) -> Result<bool, Failure>) -> Result<(), Failure> {
+    loop {
+        let mut more = false;
+        for one in all.iter_mut() {
+            more |= piece(one)?;
+        }
+        if !more {
+            return Ok(());
+        }
+    }
 }
 
 fn blame(setting: &str, case: &Case, why: attnscope::Error) -> Failure {
@@ -133,7 +178,8 @@ fn blame(setting: &str, case: &Case, why: attnscope::Error) -> Failure {
 /// Logits of full attention before every token of the answer.
 fn reference(case: &Case, precision: Precision, loaded: &Loaded) -> attnscope::Result<Vec<Vec<f32>>> {
     let mut all = Vec::new();
-    run::run(&Setting::full(), case, precision, loaded, |logits, _| all.push(logits.to_vec()))?;
+    let mut run = Run::begin(&Setting::full(), case, precision, loaded)?;
+    while run.advance(&mut |logits, _| all.push(logits.to_vec()))? {}
     Ok(all)
 }
 
