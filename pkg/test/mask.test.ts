@@ -1,14 +1,24 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Kind } from '../src/trace.js';
-import { axisFor, Cell, DENSITIES, fillMask, HeadHistory, makeCells, STATES } from '../src/view.js';
+import {
+  axisFor,
+  Cell,
+  DENSITIES,
+  fillMask,
+  HeadHistory,
+  jointRows,
+  type MaskRows,
+  makeCells,
+  STATES,
+} from '../src/view.js';
 import { bitsRecord, concat, record } from './blocks.js';
 
 const SHAPE = { layers: 2, queryHeads: 4, kvHeads: 2 };
 const ALL = 255;
 
 /** The rows as letters: what a query read, what it had, what was dropped. */
-function drawn(history: HeadHistory, length: number): string[] {
+function drawn(history: MaskRows, length: number): string[] {
   const { width, data } = fillMask(history, { width: length, shift: 0 }, makeCells());
   const letters = new Map([
     [Cell.read, 'r'],
@@ -51,6 +61,17 @@ describe('head history', () => {
       Uint8Array.of(0b101, ...Array(15).fill(0)),
     ]);
     expect(prefill(concat([record(Kind.readRun, { a: 2, b: 2 }), blocks]))).toEqual(['r   ', 'rr  ', '..r ', '..rr']);
+  });
+
+  it('of several hosts has what each computed, and what they have together', () => {
+    const [one, two] = [new HeadHistory(SHAPE, 0, 0), new HeadHistory(SHAPE, 0, 0)];
+    const run = (first: number, rows: number) => record(Kind.readRun, { head: ALL, a: first, b: rows });
+    one.add(concat([pass(0, 2, 0), append(0, 2), record(Kind.readAll, { head: ALL })]));
+    two.add(concat([pass(2, 2, 0), append(2, 2), record(Kind.readAll, { head: ALL })]));
+    // The question, which both read; the last one stores it.
+    one.add(concat([pass(4, 1), append(4, 1), run(0, 2), record(Kind.evictRun, { head: ALL, a: 4, b: 1 })]));
+    two.add(concat([pass(4, 1), append(4, 1), run(3, 2)]));
+    expect(drawn(jointRows([one, two]), 5)).toEqual(['r    ', 'rr   ', '  r  ', '  rr ', 'rr.rr']);
   });
 
   it('lets a later pass over the same queries win', () => {

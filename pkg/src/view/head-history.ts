@@ -34,10 +34,18 @@ export interface Fold {
 /** Where the planes of a row are, the most severe first. */
 export const PLANES = ['read', 'stored', 'evicted'] as const;
 
+/** What a mask is drawn from. */
+export interface MaskRows {
+  /** Queries so far. */
+  readonly length: number;
+  /** Fills in the planes of a query, in the order of `PLANES`. */
+  row(query: number, out: readonly Uint32Array[]): void;
+}
+
 const ONE: Shape = { layers: 1, queryHeads: 1, kvHeads: 1 };
 const HEAD_OF = new Map<number, string>(Object.values(SCHEMA).map(({ kind, head }) => [kind, head]));
 
-export class HeadHistory {
+export class HeadHistory implements MaskRows {
   /** Queries so far. */
   length = 0;
   /** Merges of its rows so far. */

@@ -1,13 +1,13 @@
 /** The mask of a head as cells: queries down, positions across, both binned alike. */
 import { type Axis, type Cells, DENSITIES, fieldCounts, resize } from './cells.js';
-import { type HeadHistory, PLANES } from './head-history.js';
+import { type MaskRows, PLANES } from './head-history.js';
 import { Cell } from './states.js';
 
 /**
  * Fills a square of `axis.width` cells, the most severe state of a bin and how much of the bin it is. Rows before the
  * query `from` stay as they are: in a long run only the last changes.
  */
-export function fillMask(history: HeadHistory, axis: Axis, out: Cells, from = 0): Cells {
+export function fillMask(rows: MaskRows, axis: Axis, out: Cells, from = 0): Cells {
   const { width, shift } = axis;
   const same = out.width === width && out.height === width && out.shift === shift;
   const first = same ? from >> shift : 0;
@@ -16,10 +16,10 @@ export function fillMask(history: HeadHistory, axis: Axis, out: Cells, from = 0)
   const words = Math.ceil((width << shift) / 32);
   const planes = PLANES.map(() => new Uint32Array(words));
   const counts = PLANES.map(() => new Uint32Array(width));
-  for (let y = first; y < width && y << shift < history.length; y++) {
+  for (let y = first; y < width && y << shift < rows.length; y++) {
     for (const count of counts) count.fill(0);
-    for (let query = y << shift; query < Math.min((y + 1) << shift, history.length); query++) {
-      history.row(query, planes);
+    for (let query = y << shift; query < Math.min((y + 1) << shift, rows.length); query++) {
+      rows.row(query, planes);
       countBins(planes, axis, counts);
     }
     for (let x = 0; x < width; x++) {
