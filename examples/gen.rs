@@ -223,4 +223,4 @@ fn cell(text: &str) -> &str {
 }
 
 // The kinds are numbered without a gap from 1: readers index tables by them.
-const _: () = assert!(SCHEMA.len() == Kind::Weights as usize);
+const _: () = assert!(SCHEMA.len() == Kind::Share as usize);

@@ -84,6 +84,10 @@ pub enum Kind {
     PlaneNoise = 23,
     /// How much of its attention the newest query gave to positions.
     Weights = 24,
+    /// A head took one of two ways, by a number of its own.
+    Choice = 25,
+    /// How much of the newest query's attention one of several hosts found.
+    Share = 26,
 }
 
 /// One row of [`SCHEMA`].
@@ -169,6 +173,24 @@ impl Tracer {
             self.bytes.extend_from_slice(&(at << WEIGHT_BITS | code).to_le_bytes());
         }
         self.bytes.resize(end, 0);
+    }
+
+    /// Appends what hosts exchanged in a layer: that of one and that of all others, in bytes, and the share of each host.
+    pub fn exchange(&mut self, layer: u32, bytes: u32, shares: impl ExactSizeIterator<Item = f32>) {
+        let hosts = shares.len() as u32;
+        let received = bytes.saturating_mul(hosts.saturating_sub(1));
+        self.record(Kind::Exchange, layer, ALL_HEADS.into(), hosts.min(255) as u8, bytes, received);
+        for (share, host) in shares.zip(0..=u8::MAX) {
+            self.record(Kind::Share, layer, ALL_HEADS.into(), host, share.to_bits(), 0);
+        }
+    }
+
+    /// Appends which way each of `groups` heads took: the first one where its number is below the cut.
+    pub fn choices(&mut self, layer: u32, groups: usize, cut: f32, numbers: impl Iterator<Item = f32>) {
+        for (group, number) in numbers.enumerate() {
+            let head = if groups == 1 { ALL_HEADS.into() } else { group as u32 };
+            self.record(Kind::Choice, layer, head, u8::from(number < cut), number.to_bits(), cut.to_bits());
+        }
     }
 
     /// Appends records that another collected.

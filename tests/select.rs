@@ -61,6 +61,13 @@ fn flex_prefill_reads_less_and_always_the_sink_and_its_own_block() {
         let maps = maps(&trace, 16);
         assert_eq!(maps.len() as u32, tiny::LAYERS * tiny::QUERY_HEADS);
         // Of the last layer only the last block of queries runs.
+        let choices: Vec<_> = records(&trace).filter(|r| r.kind == Kind::Choice as u8).collect();
+        assert_eq!(choices.len(), if tau == 0.0 { 0 } else { maps.len() }, "which way each head took");
+        for (choice, at) in choices.iter().zip(0u32..) {
+            let [number, cut] = [choice.a, choice.b].map(f32::from_bits);
+            assert_eq!(u32::from(choice.layer) * tiny::QUERY_HEADS + u32::from(choice.head), at);
+            assert!((0.0..0.833).contains(&number) && cut == tau as f32 && choice.aux == u8::from(number < cut));
+        }
         let (inner, last) = maps.split_at(((tiny::LAYERS - 1) * tiny::QUERY_HEADS) as usize);
         for map in inner {
             assert!(map.iter().all(|row| row[0] && row[row.len() - 1]), "tau {tau}");

@@ -32,6 +32,8 @@ export const Kind = {
   exchange: 22,
   planeNoise: 23,
   weights: 24,
+  choice: 25,
+  share: 26,
 } as const;
 
 /** Name of a kind. */
@@ -81,6 +83,8 @@ export const SCHEMA = {
   exchange: { kind: 22, head: "", aux: "hosts", a: "bytes this host sent", b: "bytes it received", payload: false },
   planeNoise: { kind: 23, head: "kv", aux: "0 keys, 1 values", a: "f32 bits: signal-to-noise ratio in dB, infinite without an error", b: "f32 bits: largest error in sixteenths of a step; the bound is 1/2, or 1 where a lower code is cut off", payload: false },
   weights: { kind: 24, head: "query", aux: "", a: "positions that got at least 1/256 of the newest query's attention", b: "payload records; a word a position, ascending: its weight in 4095ths, and from bit 12 on the position", payload: true },
+  choice: { kind: 25, head: "query", aux: "1: the number is below the cut, which is the first of the two ways", a: "number, as f32 bits", b: "cut, as f32 bits", payload: false },
+  share: { kind: 26, head: "", aux: "host", a: "share of the newest query's attention that fell on this host's rows, mean over query heads, as f32 bits", b: "", payload: false },
 } as const satisfies Record<KindName, KindSpec>;
 
 /** The kinds that have a payload. */

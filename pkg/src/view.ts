@@ -21,7 +21,9 @@ export { crisp } from './view/crisp.js';
 export { type AttnScopeElement, define, type TraceSource } from './view/element.js';
 export { bytes, count, duration, percent, plural, visible } from './view/format.js';
 export { frames } from './view/frame.js';
-export { type Fold, HeadHistory } from './view/head-history.js';
+export { type Fold, HeadHistory, type MaskRows } from './view/head-history.js';
+export { drawHostShares, fillHostShares, HOST_COLOURS, hostShares } from './view/host-shares.js';
+export { jointRows } from './view/joint-rows.js';
 export { drawLane, readersOf } from './view/lane.js';
 export { churnOf, type LayerRole, rolesOf } from './view/layers.js';
 export { drawLens, type LensView } from './view/lens.js';
@@ -29,6 +31,7 @@ export { type Mark, marksOf, thinned } from './view/marks.js';
 export { fillMask } from './view/mask.js';
 export { MapPainter } from './view/paint.js';
 export { COLOURS, cellProperties, type Lut, lutOf, type Theme } from './view/palette.js';
+export { drawPatternGrid, fillPatternGrid } from './view/pattern-grid.js';
 export { type Blocks, promptBlocks, type Round, type Rounds, roundsOf } from './view/prompts.js';
 export { drawRings, type Ring, ringsOf } from './view/rings.js';
 export {

@@ -1,7 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { ALL_HEADS, CacheView, Kind, NO_FACTS } from '../src/trace.js';
 import { CIVIDIS } from '../src/view/palette.js';
-import { arcsOf, axisFor, type Band, bandsOf, fillBlockGrid, HeadHistory, ringsOf, summarise } from '../src/view.js';
+import {
+  arcsOf,
+  axisFor,
+  type Band,
+  bandsOf,
+  fillBlockGrid,
+  fillHostShares,
+  fillPatternGrid,
+  HeadHistory,
+  HOST_COLOURS,
+  hostShares,
+  ringsOf,
+  summarise,
+} from '../src/view.js';
 import { concat, record } from './blocks.js';
 
 const SHAPE = { layers: 4, queryHeads: 2, kvHeads: 2 };
@@ -109,5 +122,37 @@ describe('bands', () => {
     ];
     fillBlockGrid({ ...NO_FACTS, densities }, SHAPE, grid);
     expect([...grid]).toEqual([0, 0, 0, 0, 0, 0, 0, CIVIDIS[255]]);
+  });
+
+  it('show which way each head took: the farther from the cut the stronger, the second one hatched', () => {
+    const choices = [
+      { layer: 0, head: 0, number: 0, cut: 0.1, first: true },
+      { layer: 0, head: 1, number: 0.5, cut: 0.1, first: false },
+      { layer: 9, head: 0, number: 0.5, cut: 0.1, first: false },
+    ];
+    const [width, height] = [SHAPE.queryHeads * 8, SHAPE.layers * 8];
+    const grid = new Uint32Array(width * height);
+    fillPatternGrid({ ...NO_FACTS, choices }, SHAPE, grid);
+    const own = (head: number) =>
+      new Set(Array.from({ length: 64 }, (_, i) => grid[(i >> 3) * width + 8 * head + (i & 7)]));
+    const parts = (pixel: number) => [pixel & 255, (pixel >> 8) & 255, (pixel >> 16) & 255, pixel >>> 24];
+    expect([...own(0)].map(parts).map(([r, g, b]) => [r, g, b])).toEqual([[0, 114, 178]]);
+    expect([...own(1)].map(parts)).toEqual([
+      [230, 159, 0, 89],
+      [230, 159, 0, 255],
+    ]);
+    expect(parts([...own(0)][0])[3]).toBeLessThan(200);
+    // A layer that is not there is not drawn.
+    expect(grid.subarray(8 * width).every((pixel) => pixel === 0)).toBe(true);
+  });
+
+  it('show how much each host found, as stacked bars with gaps', () => {
+    const facts = { ...NO_FACTS, hosts: 2, shares: Float32Array.of(0.25, 0.75, 1, 0) };
+    expect(hostShares(facts)).toEqual([0.625, 0.375]);
+    expect(hostShares(NO_FACTS)).toEqual([]);
+    const bars = new Uint32Array(2 * 8);
+    fillHostShares(facts, 8, bars);
+    const [a, b] = HOST_COLOURS.map(([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
+    expect([...bars]).toEqual([a, a, 0, b, b, b, b, b, a, a, a, a, a, a, a, a]);
   });
 });

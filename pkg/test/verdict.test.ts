@@ -182,4 +182,25 @@ describe('rows of a prompt', () => {
       expect(view.storedBelow(end)).toBe(Math.min(end, 300) * SHAPE.layers);
     }
   });
+
+  it('hears what hosts found in the newest pass, and which way each head took', () => {
+    const share = (layer: number, host: number, of: number) =>
+      record(Kind.share, { layer, head: ALL_HEADS, aux: host, a: f32(of) });
+    const exchange = (layer: number) => record(Kind.exchange, { layer, head: ALL_HEADS, aux: 2, a: 10, b: 10 });
+    const found = (of: number) =>
+      LAYERS.flatMap((layer) => [exchange(layer), share(layer, 0, of), share(layer, 1, 1 - of)]);
+    const choice = (head: number, number: number) =>
+      record(Kind.choice, { layer: 2, head, aux: number < 0.25 ? 1 : 0, a: f32(number), b: f32(0.25) });
+    const { facts } = run([
+      [...PROMPT, choice(1, 0.5), choice(0, 0.125), choice(ALL_HEADS, 0)],
+      [pass(1, 40, 1), append(40, 1), ...found(0.5)],
+      // A host that is not there is not heard.
+      [pass(1, 41, 1), append(41, 1), ...found(0.25), share(0, 9, 1)],
+    ]);
+    expect([...(facts.shares ?? [])]).toEqual(LAYERS.flatMap(() => [0.25, 0.75]));
+    expect(facts.choices).toEqual([
+      { layer: 2, head: 1, number: 0.5, cut: 0.25, first: false },
+      { layer: 2, head: 0, number: 0.125, cut: 0.25, first: true },
+    ]);
+  });
 });

@@ -57,6 +57,18 @@ impl Partial {
     pub fn bytes(&self) -> u64 {
         ((self.output.len() + self.lse.len()) * size_of::<f32>()) as u64
     }
+
+    /// Share of the newest row's attention that each host found, mean over its `heads` query heads: `exp(lse - lse of all)`.
+    /// A head that found nothing anywhere counts for nobody.
+    pub fn shares(all: &[Partial], heads: usize) -> impl ExactSizeIterator<Item = f32> + '_ {
+        let newest = move |partial: &Partial, head: usize| partial.lse[partial.lse.len() - heads + head];
+        let share = move |own: &Partial, head: usize| {
+            let top = all.iter().map(|partial| newest(partial, head)).fold(f32::NEG_INFINITY, f32::max);
+            let sum: f32 = all.iter().map(|partial| (newest(partial, head) - top).exp()).sum();
+            if top == f32::NEG_INFINITY { 0.0 } else { (newest(own, head) - top).exp() / sum }
+        };
+        all.iter().map(move |own| (0..heads).map(|head| share(own, head)).sum::<f32>() / heads as f32)
+    }
 }
 
 /// A weight of the model, by its place in the back end's list.
@@ -168,4 +180,21 @@ pub trait Dense: Ops {
     fn tag(&mut self, first: u32, tags: &[Tag]);
     /// As [`keep`](Dense::keep), but every dropped row first goes into the kept row whose key is nearest.
     fn fold(&mut self, kv: Kv, set: Set, how: Fold) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Partial;
+
+    #[test]
+    fn shares_are_those_of_the_newest_row() {
+        let host = |lse: [f32; 4]| Partial { output: Vec::new(), lse: lse.to_vec() };
+        let three = 3f32.ln();
+        // Two rows of two heads; of the second row's second head only the first host found anything.
+        let all = [host([9.0, 9.0, 0.0, 5.0]), host([0.0, 0.0, three, f32::NEG_INFINITY])];
+        let shares: Vec<f32> = Partial::shares(&all, 2).collect();
+        assert!((shares[0] - 0.625).abs() < 1e-6 && (shares[1] - 0.375).abs() < 1e-6, "{shares:?}");
+        let nothing = [host([f32::NEG_INFINITY; 4]), host([f32::NEG_INFINITY; 4])];
+        assert!(Partial::shares(&nothing, 2).all(|share| share == 0.0));
+    }
 }

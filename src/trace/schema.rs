@@ -192,4 +192,26 @@ pub const SCHEMA: &[KindSpec] = &[
         ],
         payload: true,
     },
+    KindSpec {
+        kind: Kind::Choice,
+        name: "choice",
+        head: "query",
+        fields: [
+            "1: the number is below the cut, which is the first of the two ways",
+            "number, as f32 bits",
+            "cut, as f32 bits",
+        ],
+        payload: false,
+    },
+    KindSpec {
+        kind: Kind::Share,
+        name: "share",
+        head: "",
+        fields: [
+            "host",
+            "share of the newest query's attention that fell on this host's rows, mean over query heads, as f32 bits",
+            "",
+        ],
+        payload: false,
+    },
 ];

@@ -17,6 +17,9 @@ export function tell(info, steps) {
     blocksRead: pairs.reduce((sum, { bits }) => sum + bits, 0),
     blocksThere: blocks.reduce((sum, n) => sum + (n * (n + 1)) / 2, 0),
     star: starOf(all),
+    choices: all
+      .filter(({ kind, head }) => kind === Kind.choice && head !== ALL_HEADS)
+      .map(({ layer, head, a, b }) => ({ layer, head, number: float(a), cut: float(b) })),
     folds: all.filter(({ kind }) => kind === Kind.fold).length,
     corrected: all.reduce((sum, { kind, aux, b }) => sum + (kind === Kind.pass && aux === 4 ? b : 0), 0),
     upperPlane: upperPlane(all),
@@ -137,6 +140,11 @@ function roundsOf({ layers, kvHeads }, { reads }, all) {
   const rounds = starts.slice(-table.columns - 1);
   const read = rounds.filter((first) => reads(table.layer + 1, 0, first) === 'read').length;
   return { rounds: { layer: table.layer, read, all: rounds.length, parked: parked.size } };
+}
+
+/** A number whose bits are those of an f32. */
+function float(bits) {
+  return new Float32Array(Uint32Array.of(bits).buffer)[0];
 }
 
 /** @param {Uint8Array} block */

@@ -56,6 +56,29 @@ describe('what the page says of each method, with the real model', { skip: SKIP,
     );
   });
 
+  it('FlexPrefill: the pattern of each head, and how near it was to the other', async () => {
+    const { choices, info } = told.get('flex_prefill');
+    assert.equal(choices.length, info.layers * info.queryHeads);
+    const trusting = choices.filter(({ number, cut }) => number < cut);
+    assert.ok(trusting.length > 0 && trusting.length < choices.length, 'both patterns');
+    const canvas = page.locator('canvas[data-patterns="flex_prefill"]');
+    // Of each head the pixel in the middle, which is not hatched.
+    const hues = await canvas.evaluate((canvas, { layers, queryHeads }) => {
+      const side = canvas.width / queryHeads;
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      return Array.from({ length: layers * queryHeads }, (_, i) => {
+        const [x, y] = [(i % queryHeads) * side + side / 2, Math.floor(i / queryHeads) * side + side / 4];
+        const at = 4 * (y * canvas.width + x);
+        return data[at] < data[at + 2] ? 'estimate' : 'lines';
+      });
+    }, info);
+    const want = Array(hues.length).fill('');
+    for (const { layer, head, number, cut } of choices)
+      want[layer * info.queryHeads + head] = number < cut ? 'estimate' : 'lines';
+    assert.deepEqual(hues, want);
+    assert.ok((await canvas.getAttribute('aria-label')).includes(`${trusting.length} of ${choices.length} trust`));
+  });
+
   it('Star Attention: blocks and anchor', async () => {
     const { star } = told.get('star_attention');
     assert.ok(star.count >= 3);

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import { Kind, records } from 'attnscope/trace';
+import { readTrace } from './canvas.js';
 import { fillIn, loadModel, run, soon, verdictOf } from './controls.js';
 import { MODEL, SKIP, site, staysQuiet } from './site.js';
 
@@ -43,6 +45,35 @@ describe('Star Attention over hosts on the page, with the real model', { skip: S
     const shares = [...(lanes ?? '').matchAll(/host \d (\d+)\u00a0%/g)].map(([, share]) => Number(share));
     assert.equal(shares.length, 2, lanes ?? '');
     assert.ok(Math.abs(shares[0] + shares[1] - 100) <= 1, lanes ?? '');
+  });
+
+  it('shows how much of the attention each host found, layer by layer', async () => {
+    const { info, traces } = await readTrace(page);
+    const { steps } = traces.find(({ method }) => method === 'star_attention');
+    const told = [...records(steps.at(-1))].filter(({ kind }) => kind === Kind.share);
+    assert.equal(told.length, 2 * info.layers);
+    const shares = Array.from({ length: 2 }, (_, host) =>
+      told.filter(({ aux }) => aux === host).map(({ a }) => new Float32Array(Uint32Array.of(a).buffer)[0]),
+    );
+    const bars = await page.locator('canvas[data-shares="star_attention"]').evaluate((canvas) => {
+      const { width, height } = canvas;
+      const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+      // What is before the first gap or the first pixel of another colour.
+      return Array.from({ length: height }, (_, y) => {
+        const pixel = (x) => data.subarray(4 * (y * width + x), 4 * (y * width + x) + 4).join();
+        let x = 0;
+        while (x < width && pixel(x) === pixel(0)) x++;
+        return x / width;
+      });
+    });
+    assert.equal(bars.length, info.layers);
+    for (const [layer, share] of shares[0].entries()) {
+      assert.ok(Math.abs(share + shares[1][layer] - 1) < 1e-5, 'all of it is found by somebody');
+      assert.ok(Math.abs(bars[layer] - share) < 0.01, `layer ${layer}: ${bars[layer]}, not ${share}`);
+    }
+    const mean = shares[0].reduce((sum, share) => sum + share, 0) / info.layers;
+    const said = await page.locator('#host-shares').textContent();
+    assert.ok(said.includes(`host 1: ${Math.round(100 * mean)}\u00a0%`), said);
   });
 
   it('shows any step of it, and its maps are those of one cache', async () => {

@@ -31,6 +31,8 @@ const ALWAYS: ReadonlySet<number> = new Set([
   Kind.far,
   Kind.planeNoise,
   Kind.weights,
+  Kind.choice,
+  Kind.share,
 ]);
 /** The passes that every method has, as `aux`: prefill and decode. */
 const PLAIN_PASSES = 2;

@@ -22,6 +22,15 @@ export interface Density {
   share: number;
 }
 
+/** A head that took one of two ways by a number of its own: the first one where that is below the cut. */
+export interface Choice {
+  layer: number;
+  head: number;
+  number: number;
+  cut: number;
+  first: boolean;
+}
+
 /** A limit of the guard that was passed. */
 export interface Trip {
   step: number;
@@ -41,6 +50,8 @@ export interface Facts {
   blocksThere: number;
   /** Of each head with a block map, in the newest prompt that has any. */
   densities: readonly Density[];
+  /** Which way each head took, in the newest step where heads had a choice. */
+  choices: readonly Choice[];
   /** A method's newest table of remarks, by column, and the layer that made it. */
   table: { layer: number; values: readonly number[] } | null;
   /** Guesses that were checked, and how many of them held. */
@@ -58,6 +69,8 @@ export interface Facts {
   hosts: number;
   sent: number;
   received: number;
+  /** `[layers, hosts]`: how much of the newest query's attention each host found; null before they exchanged anything. */
+  shares: Float32Array | null;
   /** The newest comparison with full attention, mean over its heads. */
   shadow: { recall: number; error: number } | null;
   /** The least signal-to-noise ratio of quantised rows, in dB; null where nothing was quantised. */
@@ -79,6 +92,7 @@ export const NO_FACTS: Facts = {
   blocksRead: 0,
   blocksThere: 0,
   densities: [],
+  choices: [],
   table: null,
   guessed: 0,
   held: 0,
@@ -89,6 +103,7 @@ export const NO_FACTS: Facts = {
   hosts: 0,
   sent: 0,
   received: 0,
+  shares: null,
   shadow: null,
   noise: null,
   trips: [],
@@ -101,6 +116,8 @@ export class FactsReader {
   readonly #trips: Trip[] = [];
   #guesses = new Guesses();
   #densities: Density[] = [];
+  #choices: Choice[] = [];
+  #shares: number[] = [];
   #pass = PREFILL;
   #spoke = false;
   /** Of the newest pass. */
@@ -136,6 +153,15 @@ export class FactsReader {
         facts.sent += a;
         facts.received += b;
         return;
+      case Kind.share:
+        if (aux < facts.hosts) this.#shares[layer * facts.hosts + aux] = float(a);
+        return;
+      case Kind.choice:
+        // One for all heads of a layer is a property of the layer.
+        if (head !== ALL_HEADS) {
+          this.#choices.push({ layer, head, number: float(a), cut: float(b), first: aux === 1 });
+        }
+        return;
       case Kind.shadow:
         this.#compared.recall += float(a);
         this.#compared.error += float(b);
@@ -161,6 +187,9 @@ export class FactsReader {
     if (facts.trips.length < this.#trips.length) facts.trips = this.#trips.slice();
     if (this.#densities.length > 0) facts.densities = this.#densities;
     this.#densities = [];
+    if (this.#choices.length > 0) facts.choices = this.#choices;
+    this.#choices = [];
+    if (this.#shares.length > 0) facts.shares = Float32Array.from(this.#shares);
     if (this.#table) facts.table = { ...this.#table };
     const { recall, error, heads } = this.#compared;
     if (heads > 0) facts.shadow = { recall: recall / heads, error: error / heads };
@@ -171,6 +200,7 @@ export class FactsReader {
   #begin(kind: number, first: number, rows: number): void {
     this.#pass = kind;
     this.#table = null;
+    this.#shares = [];
     this.#compared = { recall: 0, error: 0, heads: 0 };
     if (kind === VERIFY) this.#guesses.verify();
     if (kind === CORRECT) this.#facts.corrected += rows;

@@ -1,6 +1,7 @@
 /** How much of the prompt each head computed, as a grid: layers down, heads across. */
 import type { Shape } from '../trace/cache-view.js';
 import type { Facts } from '../trace/facts.js';
+import { paintGrid } from './grid.js';
 import { CIVIDIS } from './palette.js';
 
 /** `[layers, queryHeads]` pixels; heads without a block map are clear. */
@@ -13,11 +14,5 @@ export function fillBlockGrid({ densities }: Facts, { layers, queryHeads }: Shap
 
 /** Paints the grid, one head a pixel; the style sheet scales it. */
 export function drawBlockGrid(canvas: HTMLCanvasElement, facts: Facts, shape: Shape): void {
-  const context = canvas.getContext('2d');
-  if (!context) return;
-  canvas.width = shape.queryHeads;
-  canvas.height = shape.layers;
-  const image = context.createImageData(shape.queryHeads, shape.layers);
-  fillBlockGrid(facts, shape, new Uint32Array(image.data.buffer));
-  context.putImageData(image, 0, 0);
+  paintGrid(canvas, shape.queryHeads, shape.layers, (out) => fillBlockGrid(facts, shape, out));
 }

@@ -5,6 +5,7 @@ use crate::{
     Error, Result,
     backend::checks::common_groups,
     ops::{Pins, Scores, Set, Take},
+    trace::Detail,
 };
 
 impl Cpu {
@@ -115,8 +116,13 @@ impl Cpu {
 
     pub(super) fn chosen(&mut self, scores: Scores, cut: f32, yes: Set, no: Set) -> Result<Set> {
         let [a, b] = [yes, no].map(|set| self.tables.set(set).map(super::tables::Lists::groups));
-        let asked = self.kv_of(scores)?.1;
+        let (kv, asked) = self.kv_of(scores)?;
         let groups = common_groups("choose", common_groups("choose", a?, b?)?, asked)?;
+        if self.tracer.detail >= Detail::Sets {
+            let table = self.tables.table(scores)?;
+            let numbers = (0..asked).filter_map(|group| table.group(&self.cache, group).first().copied());
+            self.tracer.choices(kv.0, asked, cut, numbers);
+        }
         self.fill_set(groups, |on, group, out| {
             let below = on.columns(scores, group * asked / groups)?.first().is_some_and(|x| *x < cut);
             out.extend_from_slice(on.list_of(if below { yes } else { no }, group, groups)?);

@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     kernels::merge,
     ops::{Kv, Partial},
-    trace::{ALL_HEADS, Detail, Kind},
+    trace::Detail,
 };
 
 impl Cpu {
@@ -32,16 +32,8 @@ impl Cpu {
             &mut self.lse,
         );
         if self.tracer.detail >= Detail::Sets {
-            let bytes = |hosts: usize| (hosts * (outputs + lses) * size_of::<f32>()) as u32;
-            let received = bytes(partials.len().saturating_sub(1));
-            self.tracer.record(
-                Kind::Exchange,
-                kv.0,
-                ALL_HEADS.into(),
-                partials.len().min(255) as u8,
-                bytes(1),
-                received,
-            );
+            let bytes = partials.first().map_or(0, Partial::bytes) as u32;
+            self.tracer.exchange(kv.0, bytes, Partial::shares(partials, self.shape.query_heads));
         }
         Ok(())
     }

@@ -6,11 +6,13 @@ use super::{
     Gpu,
     kernels::{Competition, Mode, Rule, TopK, best_place, cover, listed, mark, positions, rank},
     memory::{ListsAt, TableAt},
+    mirror::Call,
 };
 use crate::{
     Error, Result,
     backend::checks::common_groups,
     ops::{Expand, Kv, Pins, Scores, Set, Spread, Take},
+    trace::Detail,
 };
 
 /// The larger of two numbers of groups; the smaller must divide it.
@@ -127,6 +129,9 @@ impl Gpu {
         let (yes, no, table) = (self.listed(yes)?, self.listed(no)?, self.filled(scores)?);
         let groups = common("choose", common("choose", yes.at.groups, no.at.groups)?, table.at.groups())?;
         let (most, limit) = (yes.at.most.max(no.at.most), yes.limit.max(no.limit));
+        if self.mirror.tracer.detail >= Detail::Sets && table.most > 0 {
+            self.mirror.note(Call::Choose { kv: table.kv, table: table.at, cut });
+        }
         self.ruled(Kv(0), groups, most, limit, Rule::Choose { scores: table.at, cut, yes: yes.at, no: no.at })
     }
 

@@ -3,7 +3,6 @@
 use super::{
     Gpu, at_least,
     kernels::{Merge, Partials},
-    mirror::Call,
 };
 use crate::{
     Error, Result,
@@ -42,7 +41,8 @@ impl Gpu {
             merge.record(burst, &on.room.output, &on.room.lse)
         })?;
         let bytes = partials.first().map_or(0, Partial::bytes) as u32;
-        self.mirror.note(Call::Exchange { kv, hosts: partials.len() as u32, bytes });
+        let shares = Partial::shares(partials, heads.query as usize);
+        self.mirror.exchange(kv, bytes, shares);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     backend::account::{Accountant, ReadCount, Reading},
     cache::Cache,
     ops::{Kv, Missed, PlaneGroups, Read, Set},
-    trace::{ALL_HEADS, Detail, Kind, Tracer},
+    trace::{Detail, Kind, Tracer},
 };
 
 /// A call whose result is known when the pass has come back.
@@ -45,7 +45,9 @@ pub(super) enum Call {
     /// Dropped rows went into kept ones; by KV head pairs of slots, for the trace.
     Fold { kv: Kv, moves: Option<Set> },
     /// The hosts' attentions were merged, each of so many bytes.
-    Exchange { kv: Kv, hosts: u32, bytes: u32 },
+    Exchange { kv: Kv, hosts: usize, bytes: u32 },
+    /// Each head took one of two ways, by the only number of its group.
+    Choose { kv: Kv, table: TableAt, cut: f32 },
     /// Bounds of pages were read.
     Bounds { kv: Kv, page: u32, recent: u32 },
 }
@@ -65,6 +67,7 @@ pub(super) struct Mirror {
     sets: Vec<Set>,
     lists: Vec<Vec<Vec<u32>>>,
     scores: VecDeque<Vec<u32>>,
+    shares: VecDeque<f32>,
     /// Tokens that have come back, of which guesses are told in their order; they come first.
     pub guesses: VecDeque<u32>,
 }
@@ -77,6 +80,8 @@ pub(super) struct Log {
     sets: Vec<Set>,
     /// Tables, in the order in which they are noted; they are read back behind the sets.
     tables: Vec<TableAt>,
+    /// What each host found in every exchange.
+    shares: Vec<f32>,
 }
 
 impl Log {
@@ -109,6 +114,7 @@ impl Mirror {
             sets: Vec::new(),
             lists: Vec::new(),
             scores: VecDeque::new(),
+            shares: VecDeque::new(),
             guesses: VecDeque::new(),
         }
     }
@@ -126,6 +132,7 @@ impl Mirror {
             self.log.sets.push(set);
         }
         if let Call::Note { table, .. }
+        | Call::Choose { table, .. }
         | Call::Weights { table, .. }
         | Call::Quantise { noise: Some(table), .. }
         | Call::Shadow { missed: table, .. } = call
@@ -135,10 +142,17 @@ impl Mirror {
         self.log.calls.push(call);
     }
 
+    /// Notes a merge, and the share of each host.
+    pub fn exchange(&mut self, kv: Kv, bytes: u32, shares: impl ExactSizeIterator<Item = f32>) {
+        self.note(Call::Exchange { kv, hosts: shares.len(), bytes });
+        self.log.shares.extend(shares);
+    }
+
     /// Makes the calls of a pass, given the words of each set's lists, then of each table.
     pub fn replay(&mut self, log: Log, mut words: Vec<Vec<u32>>, strides: &[u32]) -> Result<()> {
         self.lists.clear();
         self.sets = log.sets;
+        self.shares = log.shares.into();
         self.scores = words.split_off(self.sets.len().min(words.len())).into();
         for (words, stride) in words.iter().zip(strides) {
             let list = |words: &[u32]| words[1..].iter().take(words[0] as usize).copied().collect();
@@ -209,9 +223,9 @@ impl Mirror {
                 (0..self.cache.layer(kv).len()).for_each(|head| _ = self.cache.head_mut(kv, head));
             }
             Call::Exchange { kv, hosts, bytes } => {
+                let shares = self.shares.drain(..hosts.min(self.shares.len()));
                 if self.tracer.detail >= Detail::Sets {
-                    let (count, received) = (hosts.min(255) as u8, bytes * hosts.saturating_sub(1));
-                    self.tracer.record(Kind::Exchange, kv.0, ALL_HEADS.into(), count, bytes, received);
+                    self.tracer.exchange(kv.0, bytes, shares);
                 }
             }
             Call::Bounds { kv, page, recent } => {
@@ -236,6 +250,11 @@ impl Mirror {
                     let weights = row.iter().map(|bits| f32::from_bits(*bits));
                     self.tracer.weights(kv.0, query as u32, positions.iter().copied().zip(weights));
                 }
+            }
+            Call::Choose { kv, table, cut } => {
+                let words = self.scores.pop_front().unwrap_or_default();
+                let numbers = words.chunks_exact(table.stride as usize).map(|row| f32::from_bits(row[0]));
+                self.tracer.choices(kv.0, table.groups() as usize, cut, numbers);
             }
             Call::Note { kv, what, table } => {
                 let (words, heads) = (self.scores.pop_front().unwrap_or_default(), self.cache.layer(kv));

@@ -68,7 +68,7 @@ fn is_same(a: &Record, b: &Record) -> bool {
             (Some(a), Some(b)) => (a - b).abs() < WEIGHT,
             (one, other) => one.or(other).is_some_and(|barely| barely < LEAST_WEIGHT + WEIGHT),
         })
-    } else if is(Kind::PlaneNoise) || is(Kind::Shadow) {
+    } else if is(Kind::PlaneNoise) || is(Kind::Shadow) || is(Kind::Choice) || is(Kind::Share) {
         near(a.a, b.a) && near(a.b, b.b)
     } else if is(Kind::Note) {
         a.a == b.a && near(a.b, b.b)

@@ -86,6 +86,11 @@ class Run {
     return this.tracks.some(({ version, summary }) => version >= 0 && (summary?.facts.densities.length ?? 0) > 0);
   }
 
+  /** Whether hosts told each other what they found. */
+  get shared(): boolean {
+    return this.tracks.some(({ version, summary }) => version >= 0 && summary?.facts.shares);
+  }
+
   /** What a map of a track is drawn from. Differences are those to the first method. */
   scene(track: Track, mode: Mode): Scene {
     return { view: track.view, mode, reference: this.tracks[0].view };
