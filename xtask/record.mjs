@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { load } from 'attnscope';
 import { History, writeTraceFile } from 'attnscope/trace';
 import { runnerImport } from 'vite';
@@ -13,7 +14,9 @@ const [path, out, id, names] = process.argv.slice(2);
 /** A module of the page, whose settings must not stand here a second time. */
 async function fromPage(name) {
   const file = fileURLToPath(new URL(`../www/src/state/${name}.ts`, import.meta.url));
-  return (await runnerImport(file, { configFile: false, logLevel: 'error' })).module;
+  // What it says in the words of the page is state of Svelte's.
+  const plugins = [svelte({ configFile: false })];
+  return (await runnerImport(file, { configFile: false, logLevel: 'error', plugins })).module;
 }
 
 const [{ PRESETS }, { defaults, given, ranWith, withBudget }, { BUDGET }, { promptIds }, { keptSettings }] = await Promise.all(

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { readTraceFile } from 'attnscope/trace';
 import { readMap, readTrace } from './canvas.js';
 import { chosen, clickMap, soon, verdictOf } from './controls.js';
 import { replay } from './replay.js';
-import { at, SKIP_BROWSER, SLOW, site, staysQuiet } from './site.js';
+import { at, MODEL, SKIP, SKIP_BROWSER, SLOW, site, staysQuiet } from './site.js';
 
 const FILE = at('../../www/src/recorded.attn');
 /** Milliseconds until something is seen. */
@@ -172,4 +175,15 @@ describe('the page before there is a model', {
   });
 
   staysQuiet(() => seen);
+});
+
+describe('recording the run anew, with the real model', { skip: SKIP, timeout: 120_000 }, () => {
+  it('gives the text that the page has', async () => {
+    const out = join(mkdtempSync(join(tmpdir(), 'attnscope-record-')), 'run.attn');
+    execFileSync(process.execPath, [at('../../xtask/record.mjs'), MODEL, out, 'needle-600', 'full'], { stdio: 'pipe' });
+    const [made, shipped] = await Promise.all([out, FILE].map((file) => readTraceFile(readFileSync(file))));
+    assert.deepEqual(made.prompt, shipped.prompt);
+    assert.deepEqual(made.tracks[0].steps, shipped.tracks[0].steps);
+    assert.deepEqual(made.settings.recipe, shipped.settings.recipe);
+  });
 });
