@@ -58,7 +58,7 @@ export async function openRun(source: Blob | ArrayBuffer): Promise<OpenedRun> {
 }
 
 function trackOf({ method, title, params, history, hosts = [] }: TraceTrack, index: number): Track {
-  const histories = hosts.length > 0 ? hosts.values() : [history].values();
+  const histories = (hosts.length > 0 ? hosts : [history]).values();
   return new Track(
     { name: method, title, params: [] },
     params as Values,
