@@ -1,10 +1,10 @@
 import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { AttnscopeError } from '../src/errors.js';
-import { History, readTraceFile, type TraceRun, writeTraceFile } from '../src/trace.js';
+import { History, readTraceFile, type TraceRun, type TraceTurn, writeTraceFile } from '../src/trace.js';
 import { act, encode, SHAPE } from './acts.js';
 import { concat } from './blocks.js';
+import { file, header, historyOf, opens, u32 } from './files.js';
 
 const token = fc.record({ id: fc.nat(), text: fc.string({ unit: 'binary' }) });
 const value = fc.oneof(
@@ -14,15 +14,23 @@ const value = fc.oneof(
   fc.array(fc.nat()),
 );
 
-/** A run whose histories have the blocks that `blocks` makes. */
+/** A run whose histories have the blocks that `blocks` makes: one after the other or with messages in between, of one host or more. */
 function runs(blocks: fc.Arbitrary<Uint8Array>, most = 40): fc.Arbitrary<TraceRun> {
-  const step = fc.record({ token, block: blocks });
+  const message = fc.record({ text: fc.string({ unit: 'binary' }), last: fc.nat(), tokens: fc.array(token) });
+  const step = fc.record({
+    token,
+    message: fc.option(message, { freq: 4 }),
+    blocks: fc.array(blocks, { minLength: 3, maxLength: 3 }),
+  });
   const track = fc.record({
     method: fc.string(),
     title: fc.string(),
     params: fc.dictionary(fc.string(), value),
     tokensPerSecond: fc.oneof(fc.constant(null), fc.nat(100)),
     steps: fc.array(step, { maxLength: most }),
+    count: fc.integer({ min: 1, max: 3 }),
+    // Steps that others made meanwhile.
+    late: fc.nat(1),
   });
   return fc
     .record({
@@ -35,43 +43,31 @@ function runs(blocks: fc.Arbitrary<Uint8Array>, most = 40): fc.Arbitrary<TraceRu
       model: { name: 'tiny', ...SHAPE, headDim: 64 },
       prompt,
       settings,
-      tracks: tracks.map(({ steps, ...rest }) => ({
-        ...rest,
-        steps: steps.map((s) => s.token),
-        history: historyOf(steps.map((s) => s.block)),
-      })),
+      tracks: tracks.map(({ steps, count, late, ...rest }) => {
+        const turns = steps.flatMap(({ message }, at): TraceTurn[] =>
+          message && at > 0 ? [{ at, step: at + late, ...message }] : [],
+        );
+        const hosts = Array.from({ length: count }, (_, host) => historyOf(steps.map(({ blocks }) => blocks[host])));
+        return {
+          ...rest,
+          steps: steps.map((s) => s.token),
+          ...(turns.length > 0 && { turns }),
+          history: hosts[count - 1],
+          ...(count > 1 && { hosts }),
+        };
+      }),
     }));
-}
-
-function historyOf(blocks: readonly Uint8Array[]): History {
-  const history = new History(SHAPE, { every: 4 });
-  for (const block of blocks) {
-    history.add(block);
-    history.close();
-  }
-  return history;
 }
 
 const acts = fc.array(act, { maxLength: 6 }).map((list) => concat(list.map(encode)));
 
 async function plain({ tracks, ...run }: TraceRun) {
-  const all = tracks.map(async ({ history, ...track }) => {
-    const blocks = await Promise.all(track.steps.map((_, i) => history.block(i)));
-    return { ...track, blocks, steps: track.steps, events: history.steps };
+  const all = tracks.map(async ({ history, hosts = [history], ...track }) => {
+    expect(history).toBe(hosts[hosts.length - 1]);
+    const blocks = await Promise.all(hosts.map((host) => Promise.all(track.steps.map((_, i) => host.block(i)))));
+    return { ...track, blocks, events: hosts.map((host) => host.steps) };
   });
   return { ...run, tracks: await Promise.all(all) };
-}
-
-/** A file is a run in which every step can be shown, or a typed error. Gives the code. */
-async function opens(bytes: Uint8Array): Promise<string> {
-  try {
-    const run = await readTraceFile(bytes);
-    for (const { steps, history } of run.tracks) for (const [i] of steps.entries()) await history.seek(i);
-    return 'read';
-  } catch (thrown) {
-    if (!(thrown instanceof AttnscopeError)) throw thrown;
-    return thrown.code;
-  }
 }
 
 afterEach(() => vi.unstubAllGlobals());
@@ -200,24 +196,3 @@ describe('trace files', () => {
     await expect(writeTraceFile(run)).rejects.toThrow(expect.objectContaining({ code: 'trace' }));
   });
 });
-
-function header(steps: number) {
-  const token = { id: 1, text: 'a' };
-  return {
-    model: { name: 'tiny', ...SHAPE, headDim: 64 },
-    prompt: Array(700).fill(token),
-    settings: {},
-    tracks: [{ method: 'full', title: 'Full', params: {}, tokensPerSecond: null, steps: Array(steps).fill(token) }],
-  };
-}
-
-/** A file by hand, nothing compressed. */
-function file(json: unknown, ...sections: Uint8Array[]): Uint8Array {
-  const start = Uint8Array.of(0x89, 0x41, 0x54, 0x4e, 0x0d, 0x0a, 0x1a, 0x0a, 1, 0, 0, 0);
-  const all = [new TextEncoder().encode(JSON.stringify(json)), ...sections];
-  return concat([start, ...all.flatMap((s) => [u32(s.length), u32(s.length), s])]);
-}
-
-function u32(n: number): Uint8Array {
-  return new Uint8Array(Uint32Array.of(n).buffer);
-}

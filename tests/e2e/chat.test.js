@@ -3,6 +3,7 @@ import { before, describe, it } from 'node:test';
 import { readTrace } from './canvas.js';
 import { choose, finished, loadModel, run, setParam, verdictOf } from './controls.js';
 import { tell } from './facts.js';
+import { opensAgain } from './reopened.js';
 import { MODEL, SKIP, site, staysQuiet } from './site.js';
 
 /** Bytes of a token's keys and values: 30 layers, 3 KV heads of 64 numbers, of two bytes. */
@@ -61,6 +62,25 @@ describe('a conversation, the advisor and the guard, with the real model', { ski
     assert.ok(parted > 0, 'every round was read every time');
     assert.equal(await page.locator('[data-stream="round_attention"] q').count(), 3);
     assert.equal(await page.locator('[data-strip="round_attention"]').count(), 1);
+  });
+
+  it('opens again from a trace file, round by round, and says that it cannot go on', async () => {
+    const { step, tracks } = await page.evaluate(() => window.__attnscope.state());
+    const turns = tracks[1].turns;
+    assert.deepEqual(
+      turns.map(({ text }) => text),
+      await page.locator('[data-stream="round_attention"] q').allTextContents(),
+    );
+    assert.equal(turns.length, 3);
+    const steps = [0, turns[0].step, turns[1].step - 1, turns[2].step];
+    assert.ok(
+      steps.every((at) => at < step),
+      `${steps} of ${step}`,
+    );
+    await opensAgain(built, page, { methods: ['full', 'round_attention'], steps }, async (other) => {
+      await other.getByText('This conversation was recorded: it cannot go on.').waitFor();
+      assert.equal(await other.locator('#message').count(), 0);
+    });
   });
 
   it('advises what fits, and takes it', async () => {

@@ -1,4 +1,5 @@
 /** What a visitor does on the page, for tests that need it done. */
+import { readFileSync } from 'node:fs';
 
 const LONG = 120_000;
 
@@ -117,6 +118,30 @@ export async function clickMap(page, method, x, y) {
   if (!box) throw new Error(`no map of ${method}`);
   // A row is one pixel high and a click has whole ones, so the first of the row is meant.
   await page.mouse.click(box.x + box.width * x, Math.ceil(box.y + box.height * y));
+}
+
+/**
+ * The file that a way of the export menu gives.
+ * @param {import('playwright-core').Page} page
+ * @param {RegExp} kind what its button says
+ */
+export async function exported(page, kind) {
+  await page.locator('summary', { hasText: 'Export' }).click();
+  const waiting = page.waitForEvent('download');
+  await page.getByRole('button', { name: kind }).click();
+  const download = await waiting;
+  return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
+}
+
+/**
+ * Opens a trace file, and waits until it is shown.
+ * @param {import('playwright-core').Page} page
+ * @param {{ name: string, bytes: Buffer }} file
+ */
+export async function openTrace(page, { name, bytes }) {
+  await page.locator('[data-recorded="bundled"]').waitFor();
+  await page.getByLabel('File to open').setInputFiles({ name, mimeType: '', buffer: bytes });
+  await page.locator(`[data-recorded="${name}"]`).waitFor();
 }
 
 /**

@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { load } from 'attnscope';
 import { History, writeTraceFile } from 'attnscope/trace';
-import { COLOURS, define, MODE_STATES } from 'attnscope/view';
-import { listen } from '../../xtask/serve.mjs';
-import { launch, openPage } from './browser.js';
+import { define } from 'attnscope/view';
 import { soon } from './controls.js';
 import { replay } from './replay.js';
-import { at, CHROME, MODEL, SKIP, staysQuiet } from './site.js';
+import { scope } from './scope.js';
+import { at, MODEL, SKIP, staysQuiet } from './site.js';
 
 const METHODS = [
   { method: 'full', title: 'Full attention', params: {} },
@@ -19,18 +15,6 @@ const METHODS = [
 ];
 const STEPS = 40;
 const PROMPT = 'One, two, three, four, five, six, seven, eight, nine, ten, eleven, twelve,';
-
-const HTML = `<!doctype html><meta charset="utf-8"><title>test</title><body>
-<attn-scope trace="run.attn"></attn-scope>
-<script type="module">
-  import { define } from './attnscope/view.js';
-  const element = document.querySelector('attn-scope');
-  window.loaded = new Promise((resolve, reject) => {
-    element.addEventListener('load', resolve, { once: true });
-    element.addEventListener('error', (event) => reject(event.detail), { once: true });
-  });
-  define();
-</script>`;
 
 /** A run of several methods on the same tokens; `blocks` has those of each step. */
 async function record(model) {
@@ -70,72 +54,19 @@ describe('<attn-scope> with a recorded run', {
   skip: SKIP,
   timeout: 300_000,
 }, () => {
-  let folder;
   let recorded;
-  let server;
-  let browser;
   let page;
-  let seen;
-  before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'attnscope-element-'));
+  const shown = scope(async () => {
     const model = await load(MODEL);
     recorded = await record(model);
     await model.close();
-    writeFileSync(join(folder, 'run.attn'), await writeTraceFile(recorded));
-    writeFileSync(join(folder, 'index.html'), HTML);
-    writeFileSync(join(folder, 'bad.attn'), '<!doctype html><p>not a trace');
-    const mounts = {
-      '/': folder,
-      '/attnscope/': at('../../pkg/dist'),
-      '/favicon.ico': at('../../www/public/favicon.svg'),
-    };
-    server = await listen(mounts, 0);
-    browser = await launch(CHROME);
-    seen = await openPage(browser, new URL(server.url).origin);
-    page = seen.page;
-    await page.emulateMedia({ colorScheme: 'light' });
-    await page.goto(server.url);
-    await page.evaluate(() => window.loaded);
+    return { 'run.attn': await writeTraceFile(recorded), 'bad.attn': '<!doctype html><p>not a trace' };
   });
-  after(async () => {
-    await browser?.close();
-    server?.server.closeAllConnections();
-    server?.server.close();
-    rmSync(folder, { recursive: true, force: true });
+  const { element, seek, readCells } = shown;
+  before(() => {
+    page = shown.seen.page;
   });
-
-  const scope = () => page.locator('attn-scope');
-  const step = () => scope().evaluate((element) => element.step);
-  const seek = (to) =>
-    scope().evaluate((element, to) => {
-      const drawn = new Promise((resolve) => {
-        const check = ({ detail }) => {
-          if (detail !== to) return;
-          element.removeEventListener('step', check);
-          resolve();
-        };
-        element.addEventListener('step', check);
-      });
-      element.step = to;
-      return drawn;
-    }, to);
-
-  /** States by the pixels of a map, which has one position a column here. */
-  async function readCells(method, mode, theme = 'light') {
-    const { width, height, pixels } = await scope().evaluate((element, method) => {
-      const canvas = element.shadowRoot.querySelector(`canvas[data-map="${method}"]`);
-      const { width, height } = canvas;
-      const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
-      return { width, height, pixels: [...new Uint32Array(data.buffer)] };
-    }, method);
-    const names = new Map(
-      [...MODE_STATES[mode], 'empty'].map((name) => {
-        const n = Number.parseInt(COLOURS[theme][name].slice(1), 16);
-        return [(0xff000000 | ((n & 255) << 16) | (n & 0xff00) | (n >> 16)) >>> 0, name];
-      }),
-    );
-    return { width, height, cells: pixels.map((pixel) => names.get(pixel) ?? pixel.toString(16)) };
-  }
+  const step = () => element().evaluate((element) => element.step);
 
   it('can be imported where there is no page', () => {
     assert.doesNotThrow(() => define());
@@ -217,7 +148,7 @@ describe('<attn-scope> with a recorded run', {
     await slider.press(' ');
     await page.waitForFunction(() => document.querySelector('attn-scope').step >= 7);
     await slider.press(' ');
-    assert.equal(await scope().evaluate((element) => element.playing), false);
+    assert.equal(await element().evaluate((element) => element.playing), false);
   });
 
   it('follows the colours of the system', async () => {
@@ -231,20 +162,20 @@ describe('<attn-scope> with a recorded run', {
 
   it('says what is wrong with a file, inside, and takes another one', async () => {
     const alert = page.getByRole('alert');
-    await scope().evaluate((element) => element.setAttribute('trace', 'bad.attn'));
+    await element().evaluate((element) => element.setAttribute('trace', 'bad.attn'));
     await alert.getByText('not a trace file').waitFor();
-    await scope().evaluate((element) => element.setAttribute('trace', 'favicon.ico?'));
+    await element().evaluate((element) => element.setAttribute('trace', 'favicon.ico?'));
     await alert.waitFor();
-    await scope().evaluate(async (element) => {
+    await element().evaluate(async (element) => {
       const bytes = await (await fetch('run.attn')).arrayBuffer();
       element.trace = bytes.slice(0, bytes.byteLength - 100);
     });
     await alert.getByText('ends too early').waitFor();
-    await scope().evaluate(async (element) => {
+    await element().evaluate(async (element) => {
       element.trace = new File([await (await fetch('run.attn')).blob()], 'run.attn');
     });
     await page.getByRole('slider').waitFor();
   });
 
-  staysQuiet(() => seen);
+  staysQuiet(() => shown.seen);
 });

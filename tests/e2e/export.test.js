@@ -1,9 +1,22 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
 import { readTraceFile } from 'attnscope/trace';
 import { readMap, readTrace } from './canvas.js';
-import { clickMap, fillIn, loadModel, run, soon, verdictOf } from './controls.js';
+import {
+  choose,
+  clickMap,
+  exported,
+  fillIn,
+  finished,
+  loadModel,
+  openTrace,
+  run,
+  setBudget,
+  soon,
+  verdictOf,
+} from './controls.js';
+import { opensAgain } from './reopened.js';
 import { replay } from './replay.js';
 import { at, MODEL, SKIP, site, staysQuiet } from './site.js';
 
@@ -30,25 +43,15 @@ describe('what is exported of a run', {
     await page.locator('[data-mask="h2o"]').waitFor();
   });
 
-  /** The bytes of a download. */
-  async function exported(kind) {
-    await page.locator('summary', { hasText: 'Export' }).click();
-    const waiting = page.waitForEvent('download');
-    await page.getByRole('button', { name: kind }).click();
-    const download = await waiting;
-    return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
-  }
   const state = (of) => of.evaluate(() => window.__attnscope.state());
 
   it('a trace file, which opens to the same state where there is no model', async () => {
-    const { name, bytes } = await exported(/^Trace file/);
+    const { name, bytes } = await exported(page, /^Trace file/);
     assert.equal(name, 'attnscope-own.attn');
     const { prompt } = await readTraceFile(bytes);
     assert.equal(prompt.map(({ text }) => text).join(''), PROMPT);
     const other = await built.visit('?test');
-    await other.page.locator('[data-recorded="bundled"]').waitFor();
-    await other.page.getByLabel('File to open').setInputFiles({ name, mimeType: '', buffer: bytes });
-    await other.page.locator(`[data-recorded="${name}"]`).waitFor();
+    await openTrace(other.page, { name, bytes });
     await other.page.locator('[data-mask="h2o"]').waitFor();
     const wanted = await state(page);
     assert.deepEqual(wanted.look.cell.track, 1);
@@ -81,7 +84,7 @@ describe('what is exported of a run', {
   });
 
   it('numbers of every step, which are those of the trace', async () => {
-    const { name, bytes } = await exported(/^Numbers of every step/);
+    const { name, bytes } = await exported(page, /^Numbers of every step/);
     assert.equal(name, 'attnscope-own.csv');
     const [head, ...rows] = bytes.toString('utf8').trimEnd().split('\r\n').map(fields);
     assert.equal(rows.length, METHODS.length * TOKENS);
@@ -102,12 +105,39 @@ describe('what is exported of a run', {
   });
 
   it('a picture at twice the size', async () => {
-    const { name, bytes } = await exported(/^Picture of the maps/);
+    const { name, bytes } = await exported(page, /^Picture of the maps/);
     assert.equal(name, 'attnscope-own.png');
     assert.equal(bytes.subarray(1, 4).toString(), 'PNG');
     const [width, height] = [bytes.readUInt32BE(16), bytes.readUInt32BE(20)];
     assert.ok(width > 2000 && height > 700 && width % 2 === 0 && height % 2 === 0, `${width} x ${height}`);
     writeFileSync(at('../../artifacts/picture.png'), bytes);
+  });
+
+  it('a conversation in which each wrote its own, with every message where it was', async () => {
+    const own = await built.visit('?test');
+    await loadModel(own.page);
+    await choose(own.page, ['full', 'h2o']);
+    await setBudget(own.page, 16);
+    await own.page.getByLabel('each writes its own').check();
+    await own.page.getByLabel('Prompt', { exact: true }).selectOption('conversation');
+    await own.page.getByLabel('Tokens to generate').fill('12');
+    await run(own.page);
+    for (const _ of [2, 3]) {
+      await own.page.getByRole('button', { name: 'Send this', exact: true }).click();
+      await finished(own.page);
+    }
+    const { step, tracks } = await state(own.page);
+    const begins = tracks.map(({ turns }) => turns.map((turn) => turn.step));
+    assert.deepEqual(begins[1], begins[0]);
+    assert.equal(begins[0].length, 2);
+    // The last of an answer, where one may have ended before the other, and the first of the next, which read a message.
+    const steps = begins[0].flatMap((first) => [first - 1, first]);
+    assert.ok(steps[0] > 0 && steps.at(-1) < step, `${steps} of ${step}`);
+    await opensAgain(built, own.page, { methods: ['full', 'h2o'], steps }, async (other) => {
+      assert.equal(await other.locator('[data-stream] q').count(), 4);
+    });
+    assert.deepEqual(own.errors, []);
+    await own.context.close();
   });
 
   staysQuiet(() => seen);

@@ -3,6 +3,7 @@ import { before, describe, it } from 'node:test';
 import { Kind, records } from 'attnscope/trace';
 import { readTrace } from './canvas.js';
 import { fillIn, loadModel, run, soon, verdictOf } from './controls.js';
+import { opensAgain } from './reopened.js';
 import { MODEL, SKIP, site, staysQuiet } from './site.js';
 
 const evening = (n) => `Evening ${n}: the lamp at the gate is lit, the lamp at the door is lit.`;
@@ -90,6 +91,22 @@ describe('Star Attention over hosts on the page, with the real model', { skip: S
       assert.ok(full !== newest, 'the slider drew nothing');
       assert.ok((await pixels('star_attention')) === full, 'the maps differ');
       assert.match(await verdict(), /Reads all/);
+    });
+  });
+
+  it('opens again from a trace file, with every host', async () => {
+    const methods = ['full', 'star_attention'];
+    await opensAgain(built, page, { methods, steps: [0, 2] }, async (other) => {
+      const { tracks } = await other.evaluate(() => window.__attnscope.state());
+      const rows = tracks.map(({ hosts }) => hosts.map((host) => host.reduce((sum, n) => sum + n, 0)));
+      assert.deepEqual([rows[0].length, rows[1].length], [0, 2]);
+      assert.ok(
+        rows[1].every((n) => n > 0),
+        `${rows[1]}`,
+      );
+      assert.equal(rows[1][0] + rows[1][1], tracks[1].totals.storedRows);
+      const line = await verdictOf(other, 'star_attention');
+      assert.match(line, /Spread over 2 hosts: \d+\.\d MB sent\.$/);
     });
   });
 

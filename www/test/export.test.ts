@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { stepsCsv } from '../src/export/csv.js';
 import { traceFile } from '../src/export/trace.js';
+import { MAX_TOKENS } from '../src/state/limits.js';
 import type { Recipe } from '../src/state/recipe.js';
 
 // Tracks ask for a frame when they change, and there is no page here.
@@ -42,18 +43,19 @@ describe('a trace file', () => {
   const textOf = async () => 'x';
 
   it('comes back as it was saved', async () => {
-    const { model, prompt, tracks, recipe } = await openRun(new Blob([bytes]));
+    const { model, prompt, tracks, recipe, span } = await openRun(new Blob([bytes]));
     tracks[1].kl[0] = 0.125;
-    const kept = { model, recipe, tracks, beginning: 2, prompt: Uint32Array.from(prompt, ({ id }) => id), textOf };
+    const ids = Uint32Array.from(prompt, ({ id }) => id);
+    const kept = { model, recipe, tracks, beginning: 2, span: span + 7, prompt: ids, textOf };
     const again = await openRun(new Blob([(await traceFile(kept, look)) as BlobPart]));
-    expect(again).toMatchObject({ model, recipe, look, beginning: 2 });
+    expect(again).toMatchObject({ model, recipe, look, beginning: 2, span: span + 7 });
     for (const [i, { method, params, said, kl, kvBytes, readShare, end }] of tracks.entries()) {
       expect(again.tracks[i]).toMatchObject({ method, params, said, kl, kvBytes, readShare, end });
     }
   });
 
   it('is refused where there is no run', async () => {
-    const none = { model: null, recipe: null, tracks: [], beginning: 0, prompt: new Uint32Array(), textOf };
+    const none = { model: null, recipe: null, tracks: [], beginning: 0, span: 0, prompt: new Uint32Array(), textOf };
     await expect(traceFile(none, look)).rejects.toMatchObject({ code: 'state' });
   });
 
@@ -67,11 +69,14 @@ describe('a trace file', () => {
       ),
       look: fc.oneof(fc.jsonValue(), fc.dictionary(fc.constantFrom('mode', 'step', 'cell'), fc.jsonValue())),
       ends: fc.jsonValue(),
+      span: fc.jsonValue(),
     });
     await fc.assert(
       fc.asyncProperty(settings, async (settings) => {
         const file = await writeTraceFile({ ...run, tracks: run.tracks.slice(0, 1), settings });
-        const { recipe, look } = await openRun(new Blob([file as BlobPart]));
+        const { recipe, look, span, step } = await openRun(new Blob([file as BlobPart]));
+        const room = span - run.prompt.length - step;
+        expect(Number.isInteger(room) && room >= 0 && room <= MAX_TOKENS).toBe(true);
         const kinds: Record<Exclude<keyof Recipe, 'text'>, string> = {
           preset: 'string',
           chat: 'boolean',

@@ -2,50 +2,32 @@
  * The trace file: one run, of one method or of several side by side, to be opened again without a model.
  *
  * Eight bytes of magic and a version `u32`, then sections `stored u32, size u32, bytes`, little endian. A section is
- * deflated when `stored` is not `size`. The first is the header as JSON; then, track by track, one for every 32 steps:
- * for each step `size u32` and its block. A reader trusts none of it: sizes have limits, nothing is inflated beyond the
- * size that was announced, and all blocks are replayed before a run is given out.
+ * deflated when `stored` is not `size`. The first is the header as JSON (`TraceHeader`): the run without its histories;
+ * then, track by track, one for every 32 steps: for each step `size u32` and its block. A track may have `turns`, the
+ * further messages of a conversation, whose passes are in the blocks of the steps after them, and `hosts`, a number above
+ * 1: it then has the sections of as many histories, one host after the other. A reader trusts none of it: sizes have
+ * limits, nothing is inflated beyond the size that was announced, and all blocks are replayed before a run is given out.
  */
 import { AttnscopeError } from '../errors.js';
-import { join } from '../join.js';
-import { canCompress, deflate, inflate } from './compress.js';
+import { inflate } from './compress.js';
 import { HISTORY_LIMIT, History } from './history.js';
-import { checkHeader, type TraceHeader, type TraceRun, type TraceTrack } from './run.js';
+import { checkHeader, positionsOf, type TraceRun, type TraceTrack } from './run.js';
 
 /** As with PNG, the bytes around the name show that a transfer changed line ends or cut off a bit. */
-const MAGIC = Uint8Array.of(0x89, 0x41, 0x54, 0x4e, 0x0d, 0x0a, 0x1a, 0x0a);
-const VERSION = 1;
-const START = MAGIC.length + 4;
+export const MAGIC = Uint8Array.of(0x89, 0x41, 0x54, 0x4e, 0x0d, 0x0a, 0x1a, 0x0a);
+export const VERSION = 1;
+export const START = MAGIC.length + 4;
 const SECTION = 8;
-const STEPS = 32;
+/** Of one section. */
+export const STEPS = 32;
 
 /** 32 steps at 8,192 tokens of text are 9 MB with the method that records most. */
-const MAX_SECTION = 64 * 2 ** 20;
+export const MAX_SECTION = 64 * 2 ** 20;
 const MAX_ALL = 512 * 2 ** 20;
 /** What deflate can reach; a size above it is a lie. */
 const MAX_RATIO = 1032;
 /** Tokens that were guessed and taken back come after the text. */
 const GUESSES = 256;
-
-/** The bytes of a trace file. Throws `trace` when a history has lost its oldest steps to its limit. */
-export async function writeTraceFile({ tracks, ...run }: TraceRun): Promise<Uint8Array> {
-  const header: TraceHeader = { ...run, tracks: tracks.map(({ history: _, ...track }) => track) };
-  const start = new Uint8Array(START);
-  start.set(MAGIC);
-  new DataView(start.buffer).setUint32(MAGIC.length, VERSION, true);
-  const parts = [start, ...(await section(new TextEncoder().encode(JSON.stringify(header))))];
-  for (const { steps, history } of tracks) {
-    for (let first = 0; first < steps.length; first += STEPS) {
-      const blocks: Uint8Array[] = [];
-      for (let step = first; step < Math.min(first + STEPS, steps.length); step++) {
-        const block = await history.block(step);
-        blocks.push(u32(block.length), block);
-      }
-      parts.push(...(await section(join(blocks))));
-    }
-  }
-  return join(parts);
-}
 
 /** Whether a file says that it is a trace, sound or not. */
 export async function isTraceFile(file: Blob): Promise<boolean> {
@@ -68,36 +50,27 @@ export async function readTraceFile(
 ): Promise<TraceRun> {
   const bytes = source instanceof Blob ? await source.arrayBuffer() : source;
   const sections = new Sections(bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes));
-  const { tracks, ...run } = checkHeader(parse(await sections.next()));
-  const longest = Math.max(0, ...tracks.map(({ steps }) => steps.length));
-  const positions = run.prompt.length + longest + GUESSES;
-  const read: TraceTrack[] = [];
-  for (const track of tracks) {
-    const history = new History(run.model, { limit: limit / tracks.length, positions });
-    for (let left = track.steps.length; left > 0; left -= STEPS) {
+  const header = checkHeader(parse(await sections.next()));
+  const positions = positionsOf(header) + GUESSES;
+  const read = async (steps: number, limit: number) => {
+    const history = new History(header.model, { limit, positions });
+    for (let left = steps; left > 0; left -= STEPS) {
       for (const block of blocksOf(await sections.next(), Math.min(left, STEPS))) {
         if (signal?.aborted) throw new AttnscopeError('aborted', 'Reading the trace was stopped on request.');
         history.add(block);
         history.close();
       }
     }
-    read.push({ ...track, history });
+    return history;
+  };
+  const tracks: TraceTrack[] = [];
+  for (const { hosts: count = 1, ...track } of header.tracks) {
+    const hosts: History[] = [];
+    while (hosts.length < count) hosts.push(await read(track.steps.length, limit / header.tracks.length / count));
+    tracks.push({ ...track, history: hosts[count - 1], ...(count > 1 && { hosts }) });
   }
   sections.end();
-  return { ...run, tracks: read };
-}
-
-async function section(bytes: Uint8Array): Promise<Uint8Array[]> {
-  if (bytes.length > MAX_SECTION) throw new AttnscopeError('trace', 'This run is too long for a trace file.');
-  const packed = canCompress() ? await deflate(bytes) : bytes;
-  const stored = packed.length < bytes.length ? packed : bytes;
-  return [u32(stored.length), u32(bytes.length), stored];
-}
-
-function u32(n: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, n, true);
-  return bytes;
+  return { ...header, tracks };
 }
 
 /** The sections of a file, one after the other. */

@@ -2,6 +2,7 @@
 import { AttnscopeError } from '../errors.js';
 import type { Shape } from './cache-view.js';
 import type { History } from './history.js';
+import type { Turn } from './turns.js';
 
 export interface TraceModel extends Shape {
   name: string;
@@ -17,6 +18,16 @@ export interface TraceToken {
 
 export type TraceValue = number | string | boolean | readonly number[];
 
+/** A further message of a conversation. */
+export interface TraceTurn extends Turn {
+  /** What was said. */
+  text: string;
+  /** Id of the token before it, which ends the answer: of those that were proposed for its place, the one that was taken. */
+  last: number;
+  /** What was given to be read, from the position after that on. */
+  tokens: readonly TraceToken[];
+}
+
 export interface TraceTrack {
   /** Name in the registry. */
   method: string;
@@ -26,7 +37,12 @@ export interface TraceTrack {
   steps: readonly TraceToken[];
   /** Tokens a second when it was recorded, alone; null where nobody measured. */
   tokensPerSecond: number | null;
+  /** The messages after the prompt, each before the first step of its answer. */
+  turns?: readonly TraceTurn[];
+  /** Of several hosts, that of the last, which has the question and the answer. */
   history: History;
+  /** One for each host, where the text is spread over several. */
+  hosts?: readonly History[];
 }
 
 export interface TraceRun {
@@ -37,11 +53,31 @@ export interface TraceRun {
   tracks: readonly TraceTrack[];
 }
 
-/** What stands in the JSON of a file: all of a run but the histories. */
-export type TraceHeader = Omit<TraceRun, 'tracks'> & { tracks: readonly Omit<TraceTrack, 'history'>[] };
+/** What stands in the JSON of a file: all of a run but the histories, of which it has the number. */
+export type TraceHeader = Omit<TraceRun, 'tracks'> & { tracks: readonly HeaderTrack[] };
+export type HeaderTrack = Omit<TraceTrack, 'history' | 'hosts'> & { hosts?: number };
 
-/** More than there are methods. */
-const MAX_TRACKS = 64;
+/** All histories of a track: one for each host. */
+export function historiesOf({ history, hosts = [] }: Pick<TraceTrack, 'history' | 'hosts'>): readonly History[] {
+  return hosts.length > 1 ? hosts : [history];
+}
+
+/** What of a run is text. */
+interface Said {
+  prompt: TraceRun['prompt'];
+  tracks: readonly Pick<TraceTrack, 'steps' | 'turns'>[];
+}
+
+/** Positions of the longest text: prompt, answers and further messages. */
+export function positionsOf({ prompt, tracks }: Said): number {
+  const lengths = tracks.map(({ steps, turns = [] }) => steps.length + sum(turns, ({ tokens }) => tokens.length));
+  return prompt.length + Math.max(0, ...lengths);
+}
+
+/** Of all tracks together: more than there are methods, and than a text has hosts. */
+const MAX_HISTORIES = 64;
+/** More messages than fit any model. */
+const MAX_TURNS = 4096;
 /** One byte of a record names it, and 255 is every head. */
 const MAX_LAYERS = 255;
 const MAX_HEADS = 254;
@@ -52,6 +88,11 @@ export function checkHeader(json: unknown): TraceHeader {
   const { model, prompt, settings, tracks } = object(json, 'header');
   const m = object(model, 'model');
   const queryHeads = whole(m.queryHeads, 'model.queryHeads', 1, MAX_HEADS);
+  const made = list(tracks, 'tracks', MAX_HISTORIES).map(track);
+  if (sum(made, ({ hosts = 1 }) => hosts) > MAX_HISTORIES) throw wrong('hosts');
+  // In a step of the run, some track makes one of its own or fails, which it does once.
+  const last = sum(made, ({ steps }) => steps.length + 1);
+  for (const { turns = [] } of made) for (const { step } of turns) whole(step, 'turn.step', 0, last);
   return {
     model: {
       name: text(m.name, 'model.name'),
@@ -62,23 +103,44 @@ export function checkHeader(json: unknown): TraceHeader {
     },
     prompt: list(prompt, 'prompt').map(token),
     settings: object(settings, 'settings'),
-    tracks: list(tracks, 'tracks', MAX_TRACKS).map(track),
+    tracks: made,
   };
 }
 
-function track(json: unknown): TraceHeader['tracks'][number] {
-  const { method, title, params, steps, tokensPerSecond } = object(json, 'track');
+function track(json: unknown): HeaderTrack {
+  const { method, title, params, steps, tokensPerSecond, turns, hosts } = object(json, 'track');
   const values = Object.entries(object(params, 'params'));
   if (tokensPerSecond !== null && !(typeof tokensPerSecond === 'number' && tokensPerSecond >= 0)) {
     throw wrong('tokensPerSecond');
   }
+  const own = list(steps, 'steps').map(token);
   return {
     method: text(method, 'method'),
     title: text(title, 'title'),
     params: Object.fromEntries(values.map(([name, of]) => [name, value(of)])),
-    steps: list(steps, 'steps').map(token),
+    steps: own,
     tokensPerSecond,
+    ...(turns !== undefined && { turns: conversation(turns, own.length) }),
+    ...(hosts !== undefined && { hosts: whole(hosts, 'hosts', 2, MAX_HISTORIES) }),
   };
+}
+
+/** Every answer has a step, and no two of them are in one step of the run. */
+function conversation(json: unknown, steps: number): TraceTurn[] {
+  let before: Turn = { at: 0, step: 0 };
+  return list(json, 'turns', MAX_TURNS).map((json) => {
+    const { at, step, text: of, last, tokens } = object(json, 'turn');
+    const from = whole(at, 'turn.at', before.at + 1, steps - 1);
+    const turn = {
+      at: from,
+      step: whole(step, 'turn.step', before.step + from - before.at, Number.MAX_SAFE_INTEGER),
+      text: text(of, 'turn.text'),
+      last: whole(last, 'turn.last', 0, MAX_ID),
+      tokens: list(tokens, 'turn.tokens').map(token),
+    };
+    before = turn;
+    return turn;
+  });
 }
 
 function token(json: unknown): TraceToken {
@@ -95,6 +157,10 @@ function value(json: unknown): TraceValue {
     if (typeof n !== 'number') throw wrong('params');
     return n;
   });
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((all, item) => all + of(item), 0);
 }
 
 function object(json: unknown, name: string): Record<string, unknown> {

@@ -1,7 +1,9 @@
 /** A recorded run to look at: the maps of its methods side by side, its text, and a timeline over its steps. */
 import { AttnscopeError } from '../errors.js';
 import { mergeEvents, nextEvent, type StepEvent } from '../trace/events.js';
-import type { TraceRun } from '../trace/run.js';
+import type { StepSummary } from '../trace/history.js';
+import { historiesOf, positionsOf, type TraceRun, type TraceTrack } from '../trace/run.js';
+import { madeAt, stepAt } from '../trace/turns.js';
 import type { KindName } from '../trace.gen.js';
 import { type Axis, axisFor } from './cells.js';
 import { make } from './dom.js';
@@ -53,11 +55,11 @@ export class Player {
   ) {
     const tracks = run.tracks.filter(({ steps }) => steps.length > 0);
     if (tracks.length === 0) throw new AttnscopeError('trace', 'This run has no steps.');
-    this.#last = Math.max(...tracks.map(({ steps }) => steps.length)) - 1;
-    this.#first = Math.max(...tracks.map(({ history }) => history.first));
+    this.#last = Math.max(...tracks.map((track) => stepAt(track, track.steps.length - 1)));
+    this.#first = Math.max(...tracks.flatMap((track) => historiesOf(track).map(({ first }) => stepAt(track, first))));
     this.#step = this.#first;
     this.#panels = tracks.map((track) => new TrackPanel(track, tracks[0]));
-    this.#events = mergeEvents(tracks.map(({ history }) => history.steps));
+    this.#events = mergeEvents(tracks.flatMap(byStep));
     const marks = marksOf(this.#events);
     const actions = { seek: (step: number) => this.seek(step), toggle: () => this.toggle() };
     this.#timeline = new Timeline(this.#first, this.#last, marks, actions);
@@ -122,10 +124,9 @@ export class Player {
       while (this.#stale) {
         this.#stale = false;
         const step = this.#step;
-        const seek = (panel: TrackPanel) => panel.track.history.seek(panel.stepAt(step));
-        const views = await Promise.all(this.#panels.map(seek));
+        const shown = await Promise.all(this.#panels.map((panel) => panel.seek(step)));
         const look = { mode: this.#mode, axis: this.#axis(), theme: this.theme };
-        for (const [i, panel] of this.#panels.entries()) panel.draw(views[i], views[0], step, look);
+        for (const [i, panel] of this.#panels.entries()) panel.draw(shown[i], shown[0].view, step, look);
         this.#showStep(step);
       }
     } catch (thrown) {
@@ -135,14 +136,13 @@ export class Player {
   }
 
   #axis(): Axis {
-    const { prompt } = this.run;
     const width = this.#panels[0].element.clientWidth * Math.min(2, window.devicePixelRatio || 1);
-    return axisFor(prompt.length + this.#last + 1, Math.max(100, Math.floor(width)));
+    return axisFor(positionsOf(this.run), Math.max(100, Math.floor(width)));
   }
 
   #showStep(step: number): void {
     const { track } = this.#panels[0];
-    this.#timeline.show(step, this.playing, track.steps[step]?.text ?? '');
+    this.#timeline.show(step, this.playing, track.steps[madeAt(track, step)]?.text ?? '');
     this.#tokens.querySelector('[aria-current]')?.removeAttribute('aria-current');
     const token = this.#tokens.querySelector(`[data-step="${step}"]`);
     token?.setAttribute('aria-current', 'step');
@@ -155,12 +155,16 @@ export class Player {
 
   #makeTokens(): HTMLElement {
     const prompt = this.run.prompt.slice(-PROMPT_END).map(({ text }) => text);
-    const steps = this.#panels[0].track.steps.map(({ text }, step) => {
+    const { track } = this.#panels[0];
+    const messages = new Map(track.turns?.map(({ at, text }) => [at, make('q', {}, text)]));
+    const tokens = track.steps.flatMap(({ text }, at) => {
+      const step = stepAt(track, at);
       const token = make('span', { 'data-step': String(step) }, text);
       token.addEventListener('click', () => void this.seek(step));
-      return token;
+      const message = messages.get(at);
+      return message ? [message, token] : [token];
     });
-    return make('div', { class: 'tokens' }, make('span', { class: 'prompt' }, prompt.join('')), ...steps);
+    return make('div', { class: 'tokens' }, make('span', { class: 'prompt' }, prompt.join('')), ...tokens);
   }
 
   #assemble(): HTMLElement {
@@ -233,4 +237,13 @@ export class Player {
     else return;
     event.preventDefault();
   }
+}
+
+/** The steps of a track at their places in the run, for each host. */
+function byStep(track: TraceTrack): StepSummary[][] {
+  return historiesOf(track).map((history) => {
+    const steps: StepSummary[] = [];
+    for (const [at, step] of history.steps.entries()) steps[stepAt(track, at)] = step;
+    return steps;
+  });
 }

@@ -51,6 +51,7 @@ p { margin: 4px 0 0; font-size: 12.8px; color: var(--mute); overflow-wrap: anywh
 .tokens { font: 13px/1.8 ui-monospace, monospace; max-height: 5.4em; overflow-y: auto; color: var(--ink); }
 .tokens span { white-space: pre-wrap; padding: 1px 0; cursor: pointer; }
 .tokens .prompt { color: var(--mute); cursor: auto; }
+.tokens q { display: block; margin: 4px 0; color: var(--mute); font-family: system-ui, sans-serif; }
 .tokens [aria-current] { background: var(--accent); color: var(--card); border-radius: 2px; }
 .timeline { position: relative; flex: 1; min-width: 140px; padding-top: 14px; }
 .timeline input { width: 100%; margin: 0; min-height: 24px; accent-color: var(--accent); }

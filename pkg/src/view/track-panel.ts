@@ -1,5 +1,7 @@
 import type { CacheView } from '../trace/cache-view.js';
-import type { TraceTrack } from '../trace/run.js';
+import { historiesOf, type TraceTrack } from '../trace/run.js';
+import { indexAt, madeAt, stepAt } from '../trace/turns.js';
+import { unionFacts, unionOf } from '../trace/union.js';
 import { bandsOf } from './bands.js';
 import { type Axis, fillCells, makeCells } from './cells.js';
 import { make } from './dom.js';
@@ -18,6 +20,14 @@ export interface Look {
   mode: Mode;
   axis: Axis;
   theme: Theme;
+}
+
+/** A step of the run as a track has it. */
+export interface Shown {
+  /** Of several hosts, what they have together. */
+  view: CacheView;
+  /** Each of several hosts. */
+  hosts: readonly CacheView[];
 }
 
 /** A method of a recorded run: its now map, the token lane under it, and a line on what happened. */
@@ -46,19 +56,22 @@ export class TrackPanel {
     this.element = make('figure', {}, caption, plot, this.#lane, this.#strip, this.#bands, this.#verdict, this.#says);
   }
 
-  /** The last step there is at `step`; a method may have ended before the others. */
-  stepAt(step: number): number {
-    return Math.min(step, this.track.steps.length - 1);
+  /** What there is at a step of the run; a method may have ended before the others. */
+  async seek(step: number): Promise<Shown> {
+    const at = indexAt(this.track, step);
+    const hosts = await Promise.all(historiesOf(this.track).map((history) => history.seek(at)));
+    return hosts.length > 1 ? { view: unionOf(hosts), hosts } : { view: hosts[0], hosts: [] };
   }
 
-  draw(view: CacheView, reference: CacheView, step: number, { mode, axis, theme }: Look): void {
+  draw({ view, hosts }: Shown, reference: CacheView, step: number, { mode, axis, theme }: Look): void {
     const lut = lutOf(theme);
     fillCells({ view, mode, reference }, axis, this.#cells);
     this.#painter.draw(this.#cells, lut);
     drawLane(this.#lane, view, axis, lut);
-    const summary = summarise(view, this.track.history.steps[this.stepAt(step)].facts);
+    const facts = historiesOf(this.track).map(({ steps }) => steps[indexAt(this.track, step)].facts);
+    const summary = summarise(view, facts.length > 1 ? unionFacts(facts) : facts[0]);
     drawRings(this.#rings, summary ? ringsOf(summary) : [], view.shape.layers, theme);
-    const bands = summary ? bandsOf(view, summary, axis) : [];
+    const bands = summary ? bandsOf(view, summary, axis, hosts) : [];
     this.#strip.hidden = bands.length === 0;
     drawStrip(this.#strip, bands, axis, theme);
     const says = bands.map((band) => band.says).join(' ');
@@ -79,10 +92,14 @@ export class TrackPanel {
   }
 
   #saysAt(step: number): string {
-    const { text, id } = this.track.steps[this.stepAt(step)];
-    if (step >= this.track.steps.length) return say('Ended after step {n}.', { n: this.track.steps.length });
-    const agrees = this.track === this.lead || this.lead.steps[step]?.id === id;
-    if (agrees) return say('Says {token}.', { token: visible(text) });
-    return say('Says {token}, unlike {method}.', { token: visible(text), method: this.lead.title });
+    const { track, lead } = this;
+    const at = indexAt(track, step);
+    const last = stepAt(track, at);
+    if (last !== step) return say('Ended after step {n}.', { n: last + 1 });
+    const { text, id } = track.steps[at];
+    const other = lead.steps[madeAt(lead, step)];
+    // After the end of the first one's answer there is nothing to agree with.
+    if (!other || other.id === id) return say('Says {token}.', { token: visible(text) });
+    return say('Says {token}, unlike {method}.', { token: visible(text), method: lead.title });
   }
 }

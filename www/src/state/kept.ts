@@ -12,6 +12,8 @@ type Kept = {
   attnscope: string;
   /** Tokens that the answers had to begin with, where there are any. */
   beginning?: number;
+  /** Positions that the maps have room for. */
+  span?: number;
 };
 
 export async function keptSettings(

@@ -211,18 +211,17 @@ class Run {
         t('{file} was not opened: a run is going on. Stop it first.', { file: source }),
       );
     }
-    const { prompt, guesses, tracks, recipe, model, beginning } = opened;
+    const { prompt, tokens, tracks, recipe, model, step, span, beginning } = opened;
     const before = this.tracks;
     this.scrub.pause();
     hover.reset();
-    this.#texts.begin(null, [...guesses, ...prompt, ...tracks.flatMap(({ said }) => said)]);
+    this.#texts.begin(null, tokens);
     this.prompt = Uint32Array.from(prompt, ({ id }) => id);
-    this.step = Math.max(...tracks.map(({ said }) => said.length));
+    const turns = Math.max(...tracks.map(({ turns }) => turns.length));
     Object.assign(this, { status: 'idle', problem: null, computed: '', speed: 0, wasmBytes: 0 });
     Object.assign(this, { tracks, recipe, model, source, promptLength: prompt.length, sameTokens: recipe.sameTokens });
-    Object.assign(this, { chat: false, turns: 0, given: null, asked: null, beginning });
+    Object.assign(this, { chat: turns > 0, turns, given: null, asked: null, step, span, beginning });
     this.pictures = picturesIn(this.prompt);
-    this.span = prompt.length + Math.max(this.step, recipe.maxTokens);
     this.scrub.follow();
     await Promise.all(before.map((track) => track.close()));
   }

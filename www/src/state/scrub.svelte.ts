@@ -64,8 +64,8 @@ export class Scrub {
     }
     for (let step = this.#events.length; step < steps; step++) {
       const made = tracks.flatMap((track) => {
-        const at = track.indexAt(step);
-        return at >= 0 && track.stepAt(at) === step ? track.histories.map((history) => [history.steps[at]]) : [];
+        const at = track.madeAt(step);
+        return at >= 0 ? track.histories.map((history) => [history.steps[at]]) : [];
       });
       const events = mergeEvents(made)[0] ?? [];
       this.#marks.push(...marksOf([events], step));

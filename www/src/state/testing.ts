@@ -15,8 +15,9 @@ export const testing = {
   state: () => ({
     ...{ recipe: run.recipe, look: look(), span: run.span, step: run.step, sameTokens: run.sameTokens },
     prompt: [...run.prompt],
-    tracks: run.tracks.map(({ method, params, said, kvBytes, readShare, end, summary, totals }) => ({
-      ...{ name: method.name, title: method.title, params, said, kvBytes, readShare, end, summary, totals },
+    tracks: run.tracks.map(({ method, params, said, turns, kvBytes, readShare, end, summary, totals, hosts }) => ({
+      ...{ name: method.name, title: method.title, params, said, turns, kvBytes, readShare, end, summary, totals },
+      hosts: hosts.map(({ storedRows }) => [...storedRows]),
     })),
   }),
 };

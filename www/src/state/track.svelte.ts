@@ -2,8 +2,11 @@ import type { GenerateProgress, MethodInfo, Session, Step, Steps } from 'attnsco
 import {
   type CacheView,
   type History,
-  type StepSummary,
+  indexAt,
+  madeAt,
+  stepAt,
   type TraceToken,
+  type TraceTrack,
   totalsOf,
   unionFacts,
   unionOf,
@@ -83,26 +86,27 @@ export class Track {
   }
 
   /**
-   * Takes the steps that its history has already, of which the first stands at position `from`. `text` are the tokens that
-   * its cache has, `lead` those of the first method, which it may agree with.
+   * Takes what its histories have already, of which the prompt has the first ids. `first`: the first method, which it may
+   * agree with; `same`: whether that one's tokens are its own too.
    */
-  recall(
-    steps: readonly TraceToken[],
-    from: number,
-    text: readonly TraceToken[],
-    lead: readonly TraceToken[] | null,
-  ): void {
-    this.give(
-      text.slice(0, steps.length).map(({ id }) => id),
-      from,
-    );
-    for (const [i, { id, text, kl = null }] of steps.entries()) {
-      const agrees = lead?.[i] ? lead[i].id === id : null;
-      this.said.push({ id, text, position: from + i, agrees });
-      this.#count(this.history.steps[i], agrees);
-      this.kl[i] = kl;
+  recall({ steps, turns = [] }: TraceTrack, first: Track | null, same: boolean): void {
+    let position = this.ids.length;
+    for (const [at, { id, text, kl = null }] of steps.entries()) {
+      const turn = turns[this.turns.length];
+      if (turn?.at === at) {
+        const { step, text, last, tokens } = turn;
+        this.turns.push({ at, step, text });
+        this.give([last, ...tokens.map(({ id }) => id)], position - 1);
+        position += tokens.length;
+      }
+      const other = first?.said[first.madeAt(this.stepAt(at))]?.id;
+      const agrees = other === undefined ? null : other === id;
+      this.ids[position] = same ? (other ?? id) : id;
+      this.said.push({ id, text, position: position++, agrees });
+      this.#count(at, agrees);
+      this.kl[at] = kl;
     }
-    this.#newest = summarise(this.history.view, this.history.steps.at(-1)?.facts);
+    if (steps.length > 0) this.#renew();
     this.ended = true;
     this.touch();
   }
@@ -143,20 +147,23 @@ export class Track {
     return totalsOf(this.histories.map(({ steps }) => steps[at]));
   }
 
-  /**
-   * Which of its own steps stands at a step of the run: the same one, unless it ended an answer before the others did; then
-   * the last of that answer, until the next begins. -1 before there is one.
-   */
+  /** Which of its own steps stands at a step of the run. */
   indexAt(step: number): number {
-    const next = this.turns.find((turn) => turn.step > step);
-    const turn = this.turns.findLast((turn) => turn.step <= step);
-    return Math.min(turn ? turn.at + step - turn.step : step, (next?.at ?? this.said.length) - 1);
+    return indexAt(this.#timed, step);
   }
 
-  /** The step of the run in which it made one of its own: `indexAt` the other way round. */
+  /** Which of its own steps it made in a step of the run; -1 for none. */
+  madeAt(step: number): number {
+    return madeAt(this.#timed, step);
+  }
+
+  /** The step of the run in which it made one of its own. */
   stepAt(at: number): number {
-    const turn = this.turns.findLast((turn) => turn.at <= at);
-    return turn ? turn.step + at - turn.at : at;
+    return stepAt(this.#timed, at);
+  }
+
+  get #timed() {
+    return { steps: this.said, turns: this.turns };
   }
 
   /** Shows a step of the run, or with null its newest, whichever that is. */
@@ -200,25 +207,27 @@ export class Track {
     this.end = step.end;
     const { id: said, text } = forced ?? step;
     this.said.push({ id: said, text, position: step.position, agrees });
-    const newest = this.history.steps.length - 1;
-    if (step.hosts)
-      this.#together = spread(
-        this.lanes,
-        newest,
-        this.lanes.map(({ view }) => view),
-      );
-    this.#newest = this.#together?.summary ?? summarise(this.history.view, this.history.steps[newest].facts);
-    this.#count(this.history.steps[newest], agrees, step);
+    this.#count(this.said.length - 1, agrees);
+    this.#renew();
     this.touch();
   }
 
-  /** Adds a step to the numbers. Of several hosts, the sums are in `step` and in the summary. */
-  #count({ length, totals }: StepSummary, agrees: boolean | null, step?: Step): void {
+  /** Shows its newest step. */
+  #renew(): void {
+    const { view, steps } = this.history;
+    const newest = steps.length - 1;
+    const views = this.lanes.map(({ view }) => view);
+    if (views.length > 0) this.#together = spread(this.lanes, newest, views);
+    this.#newest = this.#together?.summary ?? summarise(view, steps[newest].facts);
+  }
+
+  /** Adds a step to the numbers. */
+  #count(at: number, agrees: boolean | null): void {
     const { layers, queryHeads } = this.history.view.shape;
-    this.kvBytes.push(step?.hosts ? step.kvBytes : totals.kvBytes);
-    this.readShare.push(
-      step?.hosts ? (this.#newest?.readShare ?? 0) : totals.readRows / (layers * queryHeads * length),
-    );
+    const { kvBytes, readRows } = this.totalsAt(at);
+    const length = Math.max(...this.histories.map(({ steps }) => steps[at].length));
+    this.kvBytes.push(kvBytes);
+    this.readShare.push(readRows / (layers * queryHeads * length));
     if (agrees !== null) this.#judged++;
     if (agrees) this.#agreed++;
     this.agreement.push(this.#judged > 0 ? this.#agreed / this.#judged : null);
