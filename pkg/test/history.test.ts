@@ -102,6 +102,30 @@ describe('History', () => {
     expect(told(await history.seek(5))).toEqual(want[5]);
   });
 
+  it('deflates the oldest steps once there is more than a quarter of the limit, and shows them all the same', async () => {
+    const history = new History(SHAPE, { every: 4, limit: 200_000 });
+    // Records that say the same again and again, as real ones do.
+    const block = (i: number) =>
+      concat([record(Kind.pass, { aux: 1, a: i, b: 1 }), ...Array(200).fill(record(Kind.bytes, { a: i }))]);
+    const raw: number[] = [];
+    for (let i = 0; i < 48; i++) {
+      history.add(block(i));
+      history.close();
+      raw.push(history.bytes);
+      await history.settled();
+    }
+    // As it came, until a quarter of the limit is passed.
+    expect(raw[3] / block(0).length).toBeGreaterThan(4);
+    const plain = 48 * block(0).length;
+    expect(history.bytes).toBeLessThan(plain / 2);
+    expect(history.bytes).toBeGreaterThan(50_000 - 5 * block(0).length);
+    expect(history.first).toBe(0);
+    for (const i of [0, 5, 47]) {
+      expect((await history.seek(i)).totals.kvBytes).toBe(i);
+      expect(await history.block(i)).toEqual(block(i));
+    }
+  });
+
   it('turns the oldest steps into summaries when there is too much', async () => {
     const history = new History(SHAPE, { every: 4, limit: 800 });
     for (let i = 0; i < 40; i++) {
@@ -109,6 +133,7 @@ describe('History', () => {
       history.close();
       await history.seek(i);
     }
+    await history.settled();
     expect(history.bytes).toBeLessThanOrEqual(800);
     expect(history.first).toBeGreaterThan(0);
     expect(history.first % 4).toBe(0);

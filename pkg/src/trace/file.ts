@@ -60,6 +60,7 @@ export async function readTraceFile(
         history.add(block);
         history.close();
       }
+      await history.settled();
     }
     return history;
   };

@@ -1,14 +1,15 @@
 /**
- * A whole run, any step of which can be shown again. It keeps the blocks themselves, 32 steps a segment, deflated
- * together with the state before them. Deflated blocks of the real model are 0.2 to 8 kB a token at 2,000 tokens of text
- * (raw 1 to 62 kB; bit sets XORed from step to step and deflated 0.5 to 4.5 kB), with weights 10 to 20 kB more (raw 35 kB),
- * and a replay is exact by construction.
+ * A whole run, any step of which can be shown again. It keeps the blocks themselves, 32 steps a segment with the state
+ * before them; a replay is exact by construction. What is more than a quarter of the limit is deflated, the oldest first:
+ * it takes longer than all else that is done with a block, and most runs never need it. Deflated blocks of the real model
+ * are 0.2 to 8 kB a token at 2,000 tokens of text (raw 1 to 62 kB; bit sets XORed from step to step and deflated 0.5 to
+ * 4.5 kB), with weights 10 to 20 kB more (raw 35 kB).
  */
 import { AttnscopeError } from '../errors.js';
 import { join } from '../join.js';
 import { Kind } from '../trace.gen.js';
 import { CacheView, type Shape } from './cache-view.js';
-import { canCompress, Deflater, inflate } from './compress.js';
+import { canCompress, deflate, inflate } from './compress.js';
 import { addEvent, type StepEvent } from './events.js';
 import { type Facts, FactsReader } from './facts.js';
 import { type Keyframe, restoreKeyframe, takeKeyframe } from './keyframe.js';
@@ -45,9 +46,10 @@ interface Segment {
   /** Keyframe and steps one after the other; null once they are compressed, and when they are gone. */
   parts: Uint8Array[] | null;
   packed: Uint8Array | null;
-  deflater: Deflater | null;
-  sealing: Promise<void> | null;
 }
+
+/** The part of the limit that stays as it came. */
+const PLAIN = 1 / 4;
 
 const sum = (sizes: readonly number[]) => sizes.reduce((all, size) => all + size, 0);
 
@@ -63,6 +65,9 @@ export class History {
   #pending: Uint8Array[] = [];
   #events: StepEvent[] = [];
   #passed = false;
+  /** The segment that is being deflated. */
+  #packing: Promise<void> | null = null;
+  #packs = canCompress();
   readonly #facts = new FactsReader();
   /** The segment that was looked into last, as bytes, and the step whose state is shown; infinite where that is of no step of it. */
   #open: { index: number; bytes: Uint8Array; offsets: number[]; step: number } | null = null;
@@ -97,14 +102,18 @@ export class History {
     segment.sizes.push(bytes.length);
     segment.passes.push(this.#passed);
     segment.parts?.push(bytes);
-    segment.deflater?.add(bytes);
     const { length, totals } = this.view;
     this.steps.push({ length, totals: { ...totals }, events: this.#events, facts: this.#facts.close() });
     this.#pending = [];
     this.#events = [];
     this.#passed = false;
-    if (this.steps.length % this.#every === 0) this.#seal(segment);
+    this.#pack();
     this.#forget();
+  }
+
+  /** Ends when what has come is as small as it is going to be; whoever adds steps without a pause waits for it now and then. */
+  async settled(): Promise<void> {
+    while (this.#packing) await this.#packing;
   }
 
   /** Bytes kept, without those of `view`. */
@@ -149,21 +158,29 @@ export class History {
 
   #begin(): void {
     const { bytes, ...keyframe } = takeKeyframe(this.view);
-    const deflater = canCompress() ? new Deflater() : null;
-    deflater?.add(bytes);
-    const state = { sizes: [bytes.length], passes: [], parts: [bytes], packed: null, deflater, sealing: null };
-    this.#segments.push({ keyframe, ...state });
+    this.#segments.push({ keyframe, sizes: [bytes.length], passes: [], parts: [bytes], packed: null });
   }
 
-  #seal(segment: Segment): void {
-    if (!segment.deflater) return;
-    segment.sealing = segment.deflater.end().then((packed) => {
-      // It may have been forgotten meanwhile.
-      if (segment.parts) Object.assign(segment, { packed, parts: null });
-      segment.deflater = null;
-    });
-    // Where compressing fails, the parts stay.
-    segment.sealing.catch(() => undefined);
+  /** Deflates the oldest whole segment that is not, one at a time, while there is more than stays as it came. */
+  #pack(): void {
+    if (this.#packing || !this.#packs) return;
+    const plain = this.#segments.filter(({ parts }) => parts !== null);
+    const [segment] = plain;
+    const whole = segment !== undefined && segment.passes.length === this.#every;
+    if (!whole || plain.reduce((all, { sizes }) => all + sum(sizes), 0) <= PLAIN * this.#limit) return;
+    this.#packing = deflate(segment.parts ?? [])
+      .then((packed) => {
+        // It may have been forgotten meanwhile.
+        if (segment.parts) Object.assign(segment, { packed, parts: null });
+      })
+      .catch(() => {
+        // Where compressing fails, parts stay from here on.
+        this.#packs = false;
+      })
+      .then(() => {
+        this.#packing = null;
+        this.#pack();
+      });
   }
 
   /** Turns the oldest segments into summaries until the rest keeps the limit; the newest always stays. */
@@ -184,7 +201,6 @@ export class History {
     if (!Number.isInteger(step) || step < 0 || step >= this.steps.length) {
       throw new AttnscopeError('trace', `There is no step ${step}; there are ${this.steps.length}.`);
     }
-    await segment.sealing?.catch(() => undefined);
     const { parts, packed, sizes } = segment;
     if (!parts && !packed) {
       throw new AttnscopeError('trace', `Of the steps before ${this.first} only the sums are kept, to save memory.`);

@@ -41,7 +41,7 @@ async function sections(history: History, steps: number): Promise<Uint8Array[]> 
 
 async function section(bytes: Uint8Array): Promise<Uint8Array[]> {
   if (bytes.length > MAX_SECTION) throw new AttnscopeError('trace', 'This run is too long for a trace file.');
-  const packed = canCompress() ? await deflate(bytes) : bytes;
+  const packed = canCompress() ? await deflate([bytes]) : bytes;
   const stored = packed.length < bytes.length ? packed : bytes;
   return [u32(stored.length), u32(bytes.length), stored];
 }
