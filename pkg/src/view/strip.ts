@@ -12,14 +12,33 @@ function stripHeight(bands: readonly Band[]): number {
   return bands.length * (LINE + GAP);
 }
 
-/** Paints the bands on a canvas as wide as the map above it, and gives it the height they need. */
-export function drawStrip(canvas: HTMLCanvasElement, bands: readonly Band[], axis: Axis, theme: Theme): void {
-  const [width, height] = [canvas.clientWidth, stripHeight(bands)];
+/** The colour of the text around a canvas, by theme: asking for it makes the browser lay the page out. */
+const inks = new WeakMap<HTMLCanvasElement, Partial<Record<Theme, string>>>();
+
+function inkOf(canvas: HTMLCanvasElement, theme: Theme): string {
+  const known = inks.get(canvas) ?? {};
+  known[theme] ??= getComputedStyle(canvas).color;
+  inks.set(canvas, known);
+  return known[theme];
+}
+
+/**
+ * Paints the bands on a canvas as wide as the map above it, and gives it the height they need. Who knows the width already
+ * says it, for the same reason.
+ */
+export function drawStrip(
+  canvas: HTMLCanvasElement,
+  bands: readonly Band[],
+  axis: Axis,
+  theme: Theme,
+  width = canvas.clientWidth,
+): void {
+  const height = stripHeight(bands);
   const style = `${height}px`;
   if (canvas.style.height !== style) canvas.style.height = style;
   const context = crisp(canvas, width, height);
   if (!context) return;
-  const ink = getComputedStyle(canvas).color;
+  const ink = inkOf(canvas, theme);
   bands.forEach((band, i) => {
     const top = i * (LINE + GAP) + GAP;
     if (band.kind === 'spans') drawSpans(context, band, { axis, width, top, ink, theme });
