@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { choose, fillIn, finished, loadModel, run } from './controls.js';
+import { slowness } from './machine.js';
 import { openPackage } from './package.js';
 import { profile, quantile } from './profile.js';
 import { MODEL, SKIP, SLOW, site, staysQuiet } from './site.js';
@@ -9,7 +10,7 @@ import { watch } from './watch.js';
 
 const METHODS = ['full', 'h2o', 'tidal_decode', 'flex_prefill', 'star_attention', 'quant_spec', 'scope', 'snap_kv'];
 const TEXT = Array.from({ length: 16 }, (_, n) => `On day ${n + 1} it came back with ${3 * n + 2} baskets.`).join(' ');
-/** Milliseconds of the main thread; the design's figures are for an idle machine of today. */
+/** Milliseconds of the main thread, on a machine like the one that the design's figures are of. */
 const FRAME = { median: 4 * SLOW, p95: 8 * SLOW };
 const TASK = 16 * SLOW;
 const INPUT = 100 * SLOW;
@@ -55,27 +56,39 @@ describe('budgets of the page while eight methods decode, with the real model', 
     await written(2);
   }
 
+  /** Does `work`; what it took is compared with what the machine's own measure took before and after it. */
+  async function measured(t, work) {
+    const before = await slowness(page);
+    const result = await work();
+    const slow = (before + (await slowness(page))) / 2;
+    t.diagnostic(`this machine takes ${slow.toFixed(2)} times as long as that of the design`);
+    return { ...result, slow };
+  }
+
   it('no task is long after the model is there', async (t) => {
-    const { tasks } = await profile(page, () => run(page));
+    const { tasks, slow } = await measured(t, () => profile(page, () => run(page)));
     const longest = tasks.toSorted((a, b) => b.cpu - a.cpu)[0];
     t.diagnostic(
       `${tasks.length} tasks; longest ${longest.cpu.toFixed(1)} ms of the thread, ${longest.wall.toFixed(1)} ms by the clock: ${longest.parts}`,
     );
     assert.ok(tasks.length > 1000);
-    assert.ok(longest.cpu <= TASK, `${longest.cpu} ms: ${longest.parts}`);
+    assert.ok(longest.cpu <= TASK * slow, `${longest.cpu} ms: ${longest.parts}`);
   });
 
   it('frames are short', async (t) => {
-    await begin();
-    const { frames } = await profile(page, () => written(40));
-    await button('Stop').click();
+    const { frames, slow } = await measured(t, async () => {
+      await begin();
+      const seen = await profile(page, () => written(40));
+      await button('Stop').click();
+      return seen;
+    });
     const cpu = frames.map((frame) => frame.cpu);
     t.diagnostic(
       `${frames.length} frames; median / 95 % / longest: ${ms(cpu)} ms of the thread, ${ms(frames.map(({ wall }) => wall))} ms by the clock`,
     );
     assert.ok(frames.length > 10);
-    assert.ok(quantile(cpu, 0.5) <= FRAME.median, `median ${quantile(cpu, 0.5)} ms`);
-    assert.ok(quantile(cpu, 0.95) <= FRAME.p95, `95 % ${quantile(cpu, 0.95)} ms`);
+    assert.ok(quantile(cpu, 0.5) <= FRAME.median * slow, `median ${quantile(cpu, 0.5)} ms`);
+    assert.ok(quantile(cpu, 0.95) <= FRAME.p95 * slow, `95 % ${quantile(cpu, 0.95)} ms`);
   });
 
   describe('seen from within', () => {
