@@ -2,7 +2,15 @@
 export { countBits, popcount } from './bits.js';
 export { CacheView, KV_SETS, type PassKind, type Shape } from './trace/cache-view.js';
 export { mergeEvents, nextEvent, type StepEvent } from './trace/events.js';
-export { type Density, type Facts, FactsReader, NO_FACTS, type Prefill, type Trip } from './trace/facts.js';
+export {
+  type Choice,
+  type Density,
+  type Facts,
+  FactsReader,
+  NO_FACTS,
+  type Prefill,
+  type Trip,
+} from './trace/facts.js';
 export { isTraceFile, type ReadTraceOptions, readTraceFile } from './trace/file.js';
 export type { Guess } from './trace/guesses.js';
 export { HISTORY_LIMIT, History, type HistoryOptions, type StepSummary } from './trace/history.js';

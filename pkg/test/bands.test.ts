@@ -120,7 +120,7 @@ describe('bands', () => {
       { layer: 3, head: 1, share: 1 },
       { layer: 9, head: 0, share: 1 },
     ];
-    fillBlockGrid({ ...NO_FACTS, densities }, SHAPE, grid);
+    fillBlockGrid(densities, SHAPE, grid);
     expect([...grid]).toEqual([0, 0, 0, 0, 0, 0, 0, CIVIDIS[255]]);
   });
 
@@ -132,7 +132,7 @@ describe('bands', () => {
     ];
     const [width, height] = [SHAPE.queryHeads * 8, SHAPE.layers * 8];
     const grid = new Uint32Array(width * height);
-    fillPatternGrid({ ...NO_FACTS, choices }, SHAPE, grid);
+    fillPatternGrid(choices, SHAPE, grid);
     const own = (head: number) =>
       new Set(Array.from({ length: 64 }, (_, i) => grid[(i >> 3) * width + 8 * head + (i & 7)]));
     const parts = (pixel: number) => [pixel & 255, (pixel >> 8) & 255, (pixel >> 16) & 255, pixel >>> 24];

@@ -195,7 +195,9 @@ describe('rows of a prompt', () => {
       [...PROMPT, choice(1, 0.5), choice(0, 0.125), choice(ALL_HEADS, 0)],
       [pass(1, 40, 1), append(40, 1), ...found(0.5)],
       // A host that is not there is not heard.
-      [pass(1, 41, 1), append(41, 1), ...found(0.25), share(0, 9, 1)],
+      [pass(1, 41, 1), append(41, 1), ...found(0.25), share(0, 9, 1), share(250, 1, 1)],
+      // What nothing is heard of stays.
+      [],
     ]);
     expect([...(facts.shares ?? [])]).toEqual(LAYERS.flatMap(() => [0.25, 0.75]));
     expect(facts.choices).toEqual([

@@ -80,6 +80,7 @@ describe('budgets of the page while eight methods decode, with the real model', 
       await begin();
       const seen = await profile(page, () => written(40));
       await button('Stop').click();
+      await button('Run').waitFor();
       return seen;
     });
     const cpu = frames.map((frame) => frame.cpu);

@@ -46,12 +46,30 @@ describe('a trace file', () => {
     const { model, prompt, tracks, recipe, span } = await openRun(new Blob([bytes]));
     tracks[1].kl[0] = 0.125;
     const ids = Uint32Array.from(prompt, ({ id }) => id);
-    const kept = { model, recipe, tracks, beginning: 2, span: span + 7, prompt: ids, textOf };
+    const kept = { model, recipe, tracks, beginning: 0, span: span + 7, prompt: ids, textOf };
     const again = await openRun(new Blob([(await traceFile(kept, look)) as BlobPart]));
-    expect(again).toMatchObject({ model, recipe, look, beginning: 2, span: span + 7 });
+    expect(again).toMatchObject({ model, recipe, look, beginning: 0, span: span + 7 });
     for (const [i, { method, params, said, kl, kvBytes, readShare, end }] of tracks.entries()) {
       expect(again.tracks[i]).toMatchObject({ method, params, said, kl, kvBytes, readShare, end });
     }
+  });
+
+  it('compares nothing that the answers had to begin with', async () => {
+    const { model, prompt, tracks, recipe, span } = await openRun(new Blob([bytes]));
+    const kept = {
+      model,
+      recipe,
+      tracks,
+      beginning: 2,
+      span,
+      prompt: Uint32Array.from(prompt, ({ id }) => id),
+      textOf,
+    };
+    const again = await openRun(new Blob([(await traceFile(kept, look)) as BlobPart]));
+    expect(again.beginning).toBe(2);
+    const agrees = (of: (typeof tracks)[number]) => of.said.map(({ agrees }) => agrees);
+    expect(agrees(again.tracks[1])).toEqual([null, null, ...agrees(tracks[1]).slice(2)]);
+    expect(again.tracks[1].agreement.slice(0, 2)).toEqual([null, null]);
   });
 
   it('is refused where there is no run', async () => {

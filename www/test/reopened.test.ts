@@ -59,7 +59,7 @@ describe('a run that is opened again', () => {
     const answers = [
       [[...said(10, 11), { id: 12, end: 'eos' as const }], said(10, 21, 22)],
       [said(13, 14), said(13, 24)],
-      [said(15, 16), said(25, 16)],
+      [[...said(15), { id: 16, end: 'eos' as const }], said(25, 26)],
     ];
     const { tracks, tokens } = await reopened(speakers, played(speakers, answers, true), true);
     expect(tracks[1].turns.map(({ at, step, text }) => [at, step, text])).toEqual([
@@ -67,7 +67,7 @@ describe('a run that is opened again', () => {
       [5, 5, 'message 2'],
     ]);
     // Where the first one ended its answer, the other has its own token; all others are the first one's.
-    expect(tracks[1].ids).toEqual([...PROMPT, 10, 11, 22, ...MESSAGE, 13, 14, ...MESSAGE, 15, 16]);
+    expect(tracks[1].ids).toEqual([...PROMPT, 10, 11, 22, ...MESSAGE, 13, 14, ...MESSAGE, 15, 26]);
     expect(tracks[1].said.map(({ position }) => position)).toEqual([3, 4, 5, 10, 11, 16, 17]);
     expect(tokens).toContainEqual({ id: MESSAGE[0], text: `<${MESSAGE[0]}>` });
   });

@@ -154,7 +154,10 @@ export class FactsReader {
         facts.received += b;
         return;
       case Kind.share:
-        if (aux < facts.hosts) this.#shares[layer * facts.hosts + aux] = float(a);
+        // They come layer by layer, host by host; a damaged block may name any.
+        if (aux < facts.hosts && layer * facts.hosts + aux <= this.#shares.length) {
+          this.#shares[layer * facts.hosts + aux] = float(a);
+        }
         return;
       case Kind.choice:
         // One for all heads of a layer is a property of the layer.
@@ -190,6 +193,7 @@ export class FactsReader {
     if (this.#choices.length > 0) facts.choices = this.#choices;
     this.#choices = [];
     if (this.#shares.length > 0) facts.shares = Float32Array.from(this.#shares);
+    this.#shares = [];
     if (this.#table) facts.table = { ...this.#table };
     const { recall, error, heads } = this.#compared;
     if (heads > 0) facts.shadow = { recall: recall / heads, error: error / heads };

@@ -55,7 +55,7 @@ export interface TraceRun {
 
 /** What stands in the JSON of a file: all of a run but the histories, of which it has the number. */
 export type TraceHeader = Omit<TraceRun, 'tracks'> & { tracks: readonly HeaderTrack[] };
-export type HeaderTrack = Omit<TraceTrack, 'history' | 'hosts'> & { hosts?: number };
+type HeaderTrack = Omit<TraceTrack, 'history' | 'hosts'> & { hosts?: number };
 
 /** All histories of a track: one for each host. */
 export function historiesOf({ history, hosts = [] }: Pick<TraceTrack, 'history' | 'hosts'>): readonly History[] {

@@ -35,7 +35,7 @@ export function fillHostShares({ shares, hosts }: Facts, width: number, out: Uin
       sum += shares[layer * hosts + host];
       const to = Math.min(width, Math.round(sum * width));
       const colour = translucent(HOST_COLOURS[host % HOST_COLOURS.length], 1);
-      for (let x = from; x < to; x++) if (x > from || host === 0) out[layer * width + x] = colour;
+      for (let x = from; x < to; x++) if (x > from || from === 0) out[layer * width + x] = colour;
       from = Math.max(from, to);
     }
   }

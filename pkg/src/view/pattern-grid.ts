@@ -1,6 +1,6 @@
 /** Which of two ways each head took, as a grid: layers down, heads across. */
 import type { Shape } from '../trace/cache-view.js';
-import type { Choice, Facts } from '../trace/facts.js';
+import type { Choice } from '../trace/facts.js';
 import { paintGrid, translucent } from './grid.js';
 
 /** Okabe and Ito's blue and orange, good on light and dark. */
@@ -14,9 +14,10 @@ const PALEST = 0.4;
 const HATCHED = 0.35;
 
 /** `[layers * 8, queryHeads * 8]` pixels; heads that had no choice are clear. The farther from the cut, the stronger. */
-export function fillPatternGrid({ choices }: Facts, { layers, queryHeads }: Shape, out: Uint32Array): void {
+export function fillPatternGrid(choices: readonly Choice[], { layers, queryHeads }: Shape, out: Uint32Array): void {
   out.fill(0);
-  const farthest = Math.max(...choices.map(distance));
+  // Not spread: a damaged block may have more choices than a call has arguments.
+  const farthest = choices.reduce((most, choice) => Math.max(most, distance(choice)), 0);
   for (const choice of choices) {
     const { layer, head, first } = choice;
     if (layer >= layers || head >= queryHeads) continue;
@@ -30,8 +31,8 @@ export function fillPatternGrid({ choices }: Facts, { layers, queryHeads }: Shap
   }
 }
 
-export function drawPatternGrid(canvas: HTMLCanvasElement, facts: Facts, shape: Shape): void {
-  paintGrid(canvas, shape.queryHeads * SIDE, shape.layers * SIDE, (out) => fillPatternGrid(facts, shape, out));
+export function drawPatternGrid(canvas: HTMLCanvasElement, choices: readonly Choice[], shape: Shape): void {
+  paintGrid(canvas, shape.queryHeads * SIDE, shape.layers * SIDE, (out) => fillPatternGrid(choices, shape, out));
 }
 
 function distance({ number, cut }: Choice): number {

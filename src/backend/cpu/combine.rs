@@ -120,7 +120,7 @@ impl Cpu {
         let groups = common_groups("choose", common_groups("choose", a?, b?)?, asked)?;
         if self.tracer.detail >= Detail::Sets {
             let table = self.tables.table(scores)?;
-            let numbers = (0..asked).filter_map(|group| table.group(&self.cache, group).first().copied());
+            let numbers = (0..asked).map(|group| table.group(&self.cache, group).first().copied().unwrap_or(f32::NAN));
             self.tracer.choices(kv.0, asked, cut, numbers);
         }
         self.fill_set(groups, |on, group, out| {

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     Error, Result,
     ops::{Kv, Partial},
+    trace::Detail,
 };
 
 /// Of a part that read nothing: the merge skips it.
@@ -40,9 +41,10 @@ impl Gpu {
             let merge = Merge { heads: all as u32, dim: heads.dim, partials };
             merge.record(burst, &on.room.output, &on.room.lse)
         })?;
-        let bytes = partials.first().map_or(0, Partial::bytes) as u32;
-        let shares = Partial::shares(partials, heads.query as usize);
-        self.mirror.exchange(kv, bytes, shares);
+        if self.mirror.tracer.detail >= Detail::Sets {
+            let bytes = partials.first().map_or(0, Partial::bytes) as u32;
+            self.mirror.exchange(kv, bytes, Partial::shares(partials, heads.query as usize));
+        }
         Ok(())
     }
 }

@@ -224,9 +224,7 @@ impl Mirror {
             }
             Call::Exchange { kv, hosts, bytes } => {
                 let shares = self.shares.drain(..hosts.min(self.shares.len()));
-                if self.tracer.detail >= Detail::Sets {
-                    self.tracer.exchange(kv.0, bytes, shares);
-                }
+                self.tracer.exchange(kv.0, bytes, shares);
             }
             Call::Bounds { kv, page, recent } => {
                 // They are counted as a host keeps and reads them; here they are taken from the keys.

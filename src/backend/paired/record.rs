@@ -35,8 +35,9 @@ impl Records {
 const WEIGHT: f32 = 2.5 / 4095.0;
 
 /// Compares the trace records of a run with the CPU's. Decibels and the worst error of planes, what a sparse read missed,
-/// and the numbers that a method remarks on are sums in another order: within 1e-3, of those above 1 that share. Weights
-/// are within two steps of their code, so one that is barely listed may be listed by one alone.
+/// the numbers by which heads choose, the shares of hosts and what a method remarks on are sums in another order: within
+/// 1e-3, of those above 1 that share. Weights are within two steps of their code, so one that is barely listed may be
+/// listed by one alone.
 ///
 /// # Errors
 /// The first record that differs, in words.

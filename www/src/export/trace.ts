@@ -25,7 +25,11 @@ export async function traceFile(run: Kept, look: Look): Promise<Uint8Array> {
   const { model, recipe, prompt, beginning, span, tracks } = run;
   if (!model || !recipe || tracks.length === 0) throw new AttnscopeError('state', t('There is no run to save yet.'));
   const { name, layers, queryHeads, kvHeads, headDim } = model;
+  // As they are now: a run may go on while texts are asked for.
   const given = tracks.map(messages);
+  const steps = tracks.map(({ said, kl }) =>
+    said.map(({ id, text }, i) => ({ id, text, ...(kl[i] !== null && { kl: kl[i] }) })),
+  );
   // A prompt says most of its tokens many times, and all methods are told the same.
   const ids = new Set([prompt, ...given.flatMap((turns) => turns.map(({ ids }) => ids))].flatMap((ids) => [...ids]));
   const texts = new Map(await Promise.all(Array.from(ids, async (id) => [id, await run.textOf(id)] as const)));
@@ -41,13 +45,13 @@ export async function traceFile(run: Kept, look: Look): Promise<Uint8Array> {
       tracks.flatMap(({ histories }) => histories),
       (id) => run.textOf(id),
     ),
-    tracks: tracks.map(({ method, params, said, kl, history, lanes }, i): TraceTrack => {
+    tracks: tracks.map(({ method, params, history, lanes }, i): TraceTrack => {
       const turns = given[i].map(({ ids, ...turn }) => ({ ...turn, tokens: ids.map(token) }));
       return {
         method: method.name,
         title: method.title,
         params,
-        steps: said.map(({ id, text }, i) => ({ id, text, ...(kl[i] !== null && { kl: kl[i] }) })),
+        steps: steps[i],
         // Together they took turns; alone nobody measured them.
         tokensPerSecond: null,
         ...(turns.length > 0 && { turns }),

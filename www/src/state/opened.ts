@@ -31,11 +31,12 @@ export async function openRun(source: Blob | ArrayBuffer): Promise<OpenedRun> {
   // Of a file that another program wrote, the text is in the prompt.
   const made = { ...readRecipe(recipe).value, ...(recipe ? {} : { text: prompt.map(({ text }) => text).join('') }) };
   const ids = prompt.map(({ id }) => id);
+  const forced = Number.isInteger(beginning) && (beginning as number) > 0 ? (beginning as number) : 0;
   const tracks: Track[] = [];
   for (const [i, from] of recorded.entries()) {
     const track = trackOf(from, i);
     track.give(ids, 0);
-    track.recall(from, tracks[0] ?? null, made.sameTokens);
+    track.recall(from, tracks[0] ?? null, made.sameTokens, forced);
     const end = Array.isArray(ends) ? ends[i] : null;
     track.end = end === 'eos' || end === 'length' ? end : null;
     tracks.push(track);
@@ -53,7 +54,7 @@ export async function openRun(source: Blob | ArrayBuffer): Promise<OpenedRun> {
       : Math.max(length, ids.length + made.maxTokens),
     recipe: made,
     look: readLook(look),
-    beginning: Number.isInteger(beginning) && (beginning as number) > 0 ? (beginning as number) : 0,
+    beginning: forced,
   };
 }
 

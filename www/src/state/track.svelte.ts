@@ -87,9 +87,9 @@ export class Track {
 
   /**
    * Takes what its histories have already, of which the prompt has the first ids. `first`: the first method, which it may
-   * agree with; `same`: whether that one's tokens are its own too.
+   * agree with; `same`: whether that one's tokens are its own too; `beginning`: how many tokens nobody proposed.
    */
-  recall({ steps, turns = [] }: TraceTrack, first: Track | null, same: boolean): void {
+  recall({ steps, turns = [] }: TraceTrack, first: Track | null, same: boolean, beginning = 0): void {
     let position = this.ids.length;
     for (const [at, { id, text, kl = null }] of steps.entries()) {
       const turn = turns[this.turns.length];
@@ -99,9 +99,12 @@ export class Track {
         this.give([last, ...tokens.map(({ id }) => id)], position - 1);
         position += tokens.length;
       }
-      const other = first?.said[first.madeAt(this.stepAt(at))]?.id;
-      const agrees = other === undefined ? null : other === id;
-      this.ids[position] = same ? (other ?? id) : id;
+      const theirs = first?.madeAt(this.stepAt(at)) ?? -1;
+      const other = first?.said[theirs]?.id;
+      const agrees = at < beginning || other === undefined ? null : other === id;
+      // Where the first one ended its text, each has its own; at the end of an earlier answer, `last` says it.
+      const ended = first?.end === 'eos' && theirs === first.said.length - 1;
+      this.ids[position] = same && !ended ? (other ?? id) : id;
       this.said.push({ id, text, position: position++, agrees });
       this.#count(at, agrees);
       this.kl[at] = kl;
