@@ -10,7 +10,7 @@ use crate::{
     backend::account::{Accountant, ReadCount, Reading},
     cache::Cache,
     ops::{Kv, Missed, PlaneGroups, Read, Set},
-    trace::{Detail, Kind, Tracer},
+    trace::{Kind, Tracer},
 };
 
 /// A call whose result is known when the pass has come back.
