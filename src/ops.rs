@@ -106,7 +106,8 @@ pub trait Ops {
     /// Block pairs as [`Read::Blocks`] wants them from vertical lines (key blocks) and slash lines (column c is the
     /// diagonal `blocks - 1 - c` blocks before the queries).
     fn pairs(&mut self, vertical: Set, slash: Set, blocks: u32) -> Result<Set>;
-    /// `yes` for the groups whose only score is below `cut`, else `no`.
+    /// `yes` for the groups whose only score is below `cut`, else `no`. Which it was is in the trace, so a table stays as it is
+    /// after it was asked.
     fn choose(&mut self, scores: Scores, cut: f32, yes: Set, no: Set) -> Result<Set>;
     /// The original positions of a set's slots as the layer is now: they outlive an edit and hold in other layers. One
     /// list for all heads only while KV heads keep the same tokens.

@@ -18,6 +18,8 @@ const INPUT = 100 * SLOW;
 const PIXELS = 2;
 /** What recording may take of the speed. */
 const RECORDING = 0.05 * SLOW;
+/** What being watched may take of it, whatever else the machine does: seen were -6 to 95 %. */
+const WATCHING = 2;
 /** As many tokens as the page times of each method alone. */
 const TIMED = 25;
 const ROUNDS = 3;
@@ -35,11 +37,17 @@ describe('budgets of the page while eight methods decode, with the real model', 
   let page;
   let seen;
   before(async () => {
-    seen = await built.visit('?test');
-    page = seen.page;
+    seen = await open();
+  });
+
+  /** A visit whose page is ready for the run. */
+  async function open(options) {
+    const visited = await built.visit('?test', options);
+    page = visited.page;
     await loadModel(page);
     await fillIn(page, { methods: METHODS, budget: 32, text: TEXT, tokens: 64 });
-  });
+    return visited;
+  }
 
   const button = (name) => page.getByRole('button', { name, exact: true });
   /** Waits for so many tokens. Asked from here, seldom: the waiting of the tools is work in every frame. */
@@ -95,10 +103,7 @@ describe('budgets of the page while eight methods decode, with the real model', 
   describe('seen from within', () => {
     let watched;
     before(async () => {
-      watched = await built.visit('?test', { prepare: (page) => page.addInitScript(watch) });
-      page = watched.page;
-      await loadModel(page);
-      await fillIn(page, { methods: METHODS, budget: 32, text: TEXT, tokens: 64 });
+      watched = await open({ prepare: (page) => page.addInitScript(watch) });
     });
 
     it('tokens become pixels at once', async (t) => {
@@ -152,16 +157,15 @@ describe('budgets of the page while eight methods decode, with the real model', 
         shown.push(await pace(() => run(page)));
         alone.push(await pace(measure));
       }
-      // Two threads on one core slow each other down, so that these say as much of a machine as of the page: not asserted.
-      for (const [of, words] of [
-        ['cpu', 'of its thread'],
-        ['wall', 'by the clock'],
-      ]) {
+      const cost = (of, words) => {
         const [a, b] = [shown, alone].map((all) => median(all.map((p) => p[of])));
-        t.diagnostic(
-          `${a.toFixed(1)} ms a token ${words}, ${b.toFixed(1)} ms without: ${(100 * (a / b - 1)).toFixed(1)} %`,
-        );
-      }
+        const share = a / b - 1;
+        t.diagnostic(`${a.toFixed(1)} ms a token ${words}, ${b.toFixed(1)} ms without: ${(100 * share).toFixed(1)} %`);
+        return share;
+      };
+      cost('cpu', 'of its thread');
+      // Threads that share a core slow each other down, so that a close limit would be one of the machine.
+      assert.ok(cost('wall', 'by the clock') <= WATCHING);
     });
 
     /** Median time of a token while `work` is done: of the engine's thread, and until the next one is there. */

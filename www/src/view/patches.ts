@@ -39,10 +39,10 @@ export function patchesOf(view: CacheView, pictures: readonly number[], layer: n
   const all = layers * kvHeads;
   return pictures.map((first) => {
     const positions = Array.from({ length: ROWS }, (_, i) => first + i);
-    // In every frame, for every patch of every method: without a list.
+    // In every frame, for every patch of every method: without a list. What is kept is stored, in whatever state.
     const keepers = (p: number) => {
       let count = 0;
-      for (let row = 0; row < all; row++) if (isKept(stateOf(view, row, p))) count++;
+      for (let l = 0; l < layers; l++) for (let h = 0; h < kvHeads; h++) if (view.isStored(l, h, p)) count++;
       return count;
     };
     return {
